@@ -1,0 +1,93 @@
+//! Background work with an owner: every task has a name, a stop signal and someone who awaits it.
+
+use std::{future::Future, time::Duration};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
+
+use crate::Clock;
+
+/// The tasks of one owner. Dropping the last clone tells them to stop; [`shutdown`](Self::shutdown) also waits.
+#[derive(Clone, Debug)]
+pub struct Tasks {
+    inner: std::sync::Arc<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Tasks {
+    /// No tasks yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            inner: std::sync::Arc::new(Inner::default()),
+        }
+    }
+
+    /// Starts `work` under `name`. It is dropped at its next await when this owner stops.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub fn spawn<F>(&self, name: &'static str, work: F) -> tokio::task::JoinHandle<Option<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let stop = self.inner.stop.clone();
+        let span = tracing::debug_span!("task", name);
+        let future = async move { stop.run_until_cancelled_owned(work).await };
+        self.inner.tracker.spawn(future.instrument(span))
+    }
+
+    /// The signal that work which must end tidily listens to by itself.
+    #[must_use]
+    pub fn stopping(&self) -> CancellationToken {
+        self.inner.stop.clone()
+    }
+
+    /// How many tasks are running.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.inner.tracker.len()
+    }
+
+    /// Tells every task to stop and waits for at most `deadline`; `false` if some were still running then.
+    ///
+    /// # Cancel safety
+    /// The stop signal has been given at the first poll; only the wait is lost.
+    pub async fn shutdown(&self, clock: &Clock, deadline: Duration) -> bool {
+        self.inner.tracker.close();
+        self.inner.stop.cancel();
+        clock.timeout(deadline, self.inner.tracker.wait()).await.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn tasks_end_with_their_owner() {
+        let tasks = Tasks::new();
+        let endless = tasks.spawn("endless", std::future::pending::<()>());
+        assert_eq!(tasks.running(), 1);
+        drop(tasks);
+        assert_eq!(endless.await.expect("no panic"), None);
+    }
+}

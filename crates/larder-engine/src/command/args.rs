@@ -1,0 +1,83 @@
+//! The arguments of a command, and how numbers among them are read.
+
+use crate::ErrorReply;
+
+/// The arguments; number 0 is the command's name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Args<'a>(&'a [&'a [u8]]);
+
+impl<'a> Args<'a> {
+    pub(crate) const fn new(args: &'a [&'a [u8]]) -> Self {
+        Self(args)
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) const fn all(&self) -> &'a [&'a [u8]] {
+        self.0
+    }
+
+    /// The arguments from number `from` on.
+    pub(crate) fn rest(&self, from: usize) -> &'a [&'a [u8]] {
+        self.0.get(from..).unwrap_or_default()
+    }
+
+    /// Argument `i`, which the arity says is there.
+    pub(crate) fn bytes(&self, i: usize) -> &'a [u8] {
+        self.0[i]
+    }
+
+    pub(crate) fn get(&self, i: usize) -> Option<&'a [u8]> {
+        self.0.get(i).copied()
+    }
+
+    /// Whether argument `i` is this word, in any case.
+    pub(crate) fn is(&self, i: usize, word: &str) -> bool {
+        self.0
+            .get(i)
+            .is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    /// Argument `i` as an integer, read as strictly as Redis does.
+    pub(crate) fn int(&self, i: usize) -> Result<i64, ErrorReply> {
+        self.0
+            .get(i)
+            .and_then(|arg| parse_int(arg))
+            .ok_or(ErrorReply::NOT_INTEGER)
+    }
+
+    /// Argument `i` as a finite or infinite number.
+    pub(crate) fn float(&self, i: usize) -> Result<f64, ErrorReply> {
+        self.0
+            .get(i)
+            .and_then(|arg| parse_float(arg))
+            .ok_or(ErrorReply::NOT_FLOAT)
+    }
+}
+
+/// An integer as Redis accepts one: no plus sign, no leading zeros, no spaces.
+pub(crate) fn parse_int(bytes: &[u8]) -> Option<i64> {
+    /// `-9223372036854775808`.
+    const DIGITS_MAX: usize = 20;
+    let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    let canonical = match digits {
+        [b'0'] => bytes.len() == 1,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    if !canonical || bytes.len() > DIGITS_MAX {
+        return None;
+    }
+    std::str::from_utf8(bytes).ok()?.parse().ok()
+}
+
+/// A number as `strtod` reads it, without spaces and never NaN.
+pub(crate) fn parse_float(bytes: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    if text.starts_with(|c: char| c.is_whitespace()) {
+        return None;
+    }
+    text.parse::<f64>().ok().filter(|number| !number.is_nan())
+}

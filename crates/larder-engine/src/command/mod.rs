@@ -1,0 +1,48 @@
+//! The table of commands. Adding a command is one file and one line in its family's list.
+//!
+//! Each command's name, arity, flags, keys, age and cost are data beside its code; dispatch, `COMMAND`, key
+//! routing, the docs table and the conformance suite derive from it.
+
+mod args;
+mod connection;
+mod keys;
+mod spec;
+mod string;
+
+use std::sync::LazyLock;
+
+use ahash::HashMap;
+
+pub(crate) use args::{Args, parse_int};
+pub use spec::{Arity, CommandInfo, Flags, Group};
+pub(crate) use spec::{CommandResult, CommandSpec, KeySpec};
+
+/// The families, each a list of commands.
+const FAMILIES: &[&[&CommandSpec]] = &[connection::COMMANDS, keys::COMMANDS, string::COMMANDS];
+
+static BY_NAME: LazyLock<HashMap<&'static str, &'static CommandSpec>> =
+    LazyLock::new(|| all().map(|spec| (spec.name, spec)).collect());
+
+fn all() -> impl Iterator<Item = &'static CommandSpec> {
+    FAMILIES.iter().flat_map(|family| family.iter().copied())
+}
+
+/// The longest name in the table, with room: a longer one cannot be a command.
+const NAME_MAX: usize = 32;
+
+/// The command of this name, in any case.
+pub(crate) fn find(name: &[u8]) -> Option<&'static CommandSpec> {
+    let mut upper = [0; NAME_MAX];
+    let upper = upper.get_mut(..name.len())?;
+    upper.copy_from_slice(name);
+    upper.make_ascii_uppercase();
+    BY_NAME.get(std::str::from_utf8(upper).ok()?).copied()
+}
+
+/// Every command that the engine has, by name.
+#[must_use]
+pub fn commands() -> Vec<CommandInfo> {
+    let mut list: Vec<CommandInfo> = all().map(CommandSpec::info).collect();
+    list.sort_by_key(|info| info.name);
+    list
+}

@@ -1,0 +1,152 @@
+//! One database: its keys, their values and deadlines.
+//!
+//! Keys sit in an `IndexMap`, dense and in insertion order but for removals, which move the last key into the gap.
+//! That gives three things in O(1): look-up, a fair random key, and a `SCAN` without state. A scan walks the
+//! positions downwards and its cursor is the position it will visit next. A removal moves the last key to
+//! a lower position: either both were visited, or the moved key is still ahead (it may be seen twice, as Redis
+//! allows), so every key that is there throughout is seen.
+//!
+//! The database knows nothing of clients: [`Ctx`](crate::ctx::Ctx) announces what changes here.
+
+use std::sync::Arc;
+
+use ahash::RandomState;
+use indexmap::{IndexMap, IndexSet};
+
+use crate::value::Value;
+
+/// A key. Shared between the map and the index of keys with a deadline.
+pub(crate) type Key = Arc<[u8]>;
+
+/// What holding a key costs beside its bytes and its value: the map's slot, hash and index, the `Arc`'s counts.
+const ENTRY_OVERHEAD: usize = 96;
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) value: Value,
+    /// Unix milliseconds of the engine's clock.
+    pub(crate) expires_at: Option<u64>,
+    /// Unix milliseconds of the last access, for LRU eviction and `OBJECT IDLETIME`.
+    pub(crate) used_at: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Db {
+    keys: IndexMap<Key, Entry, RandomState>,
+    /// The keys with a deadline, for active expiry and the `volatile-*` policies.
+    volatile: IndexSet<Key, RandomState>,
+    used: usize,
+}
+
+impl Db {
+    pub(crate) fn new(hasher: &RandomState) -> Self {
+        Self {
+            keys: IndexMap::with_hasher(hasher.clone()),
+            volatile: IndexSet::with_hasher(hasher.clone()),
+            used: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub(crate) fn volatile_len(&self) -> usize {
+        self.volatile.len()
+    }
+
+    /// Bytes held by keys and values.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
+    /// The entry, expired or not: the caller knows the time.
+    pub(crate) fn entry(&self, key: &[u8]) -> Option<&Entry> {
+        self.keys.get(key)
+    }
+
+    /// Changes the entry and keeps the count of bytes.
+    pub(crate) fn change<R>(&mut self, key: &[u8], change: impl FnOnce(&mut Entry) -> R) -> Option<R> {
+        let entry = self.keys.get_mut(key)?;
+        let before = entry.value.weight();
+        let result = change(entry);
+        self.used = self.used + entry.value.weight() - before;
+        Some(result)
+    }
+
+    /// Marks the entry as used now.
+    pub(crate) fn touch(&mut self, key: &[u8], now: u64) {
+        if let Some(entry) = self.keys.get_mut(key) {
+            entry.used_at = now;
+        }
+    }
+
+    /// Puts a value under `key` with this deadline, and gives back the entry that was there.
+    ///
+    /// An overwritten key keeps its position: moved to the end, it would slip past a scan.
+    pub(crate) fn put(&mut self, key: &[u8], value: Value, expires_at: Option<u64>, now: u64) -> Option<Entry> {
+        let entry = Entry {
+            value,
+            expires_at,
+            used_at: now,
+        };
+        if let Some((_, known, slot)) = self.keys.get_full_mut(key) {
+            self.used = self.used + entry.value.weight() - slot.value.weight();
+            match (slot.expires_at.is_some(), expires_at.is_some()) {
+                (false, true) => _ = self.volatile.insert(known.clone()),
+                (true, false) => _ = self.volatile.swap_remove(known),
+                _ => {}
+            }
+            return Some(std::mem::replace(slot, entry));
+        }
+        let key: Key = key.into();
+        self.used += ENTRY_OVERHEAD + key.len() + entry.value.weight();
+        if expires_at.is_some() {
+            self.volatile.insert(key.clone());
+        }
+        self.keys.insert(key, entry);
+        None
+    }
+
+    pub(crate) fn take(&mut self, key: &[u8]) -> Option<Entry> {
+        let (key, entry) = self.keys.swap_remove_entry(key)?;
+        if entry.expires_at.is_some() {
+            self.volatile.swap_remove(&key);
+        }
+        self.used -= ENTRY_OVERHEAD + key.len() + entry.value.weight();
+        Some(entry)
+    }
+
+    /// Sets or clears the deadline; whether the key exists.
+    pub(crate) fn set_deadline(&mut self, key: &[u8], expires_at: Option<u64>) -> bool {
+        let Some((_, key, entry)) = self.keys.get_full_mut(key) else {
+            return false;
+        };
+        entry.expires_at = expires_at;
+        match expires_at {
+            Some(_) => self.volatile.insert(key.clone()),
+            None => self.volatile.swap_remove(key),
+        };
+        true
+    }
+
+    /// The key and entry at a position below [`len`](Self::len); positions change with every removal.
+    pub(crate) fn at(&self, position: usize) -> Option<(&Key, &Entry)> {
+        self.keys.get_index(position)
+    }
+
+    /// The same among the keys with a deadline, below [`volatile_len`](Self::volatile_len).
+    pub(crate) fn volatile_at(&self, position: usize) -> Option<&Key> {
+        self.volatile.get_index(position)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Entry)> {
+        self.keys.iter()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.keys.clear();
+        self.volatile.clear();
+        self.used = 0;
+    }
+}

@@ -1,0 +1,172 @@
+//! The handle to an engine, and the sessions on it.
+
+use std::{sync::Arc, time::Duration};
+
+use larder_base::{Clock, Random};
+use parking_lot::Mutex;
+
+use crate::{
+    client::{Client, ClientId, PushSink},
+    core::Core,
+    ctx::Ctx,
+    dispatch,
+    reply::Reply,
+};
+
+/// Bounds on what an engine holds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Limits {
+    /// Bytes of keys and values; 0 is no bound.
+    pub(crate) maxmemory: usize,
+}
+
+/// Builds an [`Engine`]; every part has a default.
+#[derive(Debug, Default)]
+pub struct EngineBuilder {
+    clock: Clock,
+    random: Random,
+    limits: Limits,
+}
+
+impl EngineBuilder {
+    /// The clock for expiry and `TIME`; the machine's by default.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The source of randomness for hashing, `RANDOMKEY`, eviction; the system's by default.
+    #[must_use]
+    pub fn random(mut self, random: Random) -> Self {
+        self.random = random;
+        self
+    }
+
+    /// At most so many bytes of keys and values; 0, the default, is no bound.
+    #[must_use]
+    pub fn maxmemory(mut self, bytes: usize) -> Self {
+        self.limits.maxmemory = bytes;
+        self
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn build(self) -> Engine {
+        /// As Redis has by default.
+        const DATABASES: usize = 16;
+        let core = Core::new(DATABASES, self.limits, self.random);
+        Engine {
+            shared: Arc::new(Shared {
+                core: Mutex::new(core),
+                clock: self.clock,
+            }),
+        }
+    }
+}
+
+/// An engine: databases, clients, scripts. A cheap clone; all clones are the same engine.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    core: Mutex<Core>,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Engine {
+    /// An empty engine in memory with the machine's clock and no bound on memory.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// An engine with its parts handed in.
+    #[must_use]
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// Opens a session that receives no pushes.
+    #[must_use]
+    pub fn connect(&self) -> Session {
+        self.open(None)
+    }
+
+    /// Opens a session whose invalidations and messages go to `sink`.
+    #[must_use]
+    pub fn connect_with(&self, sink: Arc<dyn PushSink>) -> Session {
+        self.open(Some(sink))
+    }
+
+    fn open(&self, sink: Option<Arc<dyn PushSink>>) -> Session {
+        let mut core = self.shared.core.lock();
+        let id = core.next_client_id();
+        core.clients.insert(id, Client::new(id, sink));
+        Session {
+            shared: self.shared.clone(),
+            id,
+        }
+    }
+}
+
+/// One client of an engine. Dropping it is closing the connection.
+pub struct Session {
+    shared: Arc<Shared>,
+    id: ClientId,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Session").field(&self.id).finish()
+    }
+}
+
+impl Session {
+    /// This client's id, as `CLIENT ID` answers.
+    #[must_use]
+    pub const fn id(&self) -> ClientId {
+        self.id
+    }
+
+    /// Runs one command to completion: its name, then its arguments.
+    #[must_use]
+    pub fn execute(&self, args: &[&[u8]]) -> Reply {
+        let mut core = self.shared.core.lock();
+        let now = self.shared.clock.unix();
+        dispatch::run(&mut Ctx::new(&mut core, self.id, now), args)
+    }
+
+    /// Runs several commands without anyone else's in between, as a pipeline that happens not to be interrupted.
+    #[must_use]
+    pub fn execute_all(&self, commands: &[&[&[u8]]]) -> Vec<Reply> {
+        let mut core = self.shared.core.lock();
+        let now: Duration = self.shared.clock.unix();
+        commands
+            .iter()
+            .map(|args| dispatch::run(&mut Ctx::new(&mut core, self.id, now), args))
+            .collect()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let mut core = self.shared.core.lock();
+        core.tracking.forget_client(self.id);
+        core.clients.remove(&self.id);
+    }
+}

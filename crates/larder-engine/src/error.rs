@@ -1,0 +1,90 @@
+//! Every error that the engine answers with, in one place, so that the texts can be read side by side.
+//!
+//! They match Redis 7.0 byte for byte: client libraries parse them.
+
+use std::{borrow::Cow, fmt};
+
+/// An error reply, beginning with its code: `WRONGTYPE Operation against ...`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorReply(Cow<'static, str>);
+
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        impl ErrorReply { $($(#[$doc])* pub(crate) const $name: Self = Self(Cow::Borrowed($text));)* }
+    };
+}
+
+texts! {
+    WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value";
+    SYNTAX = "ERR syntax error";
+    NOT_INTEGER = "ERR value is not an integer or out of range";
+    NOT_FLOAT = "ERR value is not a valid float";
+    OVERFLOW = "ERR increment or decrement would overflow";
+    NAN_OR_INFINITY = "ERR increment would produce NaN or Infinity";
+    OUT_OF_RANGE = "ERR index out of range";
+    NO_SUCH_KEY = "ERR no such key";
+    STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+    OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'.";
+    NO_AUTH = "NOAUTH Authentication required.";
+    INVALID_CURSOR = "ERR invalid cursor";
+}
+
+impl ErrorReply {
+    /// An error with this text, which begins with its code.
+    pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, code included.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The code: the first word.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.0.split(' ').next().unwrap_or_default()
+    }
+
+    pub(crate) fn wrong_arity(command: &str) -> Self {
+        Self(
+            format!(
+                "ERR wrong number of arguments for '{}' command",
+                command.to_ascii_lowercase()
+            )
+            .into(),
+        )
+    }
+
+    pub(crate) fn invalid_expire(command: &str) -> Self {
+        Self(format!("ERR invalid expire time in '{command}' command").into())
+    }
+
+    /// As Redis quotes it: the name cut at 128 bytes, then the arguments until 128 bytes are spent.
+    pub(crate) fn unknown_command(args: &[&[u8]]) -> Self {
+        const SHOWN_MAX: usize = 128;
+        let cut = |bytes: &[u8], max: usize| String::from_utf8_lossy(&bytes[..bytes.len().min(max)]).into_owned();
+        let mut shown = String::new();
+        for arg in &args[1..] {
+            if shown.len() >= SHOWN_MAX {
+                break;
+            }
+            shown.push_str(&format!("'{}' ", cut(arg, SHOWN_MAX - shown.len())));
+        }
+        let text = format!(
+            "ERR unknown command '{}', with args beginning with: {shown}",
+            cut(args[0], SHOWN_MAX)
+        );
+        // A line break would end the reply early.
+        Self(text.replace(['\r', '\n'], " ").into())
+    }
+}
+
+impl fmt::Display for ErrorReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ErrorReply {}

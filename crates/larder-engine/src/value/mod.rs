@@ -1,0 +1,93 @@
+//! The data types: one file each.
+
+mod string;
+
+pub(crate) use string::Text;
+
+use crate::ErrorReply;
+
+/// What a key holds.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    String(Text),
+}
+
+/// One data type, as the keyspace sees it.
+pub(crate) trait Kind: Sized {
+    /// The value of this type in `value`, if it is of this type.
+    fn of(value: &Value) -> Option<&Self>;
+    fn of_mut(value: &mut Value) -> Option<&mut Self>;
+    fn into_value(self) -> Value;
+}
+
+impl Value {
+    /// The name that `TYPE` answers with.
+    pub(crate) const fn type_name(&self) -> &'static str {
+        match self {
+            Self::String(_) => "string",
+        }
+    }
+
+    /// The name that `OBJECT ENCODING` answers with: what Redis 7.0 would hold this value as.
+    pub(crate) fn encoding(&self) -> &'static str {
+        match self {
+            Self::String(text) => text.encoding(),
+        }
+    }
+
+    /// Bytes held in memory, in O(1): collections keep count as they change.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::String(text) => text.weight(),
+        }
+    }
+
+    /// Whether nothing is left in it: an empty collection is no key. An empty string is one.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::String(_) => false,
+        }
+    }
+
+    pub(crate) fn get<T: Kind>(&self) -> Result<&T, ErrorReply> {
+        T::of(self).ok_or(ErrorReply::WRONG_TYPE)
+    }
+
+    pub(crate) fn get_mut<T: Kind>(&mut self) -> Result<&mut T, ErrorReply> {
+        T::of_mut(self).ok_or(ErrorReply::WRONG_TYPE)
+    }
+}
+
+/// Implements [`Kind`] for a type that one variant of [`Value`] holds.
+macro_rules! kind {
+    ($type:ty, $variant:ident) => {
+        impl $crate::value::Kind for $type {
+            fn of(value: &$crate::value::Value) -> Option<&Self> {
+                #[allow(
+                    irrefutable_let_patterns,
+                    reason = "one arm is all there is while there is one type"
+                )]
+                if let $crate::value::Value::$variant(inner) = value {
+                    Some(inner)
+                } else {
+                    None
+                }
+            }
+            fn of_mut(value: &mut $crate::value::Value) -> Option<&mut Self> {
+                #[allow(
+                    irrefutable_let_patterns,
+                    reason = "one arm is all there is while there is one type"
+                )]
+                if let $crate::value::Value::$variant(inner) = value {
+                    Some(inner)
+                } else {
+                    None
+                }
+            }
+            fn into_value(self) -> $crate::value::Value {
+                $crate::value::Value::$variant(self)
+            }
+        }
+    };
+}
+pub(crate) use kind;
