@@ -1,2 +1,71 @@
-//! The larder command.
-fn main() {}
+//! The `larder` command: a tour, a server, and the tools that operate a live cache.
+//!
+//! Exit code 0 means success, 1 failure, 2 wrong usage, 130 interrupted by Ctrl-C, 143 by SIGTERM.
+//! One command is one file under `cmd/` and one line in its table.
+
+mod cmd;
+mod context;
+mod failure;
+mod flags;
+mod signals;
+mod ui;
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::Parser;
+
+use crate::{context::Context, failure::Failure, signals::Interrupted, ui::Ui};
+
+/// Larder: a typed two-tier cache over Redis, Valkey or an engine in process.
+#[derive(Debug, Parser)]
+#[command(name = "larder", version, about, disable_help_subcommand = true)]
+struct Cli {
+    /// Print one JSON document instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: cmd::Command,
+}
+
+/// How long a command that ends by itself (a server) may take over it after the signal.
+const TIDY_END: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ui = Ui::new(cli.json);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return ui.fail(&Failure::from(error)),
+    };
+    let ended = runtime.block_on(run(cli.command, &ui));
+    // A thread may still sit in a read of stdin, which nothing can end but the end of the process.
+    runtime.shutdown_background();
+    match ended {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => ui.fail(&failure),
+        Err(interrupted) => interrupted.exit_code(),
+    }
+}
+
+/// Runs `command` until it ends or a signal does: whatever it holds (a temporary folder) is dropped before return.
+async fn run(command: cmd::Command, ui: &Ui) -> Result<Result<(), Failure>, Interrupted> {
+    // Listening starts first, so that no moment is left in which Ctrl-C would skip the cleaning up.
+    let mut signals = match signals::Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return Ok(Err(Failure::from(error))),
+    };
+    let context = Context::new(ui.clone());
+    let mut work = std::pin::pin!(command.run(&context));
+    let interrupted = tokio::select! {
+        ended = &mut work => return Ok(ended),
+        signal = signals.next() => signal,
+    };
+    if !context.stop() {
+        return Err(interrupted);
+    }
+    tokio::select! {
+        ended = &mut work => Ok(ended),
+        () = context.clock.sleep(TIDY_END) => Err(interrupted),
+        second = signals.next() => Err(second),
+    }
+}

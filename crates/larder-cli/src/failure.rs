@@ -1,0 +1,109 @@
+//! Why a command failed: its exit code, the chain of causes, and what to try next.
+
+use std::fmt::{self, Display};
+
+/// What a command returns.
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+
+/// A failure with its exit code (1, or 2 for wrong usage) and, where there is one, a hint.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    error: anyhow::Error,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// Something went wrong while doing what was asked.
+    pub(crate) fn new(what: impl Display) -> Self {
+        Self::from(anyhow::anyhow!("{what}"))
+    }
+
+    /// What was asked makes no sense as it stands.
+    pub(crate) fn usage(what: impl Display) -> Self {
+        Self {
+            code: 2,
+            ..Self::new(what)
+        }
+    }
+
+    /// Adds the line that says what to try.
+    pub(crate) fn hint(mut self, hint: impl Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// The causes, outermost first.
+    pub(crate) fn chain(&self) -> impl Iterator<Item = String> + '_ {
+        self.error.chain().map(ToString::to_string)
+    }
+
+    pub(crate) fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self {
+            code: 1,
+            error: error.into(),
+            hint: None,
+        }
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.error)?;
+        for cause in self.error.chain().skip(1) {
+            write!(f, "\n  caused by: {cause}")?;
+        }
+        match &self.hint {
+            Some(hint) => write!(f, "\nhint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Adds a hint or a heading to the error of a result.
+pub(crate) trait OrHint<T> {
+    /// Turns the error into a [`Failure`] with a hint.
+    fn or_hint(self, hint: impl Display) -> Outcome<T>;
+
+    /// Turns the error into a [`Failure`] whose first line says what was being done.
+    fn or_while(self, doing: impl Display) -> Outcome<T>;
+}
+
+impl<T, E: Into<Failure>> OrHint<T> for Result<T, E> {
+    fn or_hint(self, hint: impl Display) -> Outcome<T> {
+        self.map_err(|error| error.into().hint(hint))
+    }
+
+    fn or_while(self, doing: impl Display) -> Outcome<T> {
+        self.map_err(|error| {
+            let failure = error.into();
+            Failure {
+                error: failure.error.context(doing.to_string()),
+                ..failure
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_prints_its_chain_and_its_hint() {
+        let cause = std::io::Error::new(std::io::ErrorKind::NotFound, "no such file");
+        let failed: Outcome = Err(cause).or_while("cannot open the database").or_hint("check --db");
+        let failure = failed.expect_err("it was an error");
+        assert_eq!(
+            failure.to_string(),
+            "error: cannot open the database\n  caused by: no such file\nhint: check --db"
+        );
+        assert_eq!((failure.code, Failure::usage("x").code), (1, 2));
+    }
+}

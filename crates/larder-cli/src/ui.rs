@@ -1,0 +1,80 @@
+//! Where a command prints: text for people, or one JSON document, never both.
+
+use std::{
+    fmt::Display,
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// The output of one command. A reader that has gone (`larder demo | head -1`) is no failure: the rest is dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Ui {
+    json: bool,
+    terminal: bool,
+}
+
+impl Ui {
+    pub(crate) fn new(json: bool) -> Self {
+        Self {
+            json,
+            terminal: io::stdout().is_terminal() && io::stderr().is_terminal(),
+        }
+    }
+
+    /// Whether one JSON document was asked for.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether someone looks at a terminal: only then are bars and redrawn lines of use.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal && !self.json
+    }
+
+    /// Prints a line of text; nothing under `--json`.
+    pub(crate) fn line(&self, text: impl Display) {
+        if !self.json {
+            let _ = writeln!(io::stdout().lock(), "{text}");
+        }
+    }
+
+    /// Prints text without ending the line, for a prompt; nothing under `--json`.
+    pub(crate) fn text(&self, text: impl Display) {
+        if !self.json {
+            let mut out = io::stdout().lock();
+            let _ = write!(out, "{text}").and_then(|()| out.flush());
+        }
+    }
+
+    /// Prints a line beside the result: on stderr under `--json`, so that stdout stays one document.
+    pub(crate) fn note(&self, text: impl Display) {
+        if self.json {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        } else {
+            self.line(text);
+        }
+    }
+
+    /// Prints the one JSON document; nothing without `--json`.
+    pub(crate) fn document(&self, document: &impl Serialize) {
+        if self.json {
+            let text = serde_json::to_string_pretty(document).expect("documents have text keys and finite numbers");
+            let _ = writeln!(io::stdout().lock(), "{text}");
+        }
+    }
+
+    /// Reports why a command failed: on stderr, and under `--json` as the document too.
+    pub(crate) fn fail(&self, failure: &Failure) -> ExitCode {
+        if self.json {
+            let chain: Vec<String> = failure.chain().collect();
+            self.document(&serde_json::json!({ "error": chain, "hint": failure.hint_text() }));
+        } else {
+            let _ = writeln!(io::stderr().lock(), "{failure}");
+        }
+        ExitCode::from(failure.code)
+    }
+}
