@@ -18,6 +18,9 @@ texts! {
     WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value";
     SYNTAX = "ERR syntax error";
     NOT_INTEGER = "ERR value is not an integer or out of range";
+    HASH_NOT_INTEGER = "ERR hash value is not an integer";
+    HASH_NOT_FLOAT = "ERR hash value is not a float";
+    VALUE_OUT_OF_RANGE = "ERR value is out of range";
     NOT_FLOAT = "ERR value is not a valid float";
     OVERFLOW = "ERR increment or decrement would overflow";
     NAN_OR_INFINITY = "ERR increment would produce NaN or Infinity";
@@ -55,6 +58,10 @@ impl ErrorReply {
             )
             .into(),
         )
+    }
+
+    pub(crate) fn outside(min: i64, max: i64) -> Self {
+        Self(format!("ERR value is out of range, value must between {min} and {max}").into())
     }
 
     pub(crate) fn invalid_expire(command: &str) -> Self {

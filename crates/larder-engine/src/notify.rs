@@ -7,6 +7,10 @@ use crate::{client::ClientId, core::Core};
 pub(crate) enum Class {
     Generic,
     String,
+    Hash,
+    List,
+    Set,
+    SortedSet,
     Expired,
 }
 

@@ -48,6 +48,16 @@ impl<'a> Args<'a> {
             .ok_or(ErrorReply::NOT_INTEGER)
     }
 
+    /// Argument `i` as an integer from `min` to `max`.
+    pub(crate) fn count_in(&self, i: usize, min: i64, max: i64) -> Result<i64, ErrorReply> {
+        let count = self.int(i)?;
+        if (min..=max).contains(&count) {
+            Ok(count)
+        } else {
+            Err(ErrorReply::outside(min, max))
+        }
+    }
+
     /// Argument `i` as a finite or infinite number.
     pub(crate) fn float(&self, i: usize) -> Result<f64, ErrorReply> {
         self.0

@@ -5,7 +5,9 @@
 
 mod args;
 mod connection;
+mod hash;
 mod keys;
+mod random;
 mod spec;
 mod string;
 
@@ -18,7 +20,7 @@ pub use spec::{Arity, CommandInfo, Flags, Group};
 pub(crate) use spec::{CommandResult, CommandSpec, KeySpec};
 
 /// The families, each a list of commands.
-const FAMILIES: &[&[&CommandSpec]] = &[connection::COMMANDS, keys::COMMANDS, string::COMMANDS];
+const FAMILIES: &[&[&CommandSpec]] = &[connection::COMMANDS, hash::COMMANDS, keys::COMMANDS, string::COMMANDS];
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static CommandSpec>> =
     LazyLock::new(|| all().map(|spec| (spec.name, spec)).collect());

@@ -1,7 +1,9 @@
 //! The data types: one file each.
 
+mod hash;
 mod string;
 
+pub(crate) use hash::Hash;
 pub(crate) use string::Text;
 
 use crate::ErrorReply;
@@ -10,6 +12,7 @@ use crate::ErrorReply;
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     String(Text),
+    Hash(Hash),
 }
 
 /// One data type, as the keyspace sees it.
@@ -25,6 +28,7 @@ impl Value {
     pub(crate) const fn type_name(&self) -> &'static str {
         match self {
             Self::String(_) => "string",
+            Self::Hash(_) => "hash",
         }
     }
 
@@ -32,6 +36,7 @@ impl Value {
     pub(crate) fn encoding(&self) -> &'static str {
         match self {
             Self::String(text) => text.encoding(),
+            Self::Hash(hash) => hash.encoding(),
         }
     }
 
@@ -39,6 +44,7 @@ impl Value {
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::String(text) => text.weight(),
+            Self::Hash(hash) => hash.weight(),
         }
     }
 
@@ -46,6 +52,7 @@ impl Value {
     pub(crate) fn is_empty(&self) -> bool {
         match self {
             Self::String(_) => false,
+            Self::Hash(hash) => hash.is_empty(),
         }
     }
 
@@ -63,10 +70,6 @@ macro_rules! kind {
     ($type:ty, $variant:ident) => {
         impl $crate::value::Kind for $type {
             fn of(value: &$crate::value::Value) -> Option<&Self> {
-                #[allow(
-                    irrefutable_let_patterns,
-                    reason = "one arm is all there is while there is one type"
-                )]
                 if let $crate::value::Value::$variant(inner) = value {
                     Some(inner)
                 } else {
@@ -74,10 +77,6 @@ macro_rules! kind {
                 }
             }
             fn of_mut(value: &mut $crate::value::Value) -> Option<&mut Self> {
-                #[allow(
-                    irrefutable_let_patterns,
-                    reason = "one arm is all there is while there is one type"
-                )]
                 if let $crate::value::Value::$variant(inner) = value {
                     Some(inner)
                 } else {
