@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::{
-    ErrorReply, Reply,
+    ErrorReply,
     client::{Client, ClientId, Resp},
     core::Core,
     db::{Db, Entry},
@@ -59,22 +59,38 @@ impl<'a> Ctx<'a> {
         &mut self.core.dbs[self.db]
     }
 
+    /// Changes the selected database, for this command's successors in a transaction or script too.
+    pub(crate) fn select(&mut self, db: usize) {
+        self.db = db;
+        self.client().db = db;
+    }
+
     // --- reading ---
 
-    /// The entry at `key`, unless it is absent or expired; an expired one is removed and announced.
-    pub(crate) fn entry(&mut self, key: &[u8]) -> Option<&Entry> {
+    /// Where the entry at `key` is, unless it is absent or expired; an expired one is removed and announced.
+    fn find(&mut self, key: &[u8], touch: bool) -> Option<usize> {
         let now = self.now();
-        let expired = self.core.dbs[self.db]
-            .entry(key)?
-            .expires_at
-            .is_some_and(|at| at <= now);
-        if expired {
-            self.expire(key);
+        let (position, entry) = self.core.dbs[self.db].find(key)?;
+        if entry.expires_at.is_some_and(|at| at <= now) {
+            self.core.expire(self.db, key);
             return None;
         }
-        let db = &mut self.core.dbs[self.db];
-        db.touch(key, now);
-        db.entry(key)
+        if touch {
+            entry.used_at = now;
+        }
+        Some(position)
+    }
+
+    /// The entry at `key`, marked as used now.
+    pub(crate) fn entry(&mut self, key: &[u8]) -> Option<&Entry> {
+        let position = self.find(key, true)?;
+        self.core.dbs[self.db].at(position).map(|(_, entry)| entry)
+    }
+
+    /// The entry at `key`, looked at without using it: for `TTL`, `TYPE`, `OBJECT` and their like.
+    pub(crate) fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
+        let position = self.find(key, false)?;
+        self.core.dbs[self.db].at(position).map(|(_, entry)| entry)
     }
 
     /// The value at `key` as a `T`; an error if it is of another type.
@@ -83,7 +99,7 @@ impl<'a> Ctx<'a> {
     }
 
     pub(crate) fn exists(&mut self, key: &[u8]) -> bool {
-        self.entry(key).is_some()
+        self.peek(key).is_some()
     }
 
     // --- changing: follow each with `modified` ---
@@ -94,12 +110,12 @@ impl<'a> Ctx<'a> {
         key: &[u8],
         change: impl FnOnce(&mut T) -> R,
     ) -> Result<Option<R>, ErrorReply> {
-        if self.entry(key).is_none() {
+        let Some(position) = self.find(key, true) else {
             return Ok(None);
-        }
+        };
         self.db()
-            .change(key, |entry| entry.value.get_mut::<T>().map(change))
-            .transpose()
+            .change(position, |value| value.get_mut::<T>().map(change))
+            .map(Some)
     }
 
     /// Changes the `T` at `key`, creating an empty one first if there is none.
@@ -108,25 +124,23 @@ impl<'a> Ctx<'a> {
         key: &[u8],
         change: impl FnOnce(&mut T) -> R,
     ) -> Result<R, ErrorReply> {
-        if self.entry(key).is_none() {
-            let now = self.now();
-            self.db().put(key, T::default().into_value(), None, now);
-        }
-        self.db()
-            .change(key, |entry| entry.value.get_mut::<T>().map(change))
-            .expect("the key was just found or created")
+        let position = match self.find(key, true) {
+            Some(position) => position,
+            None => self.put(key, T::default().into_value(), None),
+        };
+        self.db().change(position, |value| value.get_mut::<T>().map(change))
     }
 
-    /// Puts a value with this deadline (Unix ms) in place of whatever was there.
-    pub(crate) fn put(&mut self, key: &[u8], value: Value, expires_at: Option<u64>) {
+    /// Puts a value with this deadline (Unix ms) in place of whatever was there; its position.
+    pub(crate) fn put(&mut self, key: &[u8], value: Value, expires_at: Option<u64>) -> usize {
         let now = self.now();
-        self.db().put(key, value, expires_at, now);
+        self.db().put(key, value, expires_at, now)
     }
 
     /// Takes the entry at `key` away; `None` if absent or expired.
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
-        self.entry(key)?;
-        self.db().take(key)
+        let position = self.find(key, false)?;
+        self.db().take_at(position).map(|(_, entry)| entry)
     }
 
     /// Announces that this command changed `key`: the one place where watchers, tracking clients and subscribers
@@ -143,13 +157,9 @@ impl<'a> Ctx<'a> {
         }
     }
 
-    fn expire(&mut self, key: &[u8]) {
-        self.core.expire(self.db, key);
-    }
-
-    /// `OK`, for commands that have nothing else to say.
-    #[allow(clippy::unnecessary_wraps, reason = "reads as the last line of a handler")]
-    pub(crate) fn ok(&self) -> Result<Reply, ErrorReply> {
-        Ok(Reply::Ok)
+    /// A further keyspace event of a change that [`modified`](Self::modified) has announced, such as the `expire`
+    /// of a `SET` with a TTL.
+    pub(crate) fn event(&mut self, key: &[u8], class: Class, event: &'static str) {
+        self.core.event(self.db, key, class, event);
     }
 }

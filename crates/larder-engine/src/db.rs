@@ -65,56 +65,65 @@ impl Db {
         self.keys.get(key)
     }
 
-    /// Changes the entry and keeps the count of bytes.
-    pub(crate) fn change<R>(&mut self, key: &[u8], change: impl FnOnce(&mut Entry) -> R) -> Option<R> {
-        let entry = self.keys.get_mut(key)?;
+    /// The entry and its position, which stands until a key is removed: one look-up serves a whole command.
+    pub(crate) fn find(&mut self, key: &[u8]) -> Option<(usize, &mut Entry)> {
+        let (position, _, entry) = self.keys.get_full_mut(key)?;
+        Some((position, entry))
+    }
+
+    /// Changes the value at a position that [`find`](Self::find) or [`put`](Self::put) gave, and keeps the count
+    /// of bytes.
+    pub(crate) fn change<R>(&mut self, position: usize, change: impl FnOnce(&mut Value) -> R) -> R {
+        let (_, entry) = self
+            .keys
+            .get_index_mut(position)
+            .expect("no key was removed since the look-up");
         let before = entry.value.weight();
-        let result = change(entry);
+        let result = change(&mut entry.value);
         self.used = self.used + entry.value.weight() - before;
-        Some(result)
+        result
     }
 
-    /// Marks the entry as used now.
-    pub(crate) fn touch(&mut self, key: &[u8], now: u64) {
-        if let Some(entry) = self.keys.get_mut(key) {
-            entry.used_at = now;
-        }
-    }
-
-    /// Puts a value under `key` with this deadline, and gives back the entry that was there.
+    /// Puts a value under `key` with this deadline, in place of what was there; its position.
     ///
     /// An overwritten key keeps its position: moved to the end, it would slip past a scan.
-    pub(crate) fn put(&mut self, key: &[u8], value: Value, expires_at: Option<u64>, now: u64) -> Option<Entry> {
+    pub(crate) fn put(&mut self, key: &[u8], value: Value, expires_at: Option<u64>, now: u64) -> usize {
         let entry = Entry {
             value,
             expires_at,
             used_at: now,
         };
-        if let Some((_, known, slot)) = self.keys.get_full_mut(key) {
+        if let Some((position, known, slot)) = self.keys.get_full_mut(key) {
             self.used = self.used + entry.value.weight() - slot.value.weight();
             match (slot.expires_at.is_some(), expires_at.is_some()) {
                 (false, true) => _ = self.volatile.insert(known.clone()),
                 (true, false) => _ = self.volatile.swap_remove(known),
                 _ => {}
             }
-            return Some(std::mem::replace(slot, entry));
+            *slot = entry;
+            return position;
         }
         let key: Key = key.into();
         self.used += ENTRY_OVERHEAD + key.len() + entry.value.weight();
         if expires_at.is_some() {
             self.volatile.insert(key.clone());
         }
-        self.keys.insert(key, entry);
-        None
+        self.keys.insert_full(key, entry).0
     }
 
-    pub(crate) fn take(&mut self, key: &[u8]) -> Option<Entry> {
-        let (key, entry) = self.keys.swap_remove_entry(key)?;
+    /// Removes the key at a position.
+    pub(crate) fn take_at(&mut self, position: usize) -> Option<(Key, Entry)> {
+        let (key, entry) = self.keys.swap_remove_index(position)?;
         if entry.expires_at.is_some() {
             self.volatile.swap_remove(&key);
         }
         self.used -= ENTRY_OVERHEAD + key.len() + entry.value.weight();
-        Some(entry)
+        Some((key, entry))
+    }
+
+    pub(crate) fn take(&mut self, key: &[u8]) -> Option<Entry> {
+        let position = self.keys.get_index_of(key)?;
+        self.take_at(position).map(|(_, entry)| entry)
     }
 
     /// Sets or clears the deadline; whether the key exists.

@@ -14,10 +14,15 @@ pub(crate) fn run(ctx: &mut Ctx<'_>, args: &[&[u8]]) -> Reply {
     }
 }
 
-/// The command these arguments name, with their number checked.
-fn find(args: &[&[u8]]) -> Result<&'static CommandSpec, ErrorReply> {
+/// The command these arguments name, a container's subcommand included, with their number checked.
+pub(crate) fn find(args: &[&[u8]]) -> Result<&'static CommandSpec, ErrorReply> {
     let name = args.first().ok_or_else(|| ErrorReply::unknown_command(&[b""]))?;
-    let spec = command::find(name).ok_or_else(|| ErrorReply::unknown_command(args))?;
+    let mut spec = command::find(name).ok_or_else(|| ErrorReply::unknown_command(args))?;
+    if let (false, Some(word)) = (spec.subcommands.is_empty(), args.get(1)) {
+        spec = spec
+            .subcommand(word)
+            .ok_or_else(|| ErrorReply::unknown_subcommand(spec.name, word))?;
+    }
     if spec.arity.accepts(args.len()) {
         Ok(spec)
     } else {

@@ -64,6 +64,13 @@ impl ErrorReply {
         Self(format!("ERR value is out of range, value must between {min} and {max}").into())
     }
 
+    pub(crate) fn unknown_subcommand(container: &str, word: &[u8]) -> Self {
+        const SHOWN_MAX: usize = 128;
+        let word = String::from_utf8_lossy(&word[..word.len().min(SHOWN_MAX)]);
+        let text = format!("ERR unknown subcommand '{word}'. Try {container} HELP.");
+        Self(text.replace(['\r', '\n'], " ").into())
+    }
+
     pub(crate) fn invalid_expire(command: &str) -> Self {
         Self(format!("ERR invalid expire time in '{command}' command").into())
     }

@@ -27,6 +27,8 @@ mod engine;
 mod error;
 mod notify;
 mod reply;
+#[cfg(test)]
+mod testing;
 mod tracking;
 mod value;
 

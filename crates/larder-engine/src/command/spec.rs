@@ -25,6 +25,17 @@ pub(crate) struct CommandSpec {
 }
 
 impl CommandSpec {
+    /// The subcommand that this word names, in any case.
+    pub(crate) fn subcommand(&self, word: &[u8]) -> Option<&'static Self> {
+        self.subcommands
+            .iter()
+            .find(|sub| {
+                let (_, name) = sub.name.split_once('|').expect("a subcommand is named CONTAINER|WORD");
+                name.as_bytes().eq_ignore_ascii_case(word)
+            })
+            .copied()
+    }
+
     pub(crate) fn info(&self) -> CommandInfo {
         CommandInfo {
             name: self.name,
@@ -153,6 +164,8 @@ flags! {
     MOVABLEKEYS = 11, "movablekeys";
     /// Not inside a transaction.
     NO_MULTI = 12, "no_multi";
+    /// Answers while a script runs too long.
+    ALLOW_BUSY = 13, "allow_busy";
 }
 
 impl Flags {
@@ -186,6 +199,8 @@ pub(crate) enum KeySpec {
     Counted {
         count: usize,
     },
+    /// A destination first, then a count and so many keys, as in `ZUNIONSTORE destination numkeys key ...`.
+    StoreCounted,
 }
 
 impl KeySpec {
@@ -206,27 +221,29 @@ impl KeySpec {
     }
 
     /// The keys among `args`; none where the arguments are too few or the count is nonsense.
-    pub(crate) fn of<'a>(&self, args: &Args<'a>) -> impl Iterator<Item = &'a [u8]> {
+    pub(crate) fn of<'a>(&self, args: &Args<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let counted = |count: usize| {
+            let n = args.int(count).ok().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+            (count + 1, (count + 1).saturating_add(n), 1)
+        };
         let (first, end, step) = match *self {
             Self::None => (0, 0, 1),
-            Self::Range { first, last, step } => {
-                let last = if last < 0 {
-                    args.len() as i64 + i64::from(last)
-                } else {
-                    i64::from(last)
-                };
-                (first, (last + 1).max(0) as usize, step)
-            }
-            Self::Counted { count } => {
-                let n = args.int(count).ok().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-                (count + 1, (count + 1).saturating_add(n), 1)
-            }
+            Self::Range { first, last, step } => (first, from_end(last, args.len()), step),
+            Self::Counted { count } => counted(count),
+            Self::StoreCounted => counted(2),
         };
-        args.all()
-            .get(first..end.min(args.len()))
-            .unwrap_or_default()
-            .iter()
-            .copied()
-            .step_by(step)
+        let destination = matches!(self, Self::StoreCounted).then(|| args.get(1)).flatten();
+        let listed = args.all().get(first..end.min(args.len())).unwrap_or_default();
+        destination.into_iter().chain(listed.iter().copied().step_by(step))
     }
+}
+
+/// The end of a range whose last position may count from the end of `len` arguments.
+fn from_end(last: i32, len: usize) -> usize {
+    let last = if last < 0 {
+        len as i64 + i64::from(last)
+    } else {
+        i64::from(last)
+    };
+    (last + 1).max(0) as usize
 }
