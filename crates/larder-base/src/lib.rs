@@ -10,7 +10,7 @@ mod random;
 mod tasks;
 
 pub use clock::{Clock, ManualClock, Sleep};
-pub use key::{CacheKey, KeyPart, KeyParts};
+pub use key::{CacheKey, KeyPart, WRITTEN_MAX, WrittenKey};
 pub use label::{KeyLabel, show_keys};
 pub use random::Random;
 pub use tasks::Tasks;
