@@ -85,7 +85,10 @@ impl WrittenKey {
         for byte in digest {
             write!(short, "{byte:02x}").expect("writing to a string does not fail");
         }
-        Self { text: short, full: Some(text.into()) }
+        Self {
+            text: short,
+            full: Some(text.into()),
+        }
     }
 
     /// The key as it stands in the store.
@@ -109,8 +112,15 @@ impl WrittenKey {
         if K::PARTS == 1 {
             return K::from_parts(&[unescape(written)?]);
         }
-        let parts: Vec<Cow<'_, [u8]>> = written.split(|byte| *byte == b':').map(unescape).collect::<Option<_>>()?;
-        if parts.len() == K::PARTS { K::from_parts(&parts) } else { None }
+        let parts: Vec<Cow<'_, [u8]>> = written
+            .split(|byte| *byte == b':')
+            .map(unescape)
+            .collect::<Option<_>>()?;
+        if parts.len() == K::PARTS {
+            K::from_parts(&parts)
+        } else {
+            None
+        }
     }
 }
 
@@ -268,7 +278,11 @@ mod tests {
     fn check<K: CacheKey>(key: &K, written: &str) {
         let text = WrittenKey::of(key);
         assert_eq!(text.as_str(), written);
-        assert_eq!(WrittenKey::parse::<K>(text.as_str().as_bytes()).as_ref(), Some(key), "{written}");
+        assert_eq!(
+            WrittenKey::parse::<K>(text.as_str().as_bytes()).as_ref(),
+            Some(key),
+            "{written}"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! any other way, so a test that hands in [`Clock::manual`] and [`Random::seeded`] moves time and replays a run.
 
 mod clock;
+pub mod codec;
 mod key;
 mod label;
 mod random;
