@@ -2,4 +2,4 @@
 //!
 //! This crate is the face of Larder: it re-exports what applications use and adds nothing of its own.
 
-pub use larder_base::{CacheKey, Clock, KeyLabel, KeyPart, KeyParts, ManualClock, Random, show_keys};
+pub use larder_base::{CacheKey, Clock, KeyLabel, KeyPart, ManualClock, Random, show_keys};
