@@ -9,6 +9,8 @@ use crate::{
     client::{Client, ClientId},
     db::Db,
     engine::Limits,
+    pubsub::PubSub,
+    settings::Settings,
     tracking::TrackingTable,
 };
 
@@ -18,6 +20,8 @@ pub(crate) struct Core {
     /// Ordered, so that a seeded run visits clients in the same order every time.
     pub(crate) clients: BTreeMap<ClientId, Client>,
     pub(crate) tracking: TrackingTable,
+    pub(crate) pubsub: PubSub,
+    pub(crate) settings: Settings,
     pub(crate) limits: Limits,
     pub(crate) random: Random,
     next_client: u64,
@@ -36,6 +40,8 @@ impl Core {
             dbs: (0..databases).map(|_| Db::new(&hasher)).collect(),
             clients: BTreeMap::new(),
             tracking: TrackingTable::default(),
+            pubsub: PubSub::default(),
+            settings: Settings::default(),
             limits,
             random,
             next_client: 0,

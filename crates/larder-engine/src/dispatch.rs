@@ -1,18 +1,52 @@
 //! From arguments to a reply: finding the command, the checks that every command shares, running it.
 
 use crate::{
-    ErrorReply, Reply,
+    ErrorReply, Reply, Resp,
     command::{self, Args, CommandSpec, Flags},
     ctx::Ctx,
 };
 
 /// Runs one command for a client.
 pub(crate) fn run(ctx: &mut Ctx<'_>, args: &[&[u8]]) -> Reply {
-    match find(args) {
-        Ok(spec) => call(ctx, spec, &Args::new(args)),
+    let (now, client) = (ctx.time(), ctx.client());
+    client.active_at = now;
+    if client.closing {
+        return Reply::Error(ErrorReply::CLIENT_CLOSED);
+    }
+    let found = find(args).and_then(|spec| admit(ctx, spec).map(|()| spec));
+    match found {
+        Ok(spec) => {
+            ctx.client().last_command = Some(spec.name);
+            call(ctx, spec, &Args::new(args))
+        }
         Err(error) => Reply::Error(error),
     }
 }
+
+/// Whether this client may run this command in the state it is in.
+fn admit(ctx: &mut Ctx<'_>, spec: &CommandSpec) -> Result<(), ErrorReply> {
+    let client = ctx.client();
+    if !client.authenticated && !spec.flags.has(Flags::NO_AUTH) {
+        return Err(ErrorReply::NO_AUTH);
+    }
+    if client.resp == Resp::V2 && client.is_subscriber() && !SUBSCRIBER_COMMANDS.contains(&spec.name) {
+        return Err(ErrorReply::subscriber_only(spec.name));
+    }
+    Ok(())
+}
+
+/// In RESP2 a message looks like a reply, so a subscriber may run nothing else.
+const SUBSCRIBER_COMMANDS: &[&str] = &[
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "PSUBSCRIBE",
+    "PUNSUBSCRIBE",
+    "SSUBSCRIBE",
+    "SUNSUBSCRIBE",
+    "PING",
+    "QUIT",
+    "RESET",
+];
 
 /// The command these arguments name, a container's subcommand included, with their number checked.
 pub(crate) fn find(args: &[&[u8]]) -> Result<&'static CommandSpec, ErrorReply> {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use larder_base::{Clock, Random};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     client::{Client, ClientId, PushSink},
@@ -114,9 +114,10 @@ impl Engine {
     }
 
     fn open(&self, sink: Option<Arc<dyn PushSink>>) -> Session {
+        let now = self.shared.clock.unix();
         let mut core = self.shared.core.lock();
         let id = core.next_client_id();
-        core.clients.insert(id, Client::new(id, sink));
+        core.clients.insert(id, Client::new(id, sink, now));
         Session {
             shared: self.shared.clone(),
             id,
@@ -143,23 +144,49 @@ impl Session {
         self.id
     }
 
+    /// Takes the engine for a run of commands; others wait until it is dropped.
+    pub(crate) fn turn(&self) -> Turn<'_> {
+        let core = self.shared.core.lock();
+        let now = self.shared.clock.unix();
+        Turn { core, id: self.id, now }
+    }
+
     /// Runs one command to completion: its name, then its arguments.
     #[must_use]
     pub fn execute(&self, args: &[&[u8]]) -> Reply {
-        let mut core = self.shared.core.lock();
-        let now = self.shared.clock.unix();
-        dispatch::run(&mut Ctx::new(&mut core, self.id, now), args)
+        self.turn().execute(args)
     }
 
     /// Runs several commands without anyone else's in between, as a pipeline that happens not to be interrupted.
     #[must_use]
     pub fn execute_all(&self, commands: &[&[&[u8]]]) -> Vec<Reply> {
-        let mut core = self.shared.core.lock();
-        let now: Duration = self.shared.clock.unix();
-        commands
-            .iter()
-            .map(|args| dispatch::run(&mut Ctx::new(&mut core, self.id, now), args))
-            .collect()
+        let mut turn = self.turn();
+        commands.iter().map(|args| turn.execute(args)).collect()
+    }
+}
+
+/// The engine, held for a run of commands of one client: nobody else's come in between.
+pub(crate) struct Turn<'a> {
+    core: MutexGuard<'a, Core>,
+    id: ClientId,
+    now: Duration,
+}
+
+impl Turn<'_> {
+    /// Runs one command to completion.
+    pub(crate) fn execute(&mut self, args: &[&[u8]]) -> Reply {
+        dispatch::run(&mut Ctx::new(&mut self.core, self.id, self.now), args)
+    }
+
+    pub(crate) fn client(&mut self) -> &mut Client {
+        self.core
+            .clients
+            .get_mut(&self.id)
+            .expect("a session's client is registered until the session is dropped")
+    }
+
+    pub(crate) fn core(&mut self) -> &mut Core {
+        &mut self.core
     }
 }
 
@@ -167,6 +194,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         let mut core = self.shared.core.lock();
         core.tracking.forget_client(self.id);
+        core.unsubscribe_everything(self.id);
         core.clients.remove(&self.id);
     }
 }

@@ -29,6 +29,7 @@ texts! {
     STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
     OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'.";
     NO_AUTH = "NOAUTH Authentication required.";
+    CLIENT_CLOSED = "ERR the client was closed by QUIT, CLIENT KILL or a full output buffer; connect again";
     INVALID_CURSOR = "ERR invalid cursor";
 }
 
@@ -68,7 +69,17 @@ impl ErrorReply {
         const SHOWN_MAX: usize = 128;
         let word = String::from_utf8_lossy(&word[..word.len().min(SHOWN_MAX)]);
         let text = format!("ERR unknown subcommand '{word}'. Try {container} HELP.");
-        Self(text.replace(['\r', '\n'], " ").into())
+        Self(one_line(text))
+    }
+
+    pub(crate) fn subscriber_only(command: &str) -> Self {
+        Self(
+            format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+                command.to_ascii_lowercase()
+            )
+            .into(),
+        )
     }
 
     pub(crate) fn invalid_expire(command: &str) -> Self {
@@ -90,9 +101,13 @@ impl ErrorReply {
             "ERR unknown command '{}', with args beginning with: {shown}",
             cut(args[0], SHOWN_MAX)
         );
-        // A line break would end the reply early.
-        Self(text.replace(['\r', '\n'], " ").into())
+        Self(one_line(text))
     }
+}
+
+/// A line break would end the reply early.
+fn one_line(text: String) -> Cow<'static, str> {
+    text.replace(['\r', '\n'], " ").into()
 }
 
 impl fmt::Display for ErrorReply {

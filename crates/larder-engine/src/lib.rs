@@ -25,8 +25,11 @@ mod db;
 mod dispatch;
 mod engine;
 mod error;
+mod glob;
 mod notify;
+mod pubsub;
 mod reply;
+mod settings;
 #[cfg(test)]
 mod testing;
 mod tracking;
