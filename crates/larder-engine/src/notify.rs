@@ -103,12 +103,18 @@ impl Selection {
 impl Core {
     /// `key` of database `db` was changed by `by` (none: by time or by eviction).
     pub(crate) fn announce(&mut self, db: usize, key: &[u8], by: Option<ClientId>, class: Class, event: &'static str) {
-        self.publish_event(db, key, class, event);
+        self.signal(db, key, by);
+        self.event(db, key, class, event);
+    }
+
+    /// Tells those who decide by the key's state: transactions that watch it, clients that hold a copy.
+    pub(crate) fn signal(&mut self, db: usize, key: &[u8], by: Option<ClientId>) {
+        let _ = db;
         self.invalidate_tracked(key, by);
     }
 
-    /// Publishes a keyspace event alone, for what is no change of its own, such as `new`.
-    pub(crate) fn publish_event(&mut self, db: usize, key: &[u8], class: Class, event: &str) {
+    /// Tells the subscribers of keyspace events.
+    pub(crate) fn event(&mut self, db: usize, key: &[u8], class: Class, event: &'static str) {
         let selection = self.settings.notify;
         if !selection.wants(class) {
             return;
