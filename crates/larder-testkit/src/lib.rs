@@ -1,1 +1,16 @@
-//! larder-testkit
+//! Real servers, faults, naive baselines and waiting without sleeping, for testing Larder and code that uses it.
+//!
+//! - [`RedisServer`]: a private redis-server that can be killed, paused and restarted.
+//! - [`eventually`]: wait for a condition with a deadline; [`UNIT`]: the unit in which tests state times.
+//! - [`Case`]: seeded random cases that print their seed when they fail.
+//!
+//! This crate does not know the cache: what tests it brings its own subject.
+
+mod child;
+mod redis_server;
+mod seed;
+mod wait;
+
+pub use redis_server::{RedisServer, SERVER_VARIABLE};
+pub use seed::{Case, SEED_VARIABLE};
+pub use wait::{UNIT, eventually};

@@ -1,0 +1,260 @@
+//! A real redis-server of one's own: on a free loopback port, with its files in a temporary folder, killed on drop.
+
+use std::{
+    io,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use larder_base::Clock;
+use rustix::process::Signal;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::child::OwnedChild;
+
+/// The variable that picks another binary than the `redis-server` on the path, a Valkey for instance.
+pub const SERVER_VARIABLE: &str = "LARDER_REDIS";
+
+/// Between choosing a free port and the server's taking it another process may take it. Five in a row means
+/// that something else is wrong.
+const PORTS_TRIED_MAX: u32 = 5;
+
+/// A start takes 20 ms; on a machine busy with compiling, seconds.
+const START_DEADLINE: Duration = Duration::from_secs(20);
+
+/// A private server. Dropping it kills the process, also when the test panics.
+///
+/// ```no_run
+/// # async fn example() {
+/// use larder_testkit::RedisServer;
+/// let mut server = RedisServer::start().await;
+/// assert_eq!(server.cli(&["SET", "k", "v"]), "OK");
+/// server.restart_empty().await;
+/// assert_eq!(server.cli(&["EXISTS", "k"]), "0");
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct RedisServer {
+    child: OwnedChild,
+    port: u16,
+    dir: TempDir,
+    options: Vec<String>,
+}
+
+impl RedisServer {
+    /// Starts a server without persistence and without a password.
+    ///
+    /// # Panics
+    /// If the binary is missing or does not answer within 20 s.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts a server with more options, as on its command line: `&["--maxmemory", "2mb"]`.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start); also if it refuses an option.
+    pub async fn start_with(options: &[&str]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder can be made");
+        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+        let mut refusal = String::new();
+        for _ in 0..PORTS_TRIED_MAX {
+            let port = free_port();
+            match launch(port, &dir, &options).await {
+                Ok(child) => {
+                    return Self {
+                        child,
+                        port,
+                        dir,
+                        options,
+                    };
+                }
+                Err(error) => refusal = error.to_string(),
+            }
+        }
+        panic!("redis-server did not start: {refusal}; install it, or name one in {SERVER_VARIABLE}");
+    }
+
+    /// `redis://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// `redis+unix:///PATH`, the same server over its Unix socket.
+    #[must_use]
+    pub fn unix_url(&self) -> String {
+        format!("redis+unix://{}", socket_path(&self.dir).display())
+    }
+
+    /// Where it listens; the same after a restart.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process id; another one after a restart.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    /// Runs one command through `redis-cli` and returns what it prints, without the last line break.
+    ///
+    /// # Panics
+    /// If `redis-cli` is missing or cannot reach the server. An error reply is printed like any other.
+    pub fn cli(&self, args: &[&str]) -> String {
+        let output = Command::new("redis-cli")
+            .args(["-p", &self.port.to_string()])
+            .args(args)
+            .stdin(Stdio::null())
+            .output()
+            .expect("redis-cli is installed with redis-server");
+        assert!(
+            output.status.success(),
+            "redis-cli failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    /// `CONFIG SET name value`.
+    ///
+    /// # Panics
+    /// If the server refuses it.
+    pub fn config(&self, name: &str, value: &str) {
+        let reply = self.cli(&["CONFIG", "SET", name, value]);
+        assert_eq!(reply, "OK", "CONFIG SET {name} {value}");
+    }
+
+    /// `kill -9`: nothing is saved, connections break. [`restart_empty`](Self::restart_empty) brings it back.
+    pub fn kill(&mut self) {
+        self.child.kill();
+    }
+
+    /// SIGSTOP: connections stay open and nothing answers.
+    ///
+    /// # Panics
+    /// If the process is gone.
+    pub fn pause(&self) {
+        self.child.signal(Signal::STOP).expect("the server is running");
+    }
+
+    /// SIGCONT after [`pause`](Self::pause).
+    ///
+    /// # Panics
+    /// If the process is gone.
+    pub fn resume(&self) {
+        self.child.signal(Signal::CONT).expect("the server is running");
+    }
+
+    /// Kills it and starts it on the same port without its data.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub async fn restart_empty(&mut self) {
+        self.kill();
+        // Absent is as good: it was never saved.
+        let _ = std::fs::remove_file(self.dir.path().join("dump.rdb"));
+        self.launch_again().await;
+    }
+
+    /// Saves, kills it, and starts it on the same port with the saved data.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start); also if it is not running, for then there is nothing to save.
+    pub async fn restart_with_data(&mut self) {
+        assert_eq!(self.cli(&["SAVE"]), "OK");
+        self.kill();
+        self.launch_again().await;
+    }
+
+    async fn launch_again(&mut self) {
+        let launched = launch(self.port, &self.dir, &self.options).await;
+        self.child = launched.unwrap_or_else(|error| panic!("redis-server did not start again: {error}"));
+    }
+}
+
+/// A loopback port that nothing listens on at this moment.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener.local_addr().expect("a bound socket has an address").port()
+}
+
+fn socket_path(dir: &TempDir) -> PathBuf {
+    dir.path().join("redis.sock")
+}
+
+async fn launch(port: u16, dir: &TempDir, options: &[String]) -> io::Result<OwnedChild> {
+    let program = std::env::var_os(SERVER_VARIABLE).unwrap_or_else(|| "redis-server".into());
+    let log = std::fs::File::create(dir.path().join("server.log"))?;
+    let mut command = Command::new(program);
+    command
+        .args([
+            "--port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ])
+        .arg("--dir")
+        .arg(dir.path())
+        .arg("--unixsocket")
+        .arg(socket_path(dir))
+        .args(options)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log);
+    let mut child = OwnedChild::spawn(&mut command)?;
+    let clock = Clock::system();
+    let until = clock.monotonic() + START_DEADLINE;
+    while !answers(port, child.pid()).await {
+        if let Some(status) = child.ended() {
+            let said = std::fs::read_to_string(dir.path().join("server.log")).unwrap_or_default();
+            return Err(io::Error::other(format!("it ended with {status}, saying:\n{said}")));
+        }
+        if clock.monotonic() > until {
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("no answer within {START_DEADLINE:?}"),
+            ));
+        }
+        clock.sleep(Duration::from_millis(5)).await;
+    }
+    Ok(child)
+}
+
+/// Whether the server at `port` accepts commands and is the process `pid`, not a stranger on the same port.
+///
+/// A server that wants a password says so, which is an answer as well; it cannot be asked for its id.
+async fn answers(port: u16, pid: u32) -> bool {
+    let Ok(text) = info_server(port).await else {
+        return false;
+    };
+    text.contains(&format!("process_id:{pid}\r\n")) || text.starts_with("-NOAUTH")
+}
+
+async fn info_server(port: u16) -> io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(b"INFO server\r\n").await?;
+    let mut text = Vec::new();
+    let mut part = [0; 4096];
+    loop {
+        let read = stream.read(&mut part).await?;
+        text.extend_from_slice(&part[..read]);
+        let shown = String::from_utf8_lossy(&text);
+        // Past the line that is looked for, or an error, which is one line, or the end.
+        let answered = shown.contains("\r\nuptime_in_seconds:") || shown.starts_with('-') && shown.ends_with("\r\n");
+        if answered || read == 0 {
+            return Ok(shown.into_owned());
+        }
+    }
+}
