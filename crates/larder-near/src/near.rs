@@ -46,7 +46,7 @@ impl<K: Hash + Eq + Clone, V> Near<K, V> {
     /// Allocates nothing; the value is shared, not copied.
     #[inline]
     pub fn get(&self, key: &K, now: Duration) -> Option<Entry<V>> {
-        self.entries.get(key).filter(|entry| now < entry.deadline())
+        self.entries.get(key).filter(|entry| entry.is_fresh(now))
     }
 
     /// Puts a copy under `key` in place of what was there. The caller has made sure that it is not outdated:
