@@ -54,11 +54,11 @@ impl<V> Entry<V> {
     /// A copy that was fresh in the store at `born` and may be served until `deadline`, both on the caller's
     /// monotonic clock; `None` is a remembered "there is none".
     #[must_use]
-    pub const fn new(value: Option<Arc<V>>, born: Duration, deadline: Duration, stamp: Stamp) -> Self {
+    pub fn new(value: Option<Arc<V>>, born: Duration, deadline: Duration, stamp: Stamp) -> Self {
         Self {
             value,
-            born,
-            deadline,
+            born: nanos(born),
+            deadline: nanos(deadline),
             stamp,
         }
     }
