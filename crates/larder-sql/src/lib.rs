@@ -1,1 +1,41 @@
-//! larder-sql
+//! Databases behind Larder: sources over SQLite.
+//!
+//! [`SqlTable`] reads any table, named at run time, through a cache: it finds the key column, binds every value,
+//! quotes every name and loads in batches. [`PoolConfig`] opens the pool that it reads from.
+//!
+//! ```
+//! # async fn shown() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! use larder_cache::Source;
+//! use larder_sql::{PoolConfig, SqlTable};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct User {
+//!     name: String,
+//! }
+//!
+//! let pool = PoolConfig::in_memory().open().await?;
+//! sqlx::query("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)").execute(&pool).await?;
+//! sqlx::query("INSERT INTO users VALUES (42, 'Ada')").execute(&pool).await?;
+//!
+//! let users = SqlTable::new(pool, "users");
+//! let ada: Option<User> = users.load(&42_u64).await?;
+//! assert_eq!(ada.map(|user| user.name).as_deref(), Some("Ada"));
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Runtime::new().unwrap().block_on(shown()).unwrap();
+//! ```
+
+mod cell;
+mod error;
+mod key;
+mod pool;
+mod row;
+mod schema;
+mod statement;
+mod table;
+
+pub use error::SqlError;
+pub use pool::PoolConfig;
+pub use schema::{Column, TableSchema};
+pub use sqlx::SqlitePool;
+pub use table::SqlTable;

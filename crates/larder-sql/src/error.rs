@@ -1,0 +1,201 @@
+//! Why a table could not be read.
+
+use std::{fmt, time::Duration};
+
+/// What went wrong between a cache and its database, on what, and the setting that helps.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SqlError {
+    /// The database could not be opened.
+    #[error("cannot open the SQLite database at {at}")]
+    Open {
+        /// Path or URL, as given.
+        at: String,
+        /// What the driver said.
+        source: sqlx::Error,
+    },
+
+    /// No table or view has that name.
+    #[error("no table {table:?} in the database (a name is taken whole and never runs as SQL); it has {existing}")]
+    UnknownTable {
+        /// The name that was asked for.
+        table: String,
+        /// The names there are.
+        existing: Names,
+    },
+
+    /// The table has no such column.
+    #[error(
+        "table {table:?} has no column {column:?} (a name is taken whole and never runs as SQL); it has {existing}"
+    )]
+    UnknownColumn {
+        /// The table.
+        table: String,
+        /// The column that was asked for.
+        column: String,
+        /// The columns there are.
+        existing: Names,
+    },
+
+    /// The table says no primary key and none was named.
+    #[error("table {table:?} has no primary key: name a column that is unique with `key`; it has {existing}")]
+    NoKey {
+        /// The table.
+        table: String,
+        /// The columns there are.
+        existing: Names,
+    },
+
+    /// The type of the cache's key does not fit the key columns.
+    #[error(
+        "a key of {parts} part(s) cannot find a row of table {table:?}, whose key is {columns}: use a tuple of as many parts, or name one unique column with `key`"
+    )]
+    KeyShape {
+        /// The table.
+        table: String,
+        /// Parts of the key that was asked for.
+        parts: usize,
+        /// The key columns.
+        columns: Names,
+    },
+
+    /// Two rows answer to one key.
+    #[error("more than one row of table {table:?} has the same {columns}: name a column that is unique with `key`")]
+    NotUnique {
+        /// The table.
+        table: String,
+        /// The key columns.
+        columns: Names,
+    },
+
+    /// A row does not fit the type of the cache's value.
+    #[error("a row of table {table:?} does not fit {wanted}: {why}")]
+    Row {
+        /// The table.
+        table: String,
+        /// The type it should become.
+        wanted: &'static str,
+        /// The column and what is wrong with it; never the value.
+        why: String,
+    },
+
+    /// The database did not answer in time.
+    #[error(
+        "the database did not answer within {waited:?} while {doing}; raise `deadline`, or look for a writer that holds its lock"
+    )]
+    Deadline {
+        /// What was being done.
+        doing: Doing,
+        /// How long was waited.
+        waited: Duration,
+    },
+
+    /// The database answered with an error.
+    #[error("the database failed while {doing}")]
+    Query {
+        /// What was being done.
+        doing: Doing,
+        /// What the driver said.
+        source: sqlx::Error,
+    },
+}
+
+/// What a statement was for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doing(pub(crate) String);
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// SQLite's primary result codes for "somebody else holds the lock": SQLITE_BUSY, SQLITE_LOCKED.
+const LOCKED: [i64; 2] = [5, 6];
+
+impl SqlError {
+    pub(crate) fn query(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
+        let doing = Doing(doing.into());
+        move |source| Self::Query { doing, source }
+    }
+
+    /// Whether the same call may succeed a moment later: a lock held by another writer, no free connection, a
+    /// deadline. A wrong name or a row that does not fit stays wrong.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Deadline { .. } => true,
+            Self::Open { source, .. } | Self::Query { source, .. } => is_retryable(source),
+            _ => false,
+        }
+    }
+
+    /// Whether the table or its columns changed since they were last looked at.
+    pub(crate) fn is_schema_change(&self) -> bool {
+        let Self::Query {
+            source: sqlx::Error::Database(error),
+            ..
+        } = self
+        else {
+            return false;
+        };
+        let message = error.message();
+        message.contains("no such column")
+            || message.contains("no such table")
+            || message.contains("schema has changed")
+    }
+}
+
+fn is_retryable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => {
+            let code = error.code().and_then(|code| code.parse::<i64>().ok());
+            // The low byte is the primary code; what is above it says which kind of busy.
+            code.is_some_and(|code| LOCKED.contains(&(code & 0xff)))
+        }
+        _ => false,
+    }
+}
+
+/// Names of tables or columns, for an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names(Vec<String>);
+
+/// A database may have hundreds of tables; an error must stay readable.
+const NAMES_SHOWN: usize = 20;
+
+impl Names {
+    pub(crate) fn new<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
+        Self(names.into_iter().map(Into::into).collect())
+    }
+}
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        for (index, name) in self.0.iter().take(NAMES_SHOWN).enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{name:?}")?;
+        }
+        match self.0.len().checked_sub(NAMES_SHOWN) {
+            Some(more) if more > 0 => write!(f, " and {more} more"),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_of_names_are_cut_and_counted() {
+        let names = Names::new((0..23).map(|n| format!("t{n}")));
+        assert!(names.to_string().ends_with("\"t19\" and 3 more"), "{names}");
+        assert_eq!(Names::new(["a", "b"]).to_string(), "\"a\", \"b\"");
+        assert_eq!(Names::new(Vec::<String>::new()).to_string(), "none");
+    }
+}
