@@ -20,6 +20,12 @@ texts! {
     NOT_INTEGER = "ERR value is not an integer or out of range";
     HASH_NOT_INTEGER = "ERR hash value is not an integer";
     HASH_NOT_FLOAT = "ERR hash value is not a float";
+    COUNT_NOT_POSITIVE = "ERR value is out of range, must be positive";
+    COUNT_NEGATIVE = "ERR COUNT can't be negative";
+    COUNT_ZERO = "ERR count should be greater than 0";
+    KEYS_ZERO = "ERR numkeys should be greater than 0";
+    MAXLEN_NEGATIVE = "ERR MAXLEN can't be negative";
+    RANK_ZERO = "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list";
     VALUE_OUT_OF_RANGE = "ERR value is out of range";
     NOT_FLOAT = "ERR value is not a valid float";
     OVERFLOW = "ERR increment or decrement would overflow";

@@ -58,6 +58,22 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// Argument `i` as an integer of at least `min`; this error if it is anything else.
+    pub(crate) fn at_least(&self, i: usize, min: i64, error: ErrorReply) -> Result<usize, ErrorReply> {
+        match self.int(i) {
+            Ok(n) if n >= min => Ok(usize::try_from(n).unwrap_or(usize::MAX)),
+            _ => Err(error),
+        }
+    }
+
+    /// The keys after their count at `i`, and the number of the first argument after them.
+    pub(crate) fn counted_keys(&self, i: usize, error: ErrorReply) -> Result<(&'a [&'a [u8]], usize), ErrorReply> {
+        let count = self.at_least(i, 1, error)?;
+        let end = (i + 1).saturating_add(count);
+        let keys = self.0.get(i + 1..end).ok_or(ErrorReply::SYNTAX)?;
+        Ok((keys, end))
+    }
+
     /// Argument `i` as a finite or infinite number.
     pub(crate) fn float(&self, i: usize) -> Result<f64, ErrorReply> {
         self.0
@@ -81,6 +97,15 @@ pub(crate) fn parse_int(bytes: &[u8]) -> Option<i64> {
         return None;
     }
     std::str::from_utf8(bytes).ok()?.parse().ok()
+}
+
+/// The positions from `start` to `stop` inclusive among `len`, negative ones counted from the end; what lies outside
+/// is cut off.
+pub(crate) fn rank_range(start: i64, stop: i64, len: usize) -> std::ops::Range<usize> {
+    let from_front = |i: i64| if i < 0 { i.saturating_add(len as i64) } else { i };
+    let start = from_front(start).max(0);
+    let end = from_front(stop).saturating_add(1).min(len as i64);
+    if start < end { start as usize..end as usize } else { 0..0 }
 }
 
 /// A number as `strtod` reads it, without spaces and never NaN.

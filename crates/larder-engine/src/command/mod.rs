@@ -7,6 +7,7 @@ mod args;
 mod connection;
 mod hash;
 mod keys;
+mod list;
 mod random;
 mod spec;
 mod string;
@@ -15,12 +16,18 @@ use std::sync::LazyLock;
 
 use ahash::HashMap;
 
-pub(crate) use args::{Args, parse_int};
+pub(crate) use args::{Args, parse_int, rank_range};
 pub use spec::{Arity, CommandInfo, Flags, Group};
 pub(crate) use spec::{CommandResult, CommandSpec, KeySpec};
 
 /// The families, each a list of commands.
-const FAMILIES: &[&[&CommandSpec]] = &[connection::COMMANDS, hash::COMMANDS, keys::COMMANDS, string::COMMANDS];
+const FAMILIES: &[&[&CommandSpec]] = &[
+    connection::COMMANDS,
+    hash::COMMANDS,
+    keys::COMMANDS,
+    list::COMMANDS,
+    string::COMMANDS,
+];
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static CommandSpec>> =
     LazyLock::new(|| all().map(|spec| (spec.name, spec)).collect());

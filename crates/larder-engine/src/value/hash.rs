@@ -7,10 +7,7 @@
 use ahash::RandomState;
 use indexmap::IndexMap;
 
-use crate::value::kind;
-
-/// The bytes of a field, a member, an element.
-pub(crate) type Bytes = Box<[u8]>;
+use crate::value::{Bytes, kind};
 
 /// What a field costs beside its bytes: the map's slot, hash and index, two allocations.
 const FIELD_OVERHEAD: usize = 64;

@@ -1,18 +1,24 @@
 //! The data types: one file each.
 
 mod hash;
+mod list;
 mod string;
 
 pub(crate) use hash::Hash;
+pub(crate) use list::{End, List};
 pub(crate) use string::Text;
 
 use crate::ErrorReply;
+
+/// The bytes of a field, a member, an element: never changed in place, so without room to grow.
+pub(crate) type Bytes = Box<[u8]>;
 
 /// What a key holds.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     String(Text),
     Hash(Hash),
+    List(List),
 }
 
 /// One data type, as the keyspace sees it.
@@ -29,6 +35,7 @@ impl Value {
         match self {
             Self::String(_) => "string",
             Self::Hash(_) => "hash",
+            Self::List(_) => "list",
         }
     }
 
@@ -37,6 +44,7 @@ impl Value {
         match self {
             Self::String(text) => text.encoding(),
             Self::Hash(hash) => hash.encoding(),
+            Self::List(list) => list.encoding(),
         }
     }
 
@@ -45,6 +53,7 @@ impl Value {
         match self {
             Self::String(text) => text.weight(),
             Self::Hash(hash) => hash.weight(),
+            Self::List(list) => list.weight(),
         }
     }
 
@@ -53,6 +62,7 @@ impl Value {
         match self {
             Self::String(_) => false,
             Self::Hash(hash) => hash.is_empty(),
+            Self::List(list) => list.is_empty(),
         }
     }
 
