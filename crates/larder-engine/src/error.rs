@@ -26,6 +26,7 @@ texts! {
     KEYS_ZERO = "ERR numkeys should be greater than 0";
     MAXLEN_NEGATIVE = "ERR MAXLEN can't be negative";
     RANK_ZERO = "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list";
+    VALUE_NOT_FINITE = "ERR value is NaN or Infinity";
     VALUE_OUT_OF_RANGE = "ERR value is out of range";
     NOT_FLOAT = "ERR value is not a valid float";
     OVERFLOW = "ERR increment or decrement would overflow";

@@ -27,6 +27,7 @@ mod engine;
 mod error;
 mod glob;
 mod notify;
+mod number;
 mod pubsub;
 mod reply;
 mod settings;

@@ -105,7 +105,11 @@ pub(crate) fn rank_range(start: i64, stop: i64, len: usize) -> std::ops::Range<u
     let from_front = |i: i64| if i < 0 { i.saturating_add(len as i64) } else { i };
     let start = from_front(start).max(0);
     let end = from_front(stop).saturating_add(1).min(len as i64);
-    if start < end { start as usize..end as usize } else { 0..0 }
+    if start < end {
+        start as usize..end as usize
+    } else {
+        0..0
+    }
 }
 
 /// A number as `strtod` reads it, without spaces and never NaN.

@@ -123,7 +123,9 @@ mod tests {
 
     fn list(elements: &str) -> List {
         let mut list = List::default();
-        elements.chars().for_each(|c| list.push(End::Right, c.to_string().as_bytes()));
+        elements
+            .chars()
+            .for_each(|c| list.push(End::Right, c.to_string().as_bytes()));
         list
     }
 
@@ -133,7 +135,13 @@ mod tests {
 
     #[test]
     fn removal_spares_the_other_end() {
-        for (count, left, removed) in [(0, "bc", 3), (2, "bca", 2), (-2, "abc", 2), (9, "bc", 3), (i64::MIN, "bc", 3)] {
+        for (count, left, removed) in [
+            (0, "bc", 3),
+            (2, "bca", 2),
+            (-2, "abc", 2),
+            (9, "bc", 3),
+            (i64::MIN, "bc", 3),
+        ] {
             let mut list = list("abaca");
             assert_eq!(list.remove(b"a", count), removed);
             assert_eq!(text(&list), left);

@@ -5,6 +5,7 @@ mod hexists;
 mod hget;
 mod hgetall;
 mod hincrby;
+mod hincrbyfloat;
 mod hlen;
 mod hmget;
 mod hrandfield;
@@ -22,6 +23,7 @@ pub(super) const COMMANDS: &[&CommandSpec] = &[
     &hgetall::HKEYS,
     &hgetall::HVALS,
     &hincrby::HINCRBY,
+    &hincrbyfloat::HINCRBYFLOAT,
     &hlen::HLEN,
     &hmget::HMGET,
     &hrandfield::HRANDFIELD,

@@ -59,7 +59,9 @@ impl Search {
                 () if value == args.len() => return Err(ErrorReply::SYNTAX),
                 () if args.is(i, "RANK") => search.rank = rank(args, value)?,
                 () if args.is(i, "COUNT") => search.count = Some(unbounded(args, value, ErrorReply::COUNT_NEGATIVE)?),
-                () if args.is(i, "MAXLEN") => search.compared_max = unbounded(args, value, ErrorReply::MAXLEN_NEGATIVE)?,
+                () if args.is(i, "MAXLEN") => {
+                    search.compared_max = unbounded(args, value, ErrorReply::MAXLEN_NEGATIVE)?
+                }
                 () => return Err(ErrorReply::SYNTAX),
             }
         }
@@ -85,8 +87,10 @@ impl Search {
 }
 
 fn rank(args: &Args<'_>, i: usize) -> Result<i64, ErrorReply> {
-    match args.count_in(i, -i64::MAX, i64::MAX)? {
+    match args.int(i)? {
         0 => Err(ErrorReply::RANK_ZERO),
+        // Redis negates it, which overflows back to itself and skips nothing.
+        i64::MIN => Ok(-1),
         rank => Ok(rank),
     }
 }

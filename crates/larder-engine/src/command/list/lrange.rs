@@ -25,7 +25,8 @@ pub(super) const LRANGE: CommandSpec = CommandSpec {
 fn lrange(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let (start, stop) = (args.int(2)?, args.int(3)?);
     let list = ctx.read::<List>(args.bytes(1))?;
-    Ok(Reply::bulks(list.into_iter().flat_map(|list| {
-        list.range(rank_range(start, stop, list.len()))
-    })))
+    Ok(Reply::bulks(
+        list.into_iter()
+            .flat_map(|list| list.range(rank_range(start, stop, list.len()))),
+    ))
 }

@@ -24,7 +24,7 @@ pub(super) const LREM: CommandSpec = CommandSpec {
 };
 
 fn lrem(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    let count = args.count_in(2, -i64::MAX, i64::MAX)?;
+    let count = args.int(2)?;
     let key = args.bytes(1);
     let removed = ctx
         .update(key, |list: &mut List| list.remove(args.bytes(3), count))?

@@ -3,7 +3,7 @@
 //! Reference: <https://redis.io/commands/lset/>.
 
 use crate::{
-    ErrorReply,
+    ErrorReply, Reply,
     command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec, list::lindex::position},
     ctx::Ctx,
     notify::Class,
@@ -32,5 +32,5 @@ fn lset(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     })?
     .ok_or(ErrorReply::NO_SUCH_KEY)??;
     ctx.modified(key, Class::List, "lset");
-    ctx.ok()
+    Ok(Reply::Ok)
 }

@@ -3,6 +3,7 @@
 //! Reference: <https://redis.io/commands/ltrim/>.
 
 use crate::{
+    Reply,
     command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec, rank_range},
     ctx::Ctx,
     notify::Class,
@@ -29,5 +30,5 @@ fn ltrim(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     if trimmed.is_some() {
         ctx.modified(key, Class::List, "ltrim");
     }
-    ctx.ok()
+    Ok(Reply::Ok)
 }
