@@ -1,0 +1,3 @@
+//! The cache's tests, in one binary: each module is one subject.
+
+mod model;
