@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::{
     ErrorReply,
     client::{Client, ClientId, Resp},
+    command::Args,
     core::Core,
     db::{Db, Entry},
     notify::Class,
@@ -59,10 +60,27 @@ impl<'a> Ctx<'a> {
         &mut self.core.dbs[self.db]
     }
 
+    /// The number of a database, argument `i`.
+    pub(crate) fn database(&self, args: &Args<'_>, i: usize) -> Result<usize, ErrorReply> {
+        let number = args.count_in(i, i64::from(i32::MIN), i64::from(i32::MAX))?;
+        usize::try_from(number)
+            .ok()
+            .filter(|number| *number < self.core.dbs.len())
+            .ok_or(ErrorReply::DB_OUT_OF_RANGE)
+    }
+
     /// Changes the selected database, for this command's successors in a transaction or script too.
     pub(crate) fn select(&mut self, db: usize) {
         self.db = db;
         self.client().db = db;
+    }
+
+    /// Refuses a string that would grow beyond `proto-max-bulk-len`.
+    pub(crate) fn check_string_length(&self, len: usize, more: usize) -> Result<(), ErrorReply> {
+        let fits = len
+            .checked_add(more)
+            .is_some_and(|total| total <= self.core.limits.string_max);
+        if fits { Ok(()) } else { Err(ErrorReply::STRING_TOO_LONG) }
     }
 
     // --- reading ---
@@ -71,7 +89,7 @@ impl<'a> Ctx<'a> {
     fn find(&mut self, key: &[u8], touch: bool) -> Option<usize> {
         let now = self.now();
         let (position, entry) = self.core.dbs[self.db].find(key)?;
-        if entry.expires_at.is_some_and(|at| at <= now) {
+        if entry.is_expired(now) {
             self.core.expire(self.db, key);
             return None;
         }

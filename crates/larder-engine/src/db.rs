@@ -30,6 +30,12 @@ pub(crate) struct Entry {
     pub(crate) used_at: u64,
 }
 
+impl Entry {
+    pub(crate) fn is_expired(&self, now: u64) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Db {
     keys: IndexMap<Key, Entry, RandomState>,

@@ -14,10 +14,22 @@ use crate::{
 };
 
 /// Bounds on what an engine holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Limits {
     /// Bytes of keys and values; 0 is no bound.
     pub(crate) maxmemory: usize,
+    /// Bytes of one string.
+    pub(crate) string_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            maxmemory: 0,
+            // Redis's own default for `proto-max-bulk-len`.
+            string_max: 512 << 20,
+        }
+    }
 }
 
 /// Builds an [`Engine`]; every part has a default.

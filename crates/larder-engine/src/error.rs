@@ -37,6 +37,8 @@ texts! {
     OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'.";
     NO_AUTH = "NOAUTH Authentication required.";
     CLIENT_CLOSED = "ERR the client was closed by QUIT, CLIENT KILL or a full output buffer; connect again";
+    SAME_OBJECT = "ERR source and destination objects are the same";
+    DB_OUT_OF_RANGE = "ERR DB index is out of range";
     INVALID_CURSOR = "ERR invalid cursor";
 }
 
@@ -70,6 +72,10 @@ impl ErrorReply {
 
     pub(crate) fn outside(min: i64, max: i64) -> Self {
         Self(format!("ERR value is out of range, value must between {min} and {max}").into())
+    }
+
+    pub(crate) fn unsupported_option(word: &[u8]) -> Self {
+        Self(format!("ERR Unsupported option {}", String::from_utf8_lossy(word)).into())
     }
 
     pub(crate) fn unknown_subcommand(container: &str, word: &[u8]) -> Self {

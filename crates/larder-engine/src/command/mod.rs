@@ -5,10 +5,13 @@
 
 mod args;
 mod connection;
+mod expiry;
 mod hash;
 mod keys;
 mod list;
 mod random;
+pub(crate) mod scan;
+mod server;
 mod spec;
 mod string;
 
@@ -16,7 +19,9 @@ use std::sync::LazyLock;
 
 use ahash::HashMap;
 
+use crate::{ErrorReply, Reply, ctx::Ctx};
 pub(crate) use args::{Args, parse_int, rank_range};
+
 pub use spec::{Arity, CommandInfo, Flags, Group};
 pub(crate) use spec::{CommandResult, CommandSpec, KeySpec};
 
@@ -26,6 +31,7 @@ const FAMILIES: &[&[&CommandSpec]] = &[
     hash::COMMANDS,
     keys::COMMANDS,
     list::COMMANDS,
+    server::COMMANDS,
     string::COMMANDS,
 ];
 
@@ -54,4 +60,18 @@ pub fn commands() -> Vec<CommandInfo> {
     let mut list: Vec<CommandInfo> = all().map(CommandSpec::info).collect();
     list.sort_by_key(|info| info.name);
     list
+}
+
+/// What a container runs when no subcommand was named right; dispatch has refused such a call before.
+pub(crate) fn container(_: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+    let name = String::from_utf8_lossy(args.bytes(0)).to_ascii_uppercase();
+    Err(ErrorReply::unknown_subcommand(&name, args.get(1).unwrap_or_default()))
+}
+
+/// The reply of a container's `HELP`, in Redis's frame.
+pub(crate) fn help(container: &str, lines: &[&'static str]) -> Reply {
+    let title = format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+    let tail = ["HELP", "    Prints this help."];
+    let lines = lines.iter().chain(&tail).map(|line| Reply::status(*line));
+    Reply::Array(std::iter::once(Reply::status(title)).chain(lines).collect())
 }

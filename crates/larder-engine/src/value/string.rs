@@ -58,6 +58,12 @@ impl Text {
         &mut self.bytes
     }
 
+    /// The number it would be kept as.
+    pub(crate) fn as_int(&self) -> Option<i64> {
+        let number = crate::command::parse_int(&self.bytes);
+        number.filter(|_| self.form == Form::Whole)
+    }
+
     pub(crate) fn weight(&self) -> usize {
         self.bytes.capacity()
     }
@@ -66,9 +72,8 @@ impl Text {
     pub(crate) fn encoding(&self) -> &'static str {
         const EMBEDDED_MAX: usize = 44;
         match self.form {
-            Form::Edited => "raw",
-            Form::Whole if crate::command::parse_int(&self.bytes).is_some() => "int",
-            _ if self.bytes.len() <= EMBEDDED_MAX => "embstr",
+            _ if self.as_int().is_some() => "int",
+            Form::Whole | Form::Computed if self.bytes.len() <= EMBEDDED_MAX => "embstr",
             _ => "raw",
         }
     }
