@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use ahash::RandomState;
-use larder_base::Random;
+use larder_base::{Clock, Random};
 
 use crate::{
     client::{Client, ClientId},
     db::Db,
     engine::Limits,
     pubsub::PubSub,
+    script::Scripts,
     settings::Settings,
     tracking::TrackingTable,
 };
@@ -21,6 +22,7 @@ pub(crate) struct Core {
     pub(crate) clients: BTreeMap<ClientId, Client>,
     pub(crate) tracking: TrackingTable,
     pub(crate) pubsub: PubSub,
+    pub(crate) scripts: Scripts,
     pub(crate) settings: Settings,
     pub(crate) limits: Limits,
     pub(crate) random: Random,
@@ -28,7 +30,7 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(databases: usize, limits: Limits, random: Random) -> Self {
+    pub(crate) fn new(databases: usize, limits: Limits, random: Random, clock: Clock) -> Self {
         let seeds = [
             random.next_u64(),
             random.next_u64(),
@@ -41,6 +43,7 @@ impl Core {
             clients: BTreeMap::new(),
             tracking: TrackingTable::default(),
             pubsub: PubSub::default(),
+            scripts: Scripts::new(clock),
             settings: Settings::default(),
             limits,
             random,

@@ -67,7 +67,7 @@ impl EngineBuilder {
     pub fn build(self) -> Engine {
         /// As Redis has by default.
         const DATABASES: usize = 16;
-        let core = Core::new(DATABASES, self.limits, self.random);
+        let core = Core::new(DATABASES, self.limits, self.random, self.clock.clone());
         Engine {
             shared: Arc::new(Shared {
                 core: Mutex::new(core),

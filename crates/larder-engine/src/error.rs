@@ -39,6 +39,19 @@ texts! {
     CLIENT_CLOSED = "ERR the client was closed by QUIT, CLIENT KILL or a full output buffer; connect again";
     SAME_OBJECT = "ERR source and destination objects are the same";
     DB_OUT_OF_RANGE = "ERR DB index is out of range";
+    NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL.";
+    NOT_BUSY = "NOTBUSY No scripts in execution right now.";
+    TOO_FEW_KEYS = "ERR Number of keys can't be greater than number of args";
+    NEGATIVE_KEY_COUNT = "ERR Number of keys can't be negative";
+    SCRIPT_FLUSH_MODE = "ERR SCRIPT FLUSH only support SYNC|ASYNC option";
+    SCRIPT_DEBUG_MODE = "ERR Use SCRIPT DEBUG YES/SYNC/NO";
+    NO_SCRIPT_DEBUGGER = "ERR scripts cannot be debugged in this engine";
+    SCRIPT_OUT_OF_MEMORY = "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'";
+    SCRIPT_NOT_READ_ONLY = "ERR Can not execute a script with write flag using *_ro command.";
+    SCRIPT_UNKNOWN_COMMAND = "ERR Unknown Redis command called from script";
+    SCRIPT_WRONG_ARITY = "ERR Wrong number of args calling Redis command from script";
+    SCRIPT_NOT_ALLOWED = "ERR This Redis command is not allowed from script";
+    SCRIPT_READ_ONLY = "ERR Write commands are not allowed from read-only scripts.";
     INVALID_CURSOR = "ERR invalid cursor";
 }
 

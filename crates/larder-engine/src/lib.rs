@@ -30,6 +30,7 @@ mod notify;
 mod number;
 mod pubsub;
 mod reply;
+mod script;
 mod settings;
 #[cfg(test)]
 mod testing;

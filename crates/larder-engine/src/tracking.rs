@@ -19,6 +19,8 @@ pub(crate) struct TrackingMode {
 #[derive(Debug, Default)]
 pub(crate) struct TrackingTable {
     readers: HashMap<Key, BTreeSet<ClientId>>,
+    /// How often a key was taken out, see [`state`](Self::state).
+    removals: u64,
 }
 
 impl TrackingTable {
@@ -27,6 +29,11 @@ impl TrackingTable {
             Some(clients) => _ = clients.insert(client),
             None => _ = self.readers.insert(key.into(), BTreeSet::from([client])),
         }
+    }
+
+    /// While this stays the same, every key that was entered is still there: a script need not enter its keys again.
+    pub(crate) const fn state(&self) -> u64 {
+        self.removals
     }
 
     /// Drops a client that is gone from every key.
@@ -44,6 +51,7 @@ impl Core {
         let Some(clients) = self.tracking.readers.remove(key) else {
             return;
         };
+        self.tracking.removals += 1;
         for id in clients {
             let Some(client) = self.clients.get_mut(&id) else {
                 continue;

@@ -11,6 +11,7 @@ mod keys;
 mod list;
 mod random;
 pub(crate) mod scan;
+mod scripting;
 mod server;
 mod spec;
 mod string;
@@ -31,6 +32,7 @@ const FAMILIES: &[&[&CommandSpec]] = &[
     hash::COMMANDS,
     keys::COMMANDS,
     list::COMMANDS,
+    scripting::COMMANDS,
     server::COMMANDS,
     string::COMMANDS,
 ];

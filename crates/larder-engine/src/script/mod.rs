@@ -1,0 +1,205 @@
+//! Scripts: Lua 5.1 inside the engine, as Redis 7.0 runs it.
+//!
+//! Reference: <https://redis.io/docs/latest/develop/interact/programmability/eval-intro/>. A script runs to its end
+//! under the engine's lock, so it is atomic; `TIME` stands still meanwhile. Each is compiled once and kept by the
+//! SHA1 of its text until `SCRIPT FLUSH`. The interpreter is made when the first script comes.
+//!
+//! # Differences from Redis
+//! - **An endless script.** Redis goes on answering `SCRIPT KILL` beside a script that takes longer than 5 s. In one
+//!   process nobody could send that, so a script is ended by itself after 5 s, and after 30 s if it has already
+//!   written: then half of its writes are done, which is the lesser evil beside an engine that never answers.
+//!   `SCRIPT KILL` therefore always answers `NOTBUSY`.
+//! - **Read-only tables.** `redis`, `string`, `_G` and their like are shown through empty tables, so
+//!   `getmetatable` of them is `false`.
+//! - A result that nests deeper than 512 tables ends in Redis's error `reached lua stack limit` sooner than there.
+
+mod api;
+mod convert;
+mod interpreter;
+mod lib;
+mod native;
+mod number;
+mod run;
+mod shebang;
+mod stack;
+
+use std::{mem, time::Duration};
+
+use ahash::HashMap;
+use larder_base::Clock;
+
+use crate::{ErrorReply, client::Resp, command::CommandResult, ctx::Ctx};
+use interpreter::{Function, Interpreter};
+use run::{Run, Watch};
+use shebang::Promises;
+
+/// The SHA1 of a script's text, in lower-case hexadecimal.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Sha([u8; 40]);
+
+impl Sha {
+    pub(crate) fn of(script: &[u8]) -> Self {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 40];
+        let digest = sha1_smol::Sha1::from(script).digest().bytes();
+        for (pair, byte) in text.chunks_exact_mut(2).zip(digest) {
+            pair[0] = HEX[usize::from(byte >> 4)];
+            pair[1] = HEX[usize::from(byte & 15)];
+        }
+        Self(text)
+    }
+
+    /// A SHA1 as a client wrote it, in any case; `None` if it cannot be one.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let mut text: [u8; 40] = text.try_into().ok()?;
+        text.make_ascii_lowercase();
+        Some(Self(text))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        // A client may send any 40 bytes; only those of a known script get as far as a text.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// What a call names its script by.
+#[derive(Clone, Copy)]
+pub(crate) enum Named<'a> {
+    Text(&'a [u8]),
+    Sha(&'a [u8]),
+}
+
+struct Script {
+    function: Function,
+    promises: Promises,
+}
+
+/// The scripts of an engine.
+pub(crate) struct Scripts {
+    clock: Clock,
+    limit: Duration,
+    /// Boxed, because it is taken out of the engine's state while a script runs on that state.
+    loaded: Option<Box<Loaded>>,
+}
+
+struct Loaded {
+    interpreter: Interpreter,
+    scripts: HashMap<Sha, Script>,
+}
+
+impl Scripts {
+    /// How long a script may run, as Redis's `busy-reply-threshold` by default.
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    pub(crate) const fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            limit: Self::LIMIT,
+            loaded: None,
+        }
+    }
+
+    /// Compiles and keeps a script, unless it is there already.
+    pub(crate) fn load(&mut self, text: &[u8]) -> Result<Sha, ErrorReply> {
+        let sha = Sha::of(text);
+        self.loaded.get_or_insert_default().load(sha, text)?;
+        Ok(sha)
+    }
+
+    pub(crate) fn exists(&self, sha: &[u8]) -> bool {
+        let Some((loaded, sha)) = self.loaded.as_ref().zip(Sha::parse(sha)) else {
+            return false;
+        };
+        loaded.scripts.contains_key(&sha)
+    }
+
+    /// Forgets every script, and the interpreter with them.
+    pub(crate) fn flush(&mut self) {
+        self.loaded = None;
+    }
+
+    /// How many scripts are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.loaded.as_ref().map_or(0, |loaded| loaded.scripts.len())
+    }
+
+    /// Bytes that the interpreter holds.
+    pub(crate) fn memory(&self) -> usize {
+        self.loaded.as_ref().map_or(0, |loaded| loaded.interpreter.memory())
+    }
+}
+
+impl Default for Loaded {
+    fn default() -> Self {
+        Self {
+            interpreter: Interpreter::new(),
+            scripts: HashMap::default(),
+        }
+    }
+}
+
+impl Loaded {
+    fn load(&mut self, sha: Sha, text: &[u8]) -> Result<&Script, ErrorReply> {
+        use std::collections::hash_map::Entry;
+        match self.scripts.entry(sha) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(slot) => {
+                let (promises, code) = shebang::split(text)?;
+                let function = self.interpreter.compile(code)?;
+                Ok(slot.insert(Script { function, promises }))
+            }
+        }
+    }
+}
+
+/// Runs a script for the client of `ctx`.
+pub(crate) fn run(
+    ctx: &mut Ctx<'_>,
+    named: Named<'_>,
+    keys: &[&[u8]],
+    args: &[&[u8]],
+    read_only: bool,
+) -> CommandResult {
+    let (sha, text) = match named {
+        Named::Text(text) => (Sha::of(text), Some(text)),
+        Named::Sha(sha) => (Sha::parse(sha).ok_or(ErrorReply::NO_SCRIPT)?, None),
+    };
+    let mut loaded = match text {
+        Some(_) => ctx.core.scripts.loaded.take().unwrap_or_default(),
+        None => ctx.core.scripts.loaded.take().ok_or(ErrorReply::NO_SCRIPT)?,
+    };
+    let result = loaded.run(ctx, sha, text, keys, args, read_only);
+    ctx.core.scripts.loaded = Some(loaded);
+    result
+}
+
+impl Loaded {
+    fn run(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        sha: Sha,
+        text: Option<&[u8]>,
+        keys: &[&[u8]],
+        args: &[&[u8]],
+        read_only: bool,
+    ) -> CommandResult {
+        let script = match (self.scripts.get(&sha), text) {
+            (Some(script), _) => script,
+            (None, Some(text)) => self.load(sha, text)?,
+            (None, None) => return Err(ErrorReply::NO_SCRIPT),
+        };
+        let (function, promises) = (script.function, script.promises);
+        let watch = Watch::start(&ctx.core.scripts.clock, ctx.core.scripts.limit);
+        // `SELECT` and the protocol version inside a script are the script's own.
+        let before = ctx.db;
+        let resp = mem::replace(&mut ctx.client().resp, Resp::V2);
+        let result = Run::new(ctx, keys, promises, read_only, watch).and_then(|mut run| {
+            self.interpreter
+                .call(function, &mut run, keys, args)
+                .map_err(|failure| failure.reply(sha.as_str()))
+        });
+        ctx.select(before);
+        ctx.client().resp = resp;
+        result
+    }
+}
