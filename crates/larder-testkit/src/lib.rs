@@ -2,15 +2,20 @@
 //!
 //! - [`RedisServer`]: a private redis-server that can be killed, paused and restarted.
 //! - [`eventually`]: wait for a condition with a deadline; [`UNIT`]: the unit in which tests state times.
+//! - [`Wire`]: a bare client that shows exactly what a server said.
 //! - [`Case`]: seeded random cases that print their seed when they fail.
 //!
 //! This crate does not know the cache: what tests it brings its own subject.
 
+mod answer;
 mod child;
 mod redis_server;
 mod seed;
 mod wait;
+mod wire;
 
+pub use answer::Answer;
 pub use redis_server::{RedisServer, SERVER_VARIABLE};
 pub use seed::{Case, SEED_VARIABLE};
 pub use wait::{UNIT, eventually};
+pub use wire::Wire;
