@@ -24,6 +24,8 @@ texts! {
     COUNT_NEGATIVE = "ERR COUNT can't be negative";
     COUNT_ZERO = "ERR count should be greater than 0";
     KEYS_ZERO = "ERR numkeys should be greater than 0";
+    TOO_MANY_KEYS = "ERR Number of keys can't be greater than number of args";
+    LIMIT_NEGATIVE = "ERR LIMIT can't be negative";
     MAXLEN_NEGATIVE = "ERR MAXLEN can't be negative";
     RANK_ZERO = "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list";
     VALUE_NOT_FINITE = "ERR value is NaN or Infinity";

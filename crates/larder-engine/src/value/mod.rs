@@ -2,10 +2,12 @@
 
 mod hash;
 mod list;
+mod set;
 mod string;
 
 pub(crate) use hash::Hash;
 pub(crate) use list::{End, List};
+pub(crate) use set::Set;
 pub(crate) use string::Text;
 
 use crate::ErrorReply;
@@ -19,6 +21,7 @@ pub(crate) enum Value {
     String(Text),
     Hash(Hash),
     List(List),
+    Set(Set),
 }
 
 /// One data type, as the keyspace sees it.
@@ -36,6 +39,7 @@ impl Value {
             Self::String(_) => "string",
             Self::Hash(_) => "hash",
             Self::List(_) => "list",
+            Self::Set(_) => "set",
         }
     }
 
@@ -45,6 +49,7 @@ impl Value {
             Self::String(text) => text.encoding(),
             Self::Hash(hash) => hash.encoding(),
             Self::List(list) => list.encoding(),
+            Self::Set(set) => set.encoding(),
         }
     }
 
@@ -54,6 +59,7 @@ impl Value {
             Self::String(text) => text.weight(),
             Self::Hash(hash) => hash.weight(),
             Self::List(list) => list.weight(),
+            Self::Set(set) => set.weight(),
         }
     }
 
@@ -63,6 +69,7 @@ impl Value {
             Self::String(_) => false,
             Self::Hash(hash) => hash.is_empty(),
             Self::List(list) => list.is_empty(),
+            Self::Set(set) => set.is_empty(),
         }
     }
 
