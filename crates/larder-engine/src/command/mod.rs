@@ -13,6 +13,7 @@ mod random;
 pub(crate) mod scan;
 mod scripting;
 mod server;
+mod set;
 mod spec;
 mod string;
 
@@ -34,6 +35,7 @@ const FAMILIES: &[&[&CommandSpec]] = &[
     list::COMMANDS,
     scripting::COMMANDS,
     server::COMMANDS,
+    set::COMMANDS,
     string::COMMANDS,
 ];
 

@@ -5,6 +5,10 @@ use larder_base::Random;
 
 use crate::{ErrorReply, command::Args};
 
+/// The most repetitions asked for with a negative count: more would not fit in memory, and Redis, too, would be killed
+/// on the way.
+const REPEATED_MAX: i64 = 10_000_000;
+
 /// How many to pick, and what to show of each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pick {
@@ -25,6 +29,9 @@ impl Pick {
             return Err(ErrorReply::SYNTAX);
         }
         if with_values && !(-i64::MAX / 2..=i64::MAX / 2).contains(&count) {
+            return Err(ErrorReply::VALUE_OUT_OF_RANGE);
+        }
+        if count < -REPEATED_MAX {
             return Err(ErrorReply::VALUE_OUT_OF_RANGE);
         }
         Ok(Some(Self { count, with_values }))

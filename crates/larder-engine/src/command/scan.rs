@@ -1,6 +1,6 @@
 //! What the `SCAN` family has in common: the cursor, `MATCH`, `COUNT`, `TYPE`.
 
-use crate::{ErrorReply, command::Args, glob};
+use crate::{ErrorReply, Reply, command::Args, ctx::Ctx, glob, value::Kind};
 
 /// How many elements a call looks at unless told otherwise, as in Redis.
 const COUNT_DEFAULT: usize = 10;
@@ -44,13 +44,38 @@ impl<'a> Scan<'a> {
         Ok(scan)
     }
 
+    /// The positions among `len` that this call visits, and the cursor for the next one: how many are left.
+    pub(crate) fn positions(&self, len: usize) -> (impl Iterator<Item = usize> + use<>, usize) {
+        let left = match usize::try_from(self.cursor) {
+            Ok(left @ 1..) => left.min(len),
+            _ => len,
+        };
+        let next = left.saturating_sub(self.count);
+        ((next..left).rev(), next)
+    }
+
     pub(crate) fn accepts(&self, element: &[u8]) -> bool {
         self.pattern.is_none_or(|pattern| glob::matches(pattern, element))
     }
 }
 
-/// A cursor, read as `strtoul` does: signs count, spaces do not.
+/// The collection at argument 1 that `HSCAN`, `SSCAN` or `ZSCAN` walks, the cursor at argument 2 checked first, as
+/// Redis does. The options are not: a missing key is an empty page whatever they are.
+pub(crate) fn collection<'c, T: Kind>(ctx: &'c mut Ctx<'_>, args: &Args<'_>) -> Result<Option<&'c T>, ErrorReply> {
+    cursor(args.bytes(2))?;
+    ctx.read(args.bytes(1))
+}
+
+/// A page of a scan: the next cursor and what was found.
+pub(crate) fn page(next: usize, found: Vec<Reply>) -> Reply {
+    Reply::Array(vec![Reply::bulk(next.to_string()), Reply::Array(found)])
+}
+
+/// A cursor, read as `strtoul` does: signs count, spaces do not, nothing is 0.
 fn cursor(bytes: &[u8]) -> Result<u64, ErrorReply> {
+    if bytes.is_empty() {
+        return Ok(0);
+    }
     let text = std::str::from_utf8(bytes).map_err(|_| ErrorReply::INVALID_CURSOR)?;
     match text.strip_prefix('-') {
         Some(digits) if !digits.starts_with('+') => digits.parse::<u64>().map(u64::wrapping_neg),

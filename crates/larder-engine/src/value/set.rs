@@ -75,7 +75,9 @@ impl Set {
 
     /// The member at a position below [`len`](Self::len).
     pub(crate) fn at(&self, position: usize) -> &[u8] {
-        self.members.get_index(position).expect("positions are below the length")
+        self.members
+            .get_index(position)
+            .expect("positions are below the length")
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {

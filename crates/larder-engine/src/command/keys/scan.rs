@@ -5,7 +5,10 @@
 
 use crate::{
     Reply,
-    command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec, scan::Scan},
+    command::{
+        Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec,
+        scan::{Scan, page},
+    },
     ctx::Ctx,
     db::Key,
     glob,
@@ -46,16 +49,9 @@ pub(super) const RANDOMKEY: CommandSpec = CommandSpec {
 
 fn scan(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let scan = Scan::parse(args, 1, true)?;
-    let len = ctx.db().len();
-    let left = match usize::try_from(scan.cursor) {
-        Ok(0) => len,
-        Ok(left) => left.min(len),
-        Err(_) => len,
-    };
-    let next = left.saturating_sub(scan.count);
+    let (positions, next) = scan.positions(ctx.db().len());
     let db = &*ctx.db();
-    let visited: Vec<Key> = (next..left)
-        .rev()
+    let visited: Vec<Key> = positions
         .filter_map(|position| db.at(position))
         .filter(|(key, entry)| {
             let kind = scan
@@ -67,8 +63,8 @@ fn scan(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         .collect();
     // Looking at a key lets it expire, which moves positions: so only after the walk.
     let found = visited.iter().filter(|key| ctx.exists(key));
-    let found = Reply::bulks(found);
-    Ok(Reply::Array(vec![Reply::bulk(next.to_string()), found]))
+    let found = found.map(Reply::bulk).collect();
+    Ok(page(next, found))
 }
 
 fn keys(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {

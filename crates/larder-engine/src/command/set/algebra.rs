@@ -6,7 +6,13 @@
 //! <https://redis.io/commands/sinterstore/>, <https://redis.io/commands/sunionstore/>,
 //! <https://redis.io/commands/sdiffstore/>.
 
-use crate::{ErrorReply, Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec}, ctx::Ctx, notify::Class, value::{Kind, Set}};
+use crate::{
+    ErrorReply, Reply,
+    command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec},
+    ctx::Ctx,
+    notify::Class,
+    value::{Kind, Set},
+};
 
 pub(super) const SINTER: CommandSpec = CommandSpec {
     name: "SINTER",

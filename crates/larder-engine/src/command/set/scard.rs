@@ -2,7 +2,12 @@
 //!
 //! Reference: <https://redis.io/commands/scard/>.
 
-use crate::{Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec}, ctx::Ctx, value::Set};
+use crate::{
+    Reply,
+    command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec},
+    ctx::Ctx,
+    value::Set,
+};
 
 pub(super) const SCARD: CommandSpec = CommandSpec {
     name: "SCARD",

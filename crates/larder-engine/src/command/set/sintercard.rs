@@ -2,7 +2,14 @@
 //!
 //! Reference: <https://redis.io/commands/sintercard/>.
 
-use crate::{ErrorReply, Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec, set::algebra::{common, sets}}, ctx::Ctx};
+use crate::{
+    ErrorReply, Reply,
+    command::{
+        Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec,
+        set::algebra::{common, sets},
+    },
+    ctx::Ctx,
+};
 
 pub(super) const SINTERCARD: CommandSpec = CommandSpec {
     name: "SINTERCARD",

@@ -2,7 +2,12 @@
 //!
 //! Reference: <https://redis.io/commands/sismember/>, <https://redis.io/commands/smismember/>.
 
-use crate::{Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec}, ctx::Ctx, value::Set};
+use crate::{
+    Reply,
+    command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec},
+    ctx::Ctx,
+    value::Set,
+};
 
 pub(super) const SISMEMBER: CommandSpec = CommandSpec {
     name: "SISMEMBER",

@@ -2,7 +2,13 @@
 //!
 //! Reference: <https://redis.io/commands/smove/>.
 
-use crate::{Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec}, ctx::Ctx, notify::Class, value::Set};
+use crate::{
+    Reply,
+    command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec},
+    ctx::Ctx,
+    notify::Class,
+    value::Set,
+};
 
 pub(super) const SMOVE: CommandSpec = CommandSpec {
     name: "SMOVE",

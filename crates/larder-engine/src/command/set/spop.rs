@@ -2,7 +2,13 @@
 //!
 //! Reference: <https://redis.io/commands/spop/>.
 
-use crate::{ErrorReply, Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec}, ctx::Ctx, notify::Class, value::{Bytes, Set}};
+use crate::{
+    ErrorReply, Reply,
+    command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec},
+    ctx::Ctx,
+    notify::Class,
+    value::{Bytes, Set},
+};
 
 pub(super) const SPOP: CommandSpec = CommandSpec {
     name: "SPOP",
@@ -34,8 +40,9 @@ fn take(ctx: &mut Ctx<'_>, key: &[u8], count: usize) -> Result<Vec<Bytes>, Error
     let random = ctx.core.random.clone();
     let taken = ctx
         .update(key, |set: &mut Set| {
+            let count = count.min(set.len());
             let draw = |_| set.take(random.below(set.len() as u64) as usize);
-            (0..count.min(set.len())).map(draw).collect::<Vec<_>>()
+            (0..count).map(draw).collect::<Vec<_>>()
         })?
         .unwrap_or_default();
     if !taken.is_empty() {

@@ -3,7 +3,12 @@
 //!
 //! Reference: <https://redis.io/commands/srandmember/>.
 
-use crate::{ErrorReply, Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec, random}, ctx::Ctx, value::Set};
+use crate::{
+    ErrorReply, Reply,
+    command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec, random},
+    ctx::Ctx,
+    value::Set,
+};
 
 pub(super) const SRANDMEMBER: CommandSpec = CommandSpec {
     name: "SRANDMEMBER",

@@ -2,7 +2,13 @@
 //!
 //! Reference: <https://redis.io/commands/srem/>.
 
-use crate::{Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec}, ctx::Ctx, notify::Class, value::Set};
+use crate::{
+    Reply,
+    command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec},
+    ctx::Ctx,
+    notify::Class,
+    value::Set,
+};
 
 pub(super) const SREM: CommandSpec = CommandSpec {
     name: "SREM",

@@ -2,7 +2,15 @@
 //!
 //! Reference: <https://redis.io/commands/sscan/>.
 
-use crate::{Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec, scan::{self, Scan}}, ctx::Ctx, value::Set};
+use crate::{
+    Reply,
+    command::{
+        Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec,
+        scan::{self, Scan},
+    },
+    ctx::Ctx,
+    value::Set,
+};
 
 pub(super) const SSCAN: CommandSpec = CommandSpec {
     name: "SSCAN",
@@ -18,7 +26,7 @@ pub(super) const SSCAN: CommandSpec = CommandSpec {
 };
 
 fn sscan(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    let Some(set) = scan::find::<Set>(ctx, args)? else {
+    let Some(set) = scan::collection::<Set>(ctx, args)? else {
         return Ok(scan::page(0, Vec::new()));
     };
     let scan = Scan::parse(args, 2, false)?;
