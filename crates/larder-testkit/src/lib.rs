@@ -1,6 +1,7 @@
 //! Real servers, faults, naive baselines and waiting without sleeping, for testing Larder and code that uses it.
 //!
 //! - [`RedisServer`]: a private redis-server that can be killed, paused and restarted.
+//! - [`history`]: what every process saw, and the rules that a correct cache keeps in it.
 //! - [`eventually`]: wait for a condition with a deadline; [`UNIT`]: the unit in which tests state times.
 //! - [`Wire`]: a bare client that shows exactly what a server said.
 //! - [`Case`]: seeded random cases that print their seed when they fail.
@@ -9,6 +10,7 @@
 
 mod answer;
 mod child;
+pub mod history;
 mod redis_server;
 mod seed;
 mod wait;

@@ -1,0 +1,297 @@
+//! The rules C1 to C7 and C9, in O(n log n) a key.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use hdrhistogram::Histogram;
+
+use super::event::{Event, Load, Moment, Read, Served, Window, Write};
+
+/// What the cache under test promises.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// How long after its acknowledgement a write may be unknown to a near tier: δ(1+ρ) and a clock tick. 1 s by default.
+    pub near: Duration,
+    /// How long past its TTL a value may be served. 0 by default.
+    pub grace: Duration,
+    /// Writes are strict: what counts is when a commit became visible, not when it was acknowledged. Off by default.
+    pub strict: bool,
+    /// How stale a read may be that begins in a declared window of lost data. 0 by default.
+    pub rollback: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            near: Duration::from_secs(1),
+            grace: Duration::ZERO,
+            strict: false,
+            rollback: Duration::ZERO,
+        }
+    }
+}
+
+/// The rules, numbered as in the module's page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "the module's table says what each is")]
+pub enum Rule {
+    C1,
+    C2,
+    C3,
+    C4,
+    C5,
+    C6,
+    C7,
+    C9,
+}
+
+/// A rule broken, with what shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule.
+    pub rule: Rule,
+    /// The key.
+    pub key: u64,
+    /// What happened, for a person.
+    pub what: String,
+}
+
+/// The outcome of a check.
+#[derive(Debug)]
+pub struct Report {
+    /// Reads that were checked.
+    pub reads: u64,
+    /// Writes in the history.
+    pub writes: u64,
+    /// Loads in the history.
+    pub loads: u64,
+    /// Reads that missed a write acknowledged before they began, within bounds or not.
+    pub stale_reads: u64,
+    /// Rules broken. Empty for a correct cache.
+    pub violations: Vec<Violation>,
+    /// How stale those reads were, in microseconds: since the oldest write that they missed was acknowledged.
+    pub staleness: Histogram<u64>,
+}
+
+/// More violations than this say nothing new; the count of stale reads goes on.
+const VIOLATIONS_MAX: usize = 1_000;
+
+/// Checks a history against what the cache promises.
+#[must_use]
+pub fn check(history: &[Event], bounds: &Bounds) -> Report {
+    let mut keys: BTreeMap<u64, Key> = BTreeMap::new();
+    let mut windows = Vec::new();
+    for event in history {
+        match *event {
+            Event::Read(read) => keys.entry(read.key).or_default().reads.push(read),
+            Event::Write(write) => keys.entry(write.key).or_default().writes.push(write),
+            Event::Load(load) => keys.entry(load.key).or_default().loads.push(load),
+            Event::Window(window) => windows.push(window),
+        }
+    }
+    let mut checker = Checker {
+        bounds,
+        windows: &windows,
+        report: Report::empty(),
+    };
+    for (key, mut events) in keys {
+        checker.key(key, &mut events);
+    }
+    checker.report
+}
+
+#[derive(Default)]
+struct Key {
+    reads: Vec<Read>,
+    writes: Vec<Write>,
+    loads: Vec<Load>,
+}
+
+impl Report {
+    fn empty() -> Self {
+        /// A day in microseconds: staler than that is as stale as that.
+        const LONGEST: u64 = 86_400_000_000;
+        const DIGITS: u8 = 3;
+        let staleness = Histogram::new_with_max(LONGEST, DIGITS).expect("the bounds are allowed");
+        Self {
+            reads: 0,
+            writes: 0,
+            loads: 0,
+            stale_reads: 0,
+            violations: Vec::new(),
+            staleness,
+        }
+    }
+
+    /// How many violations of one rule were noted.
+    #[must_use]
+    pub fn count(&self, rule: Rule) -> usize {
+        self.violations
+            .iter()
+            .filter(|violation| violation.rule == rule)
+            .count()
+    }
+}
+
+/// The newest version that was settled (acknowledged, or visible for strict writes) by each moment.
+struct Settled(Vec<(Moment, u64)>);
+
+impl Settled {
+    fn new(writes: &[Write], strict: bool) -> Self {
+        let settled = |write: &Write| {
+            if strict {
+                Some(write.committed)
+            } else {
+                write.acknowledged
+            }
+        };
+        let mut points: Vec<_> = writes
+            .iter()
+            .filter_map(|write| settled(write).map(|at| (at, write.version)))
+            .collect();
+        points.sort_unstable();
+        let mut newest = 0;
+        for point in &mut points {
+            newest = newest.max(point.1);
+            point.1 = newest;
+        }
+        Self(points)
+    }
+
+    /// The newest version settled at or before `moment`; 0 if none.
+    fn by(&self, moment: Moment) -> u64 {
+        let after = self.0.partition_point(|(at, _)| *at <= moment);
+        after.checked_sub(1).map_or(0, |last| self.0[last].1)
+    }
+
+    /// When a version newer than `version` was first settled.
+    fn first_newer(&self, version: u64) -> Option<Moment> {
+        self.0
+            .get(self.0.partition_point(|(_, newest)| *newest <= version))
+            .map(|(at, _)| *at)
+    }
+}
+
+struct Checker<'a> {
+    bounds: &'a Bounds,
+    windows: &'a [Window],
+    report: Report,
+}
+
+impl Checker<'_> {
+    fn key(&mut self, key: u64, events: &mut Key) {
+        self.report.reads += events.reads.len() as u64;
+        self.report.writes += events.writes.len() as u64;
+        self.report.loads += events.loads.len() as u64;
+        let settled = Settled::new(&events.writes, self.bounds.strict);
+        let mut versions: Vec<u64> = events.writes.iter().map(|write| write.version).collect();
+        versions.sort_unstable();
+        for read in &events.reads {
+            if read.version != 0 && versions.binary_search(&read.version).is_err() {
+                self.note(Rule::C6, key, || {
+                    format!("version {} was never written: {read:?}", read.version)
+                });
+            }
+            self.freshness(key, read, &settled);
+        }
+        self.monotone(key, &mut events.reads);
+        self.loads(key, &mut events.loads);
+    }
+
+    fn freshness(&mut self, key: u64, read: &Read, settled: &Settled) {
+        if read.version >= settled.by(read.start) {
+            self.overdue(key, read);
+            return;
+        }
+        let since = settled
+            .first_newer(read.version)
+            .expect("a newer version was settled before this read");
+        let staleness = read.start - since;
+        self.report.stale_reads += 1;
+        self.report.staleness.saturating_record(staleness / 1_000);
+        let (rule, bound) = match read.served {
+            _ if self.in_rollback(read.start) => (Rule::C9, self.bounds.rollback),
+            Served::Near => (Rule::C2, self.bounds.near),
+            Served::Stale | Served::Fallback => (Rule::C4, Duration::ZERO),
+            _ if self.bounds.strict => (Rule::C3, Duration::ZERO),
+            _ => (Rule::C1, Duration::ZERO),
+        };
+        // `first_newer` gives the oldest write that was missed, so one comparison covers all of them.
+        if bound.is_zero() || u128::from(staleness) > bound.as_nanos() {
+            self.note(rule, key, || {
+                format!("{staleness} ns after a newer write was settled: {read:?}")
+            });
+        }
+    }
+
+    fn overdue(&mut self, key: u64, read: &Read) {
+        let late = u128::from(read.overdue);
+        let allowed = match read.served {
+            Served::Stale | Served::Fallback => self.bounds.grace.as_nanos(),
+            _ => 0,
+        };
+        if late > allowed {
+            self.note(Rule::C4, key, || {
+                format!("{late} ns past its TTL, {allowed} allowed: {read:?}")
+            });
+        }
+    }
+
+    fn in_rollback(&self, moment: Moment) -> bool {
+        self.windows.iter().any(|window| match *window {
+            Window::Rollback { start, end } => (start..=end).contains(&moment),
+            Window::LostLeases { .. } => false,
+        })
+    }
+
+    /// C5: of two reads of one process, one after the other, the later is not older.
+    fn monotone(&mut self, key: u64, reads: &mut [Read]) {
+        reads.sort_unstable_by_key(|read| (read.process, read.start));
+        for of_process in reads.chunk_by(|a, b| a.process == b.process) {
+            // The newest version among reads that had ended by a moment: sorted by end, then swept along.
+            let mut ended: Vec<&Read> = of_process.iter().collect();
+            ended.sort_unstable_by_key(|read| read.end);
+            let (mut next, mut newest) = (0, 0);
+            for read in of_process {
+                while next < ended.len() && ended[next].end < read.start {
+                    newest = newest.max(ended[next].version);
+                    next += 1;
+                }
+                if read.version < newest && !self.in_rollback(read.start) {
+                    self.note(Rule::C5, key, || {
+                        format!("version {newest} had been read before: {read:?}")
+                    });
+                }
+            }
+        }
+    }
+
+    /// C7: loads of one key do not overlap.
+    fn loads(&mut self, key: u64, loads: &mut [Load]) {
+        loads.sort_unstable_by_key(|load| load.start);
+        let mut running_until = 0;
+        for load in loads {
+            if load.start < running_until && !self.leases_lost(load.start) {
+                self.note(Rule::C7, key, || {
+                    format!("another load ran until {running_until}: {load:?}")
+                });
+            }
+            running_until = running_until.max(load.end);
+        }
+    }
+
+    fn leases_lost(&self, moment: Moment) -> bool {
+        self.windows.iter().any(|window| match *window {
+            Window::LostLeases { start, end } | Window::Rollback { start, end } => (start..=end).contains(&moment),
+        })
+    }
+
+    fn note(&mut self, rule: Rule, key: u64, what: impl FnOnce() -> String) {
+        if self.report.violations.len() < VIOLATIONS_MAX {
+            self.report.violations.push(Violation {
+                rule,
+                key,
+                what: what(),
+            });
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The checker itself: a correct history passes, and each rule broken in one is found.
+
+use larder_base::Random;
+
+use super::*;
+
+const KEYS: u64 = 4;
+const MS: u64 = 1_000_000;
+
+/// A correct history: per key, writes one after another, reads in between that see the newest, loads that do
+/// not overlap.
+fn correct(random: &Random) -> History {
+    let mut history = History::new();
+    for key in 0..KEYS {
+        let mut now = 10_000 * MS;
+        for version in 1..=10 {
+            let acknowledged = now + random.below(MS);
+            history.push(Event::Write(Write {
+                key,
+                version,
+                committed: now,
+                acknowledged: Some(acknowledged),
+            }));
+            now = acknowledged + 1 + random.below(MS);
+            history.push(Event::Load(Load {
+                process: 0,
+                key,
+                start: now,
+                end: now + MS,
+            }));
+            now += 2 * MS;
+            for process in 0..3 {
+                let served = if random.below(2) == 0 {
+                    Served::Store
+                } else {
+                    Served::Near
+                };
+                let read = Read {
+                    process,
+                    key,
+                    start: now,
+                    end: now + MS / 10,
+                    version,
+                    served,
+                    overdue: 0,
+                };
+                history.push(Event::Read(read));
+                now += MS;
+            }
+            now += 2_000 * MS;
+        }
+    }
+    history
+}
+
+fn bounds() -> Bounds {
+    Bounds {
+        grace: std::time::Duration::from_millis(5),
+        ..Bounds::default()
+    }
+}
+
+fn change_a_read(history: &mut History, random: &Random, change: impl Fn(&mut Read)) {
+    let mut reads: Vec<&mut Read> = history
+        .iter_mut()
+        .filter_map(|event| match event {
+            Event::Read(read) if read.version > 1 => Some(read),
+            _ => None,
+        })
+        .collect();
+    let chosen = random.below(reads.len() as u64) as usize;
+    change(reads[chosen]);
+}
+
+/// Breaks one rule in a correct history a hundred times; it must be found every time.
+fn is_found(rule: Rule, bounds: Bounds, break_it: impl Fn(&mut History, &Random)) {
+    for seed in 0..100 {
+        let random = Random::seeded(seed);
+        let mut history = correct(&random);
+        assert!(
+            check(&history, &bounds).violations.is_empty(),
+            "seed {seed}: a correct history was refused"
+        );
+        break_it(&mut history, &random);
+        let report = check(&history, &bounds);
+        assert!(
+            report.count(rule) > 0,
+            "seed {seed}: {rule:?} was not found, but {:?}",
+            report.violations
+        );
+    }
+}
+
+#[test]
+fn c1_an_old_value_from_the_store_is_found() {
+    is_found(Rule::C1, bounds(), |history, random| {
+        change_a_read(history, random, |read| {
+            (read.served, read.version) = (Served::Joined, read.version - 1)
+        });
+    });
+}
+
+#[test]
+fn c2_a_near_copy_beyond_its_bound_is_found_and_one_within_is_not() {
+    is_found(Rule::C2, bounds(), |history, random| {
+        change_a_read(history, random, |read| {
+            // Two writes back: the oldest that it misses was acknowledged over two seconds ago.
+            (read.served, read.version) = (Served::Near, read.version - 2);
+        });
+    });
+    let random = Random::seeded(1);
+    let mut history = correct(&random);
+    change_a_read(&mut history, &random, |read| {
+        (read.served, read.version) = (Served::Near, read.version - 1)
+    });
+    let report = check(&history, &bounds());
+    assert_eq!(
+        (report.count(Rule::C2), report.stale_reads),
+        (0, 1),
+        "within a second of the acknowledgement"
+    );
+}
+
+#[test]
+fn c3_an_old_value_after_a_visible_commit_is_found() {
+    let strict = Bounds {
+        strict: true,
+        ..bounds()
+    };
+    is_found(Rule::C3, strict, |history, random| {
+        let key = random.below(KEYS);
+        let committed = 1_000_000 * MS;
+        history.push(Event::Write(Write {
+            key,
+            version: 11,
+            committed,
+            acknowledged: None,
+        }));
+        let (start, end) = (committed, committed + MS);
+        history.push(Event::Read(Read {
+            process: 9,
+            key,
+            start,
+            end,
+            version: 10,
+            served: Served::Store,
+            overdue: 0,
+        }));
+    });
+}
+
+#[test]
+fn c4_a_value_past_its_grace_is_found() {
+    is_found(Rule::C4, bounds(), |history, random| {
+        change_a_read(history, random, |read| {
+            (read.served, read.overdue) = (Served::Stale, 5 * MS + 1)
+        });
+    });
+}
+
+#[test]
+fn c5_a_key_that_goes_back_in_one_process_is_found() {
+    is_found(Rule::C5, bounds(), |history, random| {
+        let key = random.below(KEYS);
+        let write = Write {
+            key,
+            version: 11,
+            committed: 1_000_000 * MS,
+            acknowledged: None,
+        };
+        history.push(Event::Write(write));
+        for (version, start) in [(11, 1_000_001 * MS), (10, 1_000_003 * MS)] {
+            let (process, served) = (7, Served::Store);
+            history.push(Event::Read(Read {
+                process,
+                key,
+                start,
+                end: start + MS,
+                version,
+                served,
+                overdue: 0,
+            }));
+        }
+    });
+}
+
+#[test]
+fn c6_a_value_that_nobody_wrote_is_found() {
+    is_found(Rule::C6, bounds(), |history, random| {
+        change_a_read(history, random, |read| read.version = 99)
+    });
+}
+
+#[test]
+fn c7_overlapping_loads_are_found_unless_a_lease_was_lost() {
+    let overlap = |history: &mut History| {
+        let load = history.iter().find_map(|event| {
+            if let Event::Load(load) = event {
+                Some(*load)
+            } else {
+                None
+            }
+        });
+        let load = load.expect("there are loads");
+        history.push(Event::Load(Load {
+            process: 1,
+            start: load.start + 1,
+            ..load
+        }));
+        load.start
+    };
+    is_found(Rule::C7, bounds(), |history, _| _ = overlap(history));
+    let mut history = correct(&Random::seeded(1));
+    let start = overlap(&mut history);
+    history.push(Event::Window(Window::LostLeases { start, end: start + MS }));
+    assert_eq!(check(&history, &bounds()).count(Rule::C7), 0);
+}
+
+#[test]
+fn c8_a_tier_that_disagrees_at_rest_is_found() {
+    let copy = |version| Copy {
+        tier: "near of process 1".into(),
+        key: 7,
+        version,
+    };
+    let source = [(7, 3)].into();
+    assert_eq!(compare_at_rest(&source, [copy(3)]), []);
+    assert_eq!(
+        compare_at_rest(&source, [copy(2)]),
+        [Mismatch {
+            copy: copy(2),
+            source: Some(3)
+        }]
+    );
+}
+
+#[test]
+fn c9_staleness_in_a_window_of_lost_data_has_its_own_bound_and_is_measured() {
+    let stale = |bound_ms: u64| {
+        let random = Random::seeded(3);
+        let mut history = correct(&random);
+        change_a_read(&mut history, &random, |read| {
+            (read.served, read.version) = (Served::Store, read.version - 1)
+        });
+        history.push(Event::Window(Window::Rollback {
+            start: 0,
+            end: u64::MAX,
+        }));
+        check(
+            &history,
+            &Bounds {
+                rollback: std::time::Duration::from_millis(bound_ms),
+                ..bounds()
+            },
+        )
+    };
+    assert_eq!(stale(1).count(Rule::C9), 1);
+    let within = stale(100);
+    assert_eq!((within.violations.len(), within.stale_reads), (0, 1));
+    assert!(within.staleness.max() > 1_000, "{} µs", within.staleness.max());
+}
+
+#[test]
+fn a_history_survives_its_file_and_a_damaged_file_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("history");
+    let recorder = Recorder::new();
+    let mut history = correct(&Random::seeded(5));
+    history.push(Event::Window(Window::Rollback { start: 1, end: 2 }));
+    history.push(Event::Write(Write {
+        key: 1,
+        version: 2,
+        committed: 3,
+        acknowledged: None,
+    }));
+    history.iter().for_each(|event| recorder.note(*event));
+    recorder.save(&path).expect("the folder can be written");
+    assert_eq!(Recorder::load(&path).expect("whole"), history);
+    let bytes = std::fs::read(&path).expect("just written");
+    std::fs::write(&path, &bytes[..bytes.len() - 1]).expect("the folder can be written");
+    assert_eq!(
+        Recorder::load(&path).expect_err("cut short").kind(),
+        std::io::ErrorKind::InvalidData
+    );
+}
