@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    process::{Child, Command, ExitStatus},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,6 +24,21 @@ impl OwnedChild {
     /// How it ended; `None` while it runs.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().ok().flatten()
+    }
+
+    /// Its standard input, where that is piped.
+    pub(crate) fn take_stdin(&mut self) -> Option<ChildStdin> {
+        self.0.stdin.take()
+    }
+
+    /// Its standard output, where that is piped.
+    pub(crate) fn take_stdout(&mut self) -> Option<ChildStdout> {
+        self.0.stdout.take()
+    }
+
+    /// Waits for its own end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.0.wait().expect("a child can be waited for")
     }
 
     /// `kill -9`, then waits until the process is gone; nothing if it already is.

@@ -4,6 +4,9 @@
 //! - [`history`]: what every process saw, and the rules that a correct cache keeps in it.
 //! - [`eventually`]: wait for a condition with a deadline; [`UNIT`]: the unit in which tests state times.
 //! - [`Wire`]: a bare client that shows exactly what a server said.
+//! - [`Proxy`]: a network that delays, holds back and cuts.
+//! - [`worker`]: more processes of the same test, killed and paused like the rest.
+//! - [`naive`]: the cache code that people write by hand, to compare with.
 //! - [`Case`]: seeded random cases that print their seed when they fail.
 //!
 //! This crate does not know the cache: what tests it brings its own subject.
@@ -11,12 +14,16 @@
 mod answer;
 mod child;
 pub mod history;
+pub mod naive;
+mod proxy;
 mod redis_server;
 mod seed;
 mod wait;
 mod wire;
+pub mod worker;
 
 pub use answer::Answer;
+pub use proxy::Proxy;
 pub use redis_server::{RedisServer, SERVER_VARIABLE};
 pub use seed::{Case, SEED_VARIABLE};
 pub use wait::{UNIT, eventually};
