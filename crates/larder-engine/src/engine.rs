@@ -113,6 +113,12 @@ impl Engine {
         EngineBuilder::default()
     }
 
+    /// The clock handed in.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
     /// Opens a session that receives no pushes.
     #[must_use]
     pub fn connect(&self) -> Session {

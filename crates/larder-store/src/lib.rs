@@ -1,1 +1,43 @@
-//! larder-store
+//! One handle over the embedded engine, Redis and Valkey.
+//!
+//! A [`Store`] implements the `redis` crate's [`ConnectionLike`](redis::aio::ConnectionLike), so every typed command,
+//! pipeline and script of that crate works on it, whatever is behind it:
+//!
+//! ```
+//! use larder_store::{Store, redis::AsyncCommands};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut store = Store::open("embedded:").await?; // or redis://localhost
+//! let _: () = store.set("greeting", "hello").await?;
+//! let greeting: String = store.get("greeting").await?;
+//! assert_eq!(greeting, "hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What it adds: one shared connection that comes back by itself, deadlines, retries that never run twice what must run
+//! once, client tracking whose pushes are applied in the order in which they arrive, scripts that survive `NOSCRIPT`.
+//!
+//! It moves commands, replies and pushes; it knows no key layout and no TTL policy.
+
+mod command;
+mod config;
+#[cfg(feature = "embedded")]
+mod embedded;
+mod error;
+mod listen;
+mod refuse;
+mod remote;
+mod script;
+mod store;
+#[cfg(feature = "embedded")]
+mod value;
+
+pub use config::{BreakerPolicy, Resp, RetryPolicy, StoreConfig};
+pub use error::StoreError;
+pub use listen::{Invalidations, Listening};
+/// The client library whose commands a [`Store`] runs.
+pub use redis;
+pub use script::{Script, ScriptCall};
+pub use store::Store;

@@ -1,0 +1,195 @@
+//! The engine in this process as a store: no socket, no encoding, one short lock.
+
+use std::sync::Arc;
+
+use larder_engine::{Engine, PushSink, Reply, Session};
+use redis::{Arg, Cmd, Pipeline, PushKind, RedisError, RedisResult, Value};
+use smallvec::SmallVec;
+
+use crate::{Invalidations, Listening, ScriptCall, StoreConfig, StoreError, config::Target, listen::Listeners, value};
+
+/// Commands with more arguments than this take an allocation.
+const INLINE_ARGS: usize = 8;
+
+type Args<'a> = SmallVec<[&'a [u8]; INLINE_ARGS]>;
+
+/// One client of an engine.
+#[derive(Debug)]
+pub(crate) struct Embedded {
+    engine: Engine,
+    session: Arc<Session>,
+    listeners: Arc<Listeners>,
+}
+
+impl Embedded {
+    /// A new engine, as the settings say.
+    pub(crate) fn open(config: &StoreConfig) -> Result<Self, StoreError> {
+        let Target::Embedded { maxmemory, policy } = &config.target else {
+            unreachable!("called for an embedded target")
+        };
+        let engine = Engine::builder()
+            .clock(config.clock.clone())
+            .random(config.random.clone())
+            .maxmemory(*maxmemory)
+            .build();
+        let embedded = Self::join(engine, config)?;
+        if let Some(policy) = policy {
+            embedded.setup(&[b"CONFIG", b"SET", b"maxmemory-policy", policy.as_bytes()], "policy")?;
+        }
+        Ok(embedded)
+    }
+
+    /// One more client of `engine`.
+    pub(crate) fn join(engine: Engine, config: &StoreConfig) -> Result<Self, StoreError> {
+        let listeners = Listeners::new(1);
+        let session = engine.connect_with(Arc::new(Sink(listeners.clone())));
+        listeners.connected();
+        let embedded = Self {
+            engine,
+            session: Arc::new(session),
+            listeners,
+        };
+        embedded.setup(&[b"HELLO", b"3"], "resp")?;
+        if config.db != 0 {
+            embedded.setup(&[b"SELECT", config.db.to_string().as_bytes()], "db")?;
+        }
+        Ok(embedded)
+    }
+
+    fn setup(&self, args: &[&[u8]], setting: &str) -> Result<(), StoreError> {
+        match self.session.execute(args) {
+            Reply::Error(error) => Err(StoreError::config(format!("the engine refuses `{setting}`: {error}"))),
+            _ => Ok(()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn command(&self, cmd: &Cmd) -> Value {
+        self.run(cmd)
+    }
+
+    /// A pipeline; an atomic one runs as one transaction.
+    pub(crate) fn commands(&self, pipeline: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
+        if pipeline.is_transaction() {
+            return self.transaction(pipeline, offset, count);
+        }
+        Ok(pipeline
+            .cmd_iter()
+            .map(|cmd| self.run(cmd))
+            .skip(offset)
+            .take(count)
+            .collect())
+    }
+
+    #[inline]
+    fn run(&self, cmd: &Cmd) -> Value {
+        value::from_reply(with_args(cmd, |args| self.session.execute(args)))
+    }
+
+    fn transaction(&self, pipeline: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
+        let commands: Vec<Vec<Vec<u8>>> = pipeline.cmd_iter().map(|cmd| with_args(cmd, to_owned)).collect();
+        let borrowed: Vec<Args<'_>> = commands
+            .iter()
+            .map(|args| args.iter().map(Vec::as_slice).collect())
+            .collect();
+        let mut all: Vec<&[&[u8]]> = Vec::with_capacity(borrowed.len() + 2);
+        all.push(&[b"MULTI"]);
+        all.extend(borrowed.iter().map(|args| &args[..]));
+        all.push(&[b"EXEC"]);
+        let mut replies = self.session.execute_all(&all);
+        if let Some(Reply::Error(_)) = replies.last() {
+            let error = replies.pop().map(value::from_reply).unwrap_or_default();
+            return error.extract_error().map(|_| Vec::new());
+        }
+        Ok(replies
+            .into_iter()
+            .map(value::from_reply)
+            .skip(offset)
+            .take(count)
+            .collect())
+    }
+
+    /// Runs a script, which is loaded on its first use.
+    pub(crate) fn call(&self, call: &ScriptCall) -> Result<Value, StoreError> {
+        let reply = match call.with_args(|args| self.session.execute(args)) {
+            Reply::Error(error) if error.code() == "NOSCRIPT" => {
+                let source = call.script().source(true).as_bytes();
+                match self.session.execute(&[b"SCRIPT", b"LOAD", source]) {
+                    Reply::Error(error) => Reply::Error(error),
+                    _ => call.with_args(|args| self.session.execute(args)),
+                }
+            }
+            reply => reply,
+        };
+        value::from_reply(reply).extract_error().map_err(RedisError::into)
+    }
+
+    pub(crate) fn listen(&self, listener: Arc<dyn Invalidations>) -> Result<Listening, StoreError> {
+        let listening = self.listeners.add(listener);
+        self.setup(&[b"CLIENT", b"TRACKING", b"ON", b"NOLOOP"], "listen()")?;
+        self.listeners.confirm();
+        let session = Arc::downgrade(&self.session);
+        Ok(listening.on_last(move || {
+            // Without this the engine would go on remembering every key that is read.
+            if let Some(session) = session.upgrade() {
+                let _off = session.execute(&[b"CLIENT", b"TRACKING", b"OFF"]);
+            }
+        }))
+    }
+
+    pub(crate) const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+/// Runs `run` with the arguments of `cmd`, borrowed where possible.
+#[inline]
+fn with_args<R>(cmd: &Cmd, run: impl FnOnce(&[&[u8]]) -> R) -> R {
+    if cmd.in_scan_mode() {
+        let owned = scan_args(cmd);
+        let args: Args<'_> = owned.iter().map(Vec::as_slice).collect();
+        return run(&args);
+    }
+    let args: Args<'_> = cmd.args_iter().filter_map(simple).collect();
+    run(&args)
+}
+
+fn to_owned(args: &[&[u8]]) -> Vec<Vec<u8>> {
+    args.iter().map(|arg| arg.to_vec()).collect()
+}
+
+fn simple(arg: Arg<&[u8]>) -> Option<&[u8]> {
+    match arg {
+        Arg::Simple(bytes) => Some(bytes),
+        Arg::Cursor => None,
+    }
+}
+
+/// The arguments of a command whose cursor the crate steps by itself: it shows that cursor in the packed form alone.
+fn scan_args(cmd: &Cmd) -> Vec<Vec<u8>> {
+    match redis::parse_redis_value(&cmd.get_packed_command()) {
+        Ok(Value::Array(items)) => items
+            .into_iter()
+            .filter_map(|item| match item {
+                Value::BulkString(bytes) => Some(bytes),
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Where the engine puts what nobody asked for.
+struct Sink(Arc<Listeners>);
+
+impl PushSink for Sink {
+    fn push(&self, message: Reply) -> bool {
+        if let Reply::Push(items) = message
+            && let Some(push) = value::push(items)
+            && push.kind == PushKind::Invalidate
+        {
+            self.0.pushed(&push);
+        }
+        true
+    }
+}

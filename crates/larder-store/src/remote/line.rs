@@ -1,0 +1,190 @@
+//! One shared connection over time: established, kept, replaced.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use larder_base::Tasks;
+use tokio::sync::{Notify, watch};
+
+use super::{
+    breaker::Breaker,
+    connect::{self, Cause, Previous},
+    deadline::Deadlines,
+    link::Link,
+    metrics,
+};
+use crate::{StoreConfig, StoreError, listen::Listeners};
+
+/// What those wait for who need a connection.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Attempts {
+    /// Attempts that failed since the last connection.
+    pub(super) failed: u32,
+    /// Why the last one did.
+    pub(super) cause: Option<Cause>,
+    /// Connections established so far.
+    pub(super) connected: u64,
+    /// No more attempts will be made.
+    pub(super) closed: bool,
+}
+
+/// A shared connection and its successors. Exactly one task, its keeper, replaces it.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) config: StoreConfig,
+    pub(super) address: Arc<str>,
+    pub(super) listeners: Arc<Listeners>,
+    /// The connection that carries commands; only ever one that is wholly set up.
+    pub(super) current: ArcSwapOption<Link>,
+    pub(super) attempts: watch::Sender<Attempts>,
+    /// Rung to skip a pause between two attempts.
+    pub(super) hurry: Notify,
+    pub(super) breaker: Breaker,
+}
+
+impl Line {
+    pub(super) fn new(config: &StoreConfig, listeners: Arc<Listeners>) -> Arc<Self> {
+        Arc::new(Self {
+            config: config.clone(),
+            address: config.address(),
+            listeners,
+            current: ArcSwapOption::empty(),
+            attempts: watch::Sender::new(Attempts::default()),
+            hurry: Notify::new(),
+            breaker: Breaker::new(config.breaker.clone(), config.clock.clone(), config.address()),
+        })
+    }
+
+    /// The connection, if one is up.
+    #[inline]
+    pub(super) fn up(&self) -> Option<Arc<Link>> {
+        self.current.load_full().filter(|link| !link.fate.is_over())
+    }
+
+    /// Keeps a connection up until the store is gone.
+    pub(super) async fn keep(self: Arc<Self>) {
+        let mut previous = None;
+        loop {
+            let tasks = Tasks::new();
+            let link = self.establish(previous.as_ref(), &tasks).await;
+            self.publish(&link);
+            self.watch_over(&link).await;
+            link.fate.end();
+            self.current.store(None);
+            metrics::disconnected(link.fate.is_overdue());
+            tracing::info!(address = %self.address, overdue = link.fate.is_overdue(), "lost the connection to the store");
+            previous = Some(Previous {
+                id: link.id,
+                generation: link.server.generation.clone(),
+            });
+            // `tasks` ends here, and with it the connection's own task and everything that waited on it.
+        }
+    }
+
+    /// Tries until it is connected.
+    async fn establish(&self, previous: Option<&Previous>, tasks: &Tasks) -> Arc<Link> {
+        let mut failures = 0;
+        loop {
+            match self.attempt(previous, tasks).await {
+                Ok(link) => return Arc::new(link),
+                Err(cause) => {
+                    failures += 1;
+                    self.report(failures, cause);
+                }
+            }
+            let pause = self.config.retry.pause(failures, &self.config.random);
+            tokio::select! {
+                () = self.config.clock.sleep(pause) => {}
+                () = self.hurry.notified() => {}
+            }
+        }
+    }
+
+    async fn attempt(&self, previous: Option<&Previous>, tasks: &Tasks) -> Result<Link, Cause> {
+        let limit = self.config.connect_timeout;
+        let connecting = connect::shared(&self.config, &self.listeners, previous, tasks);
+        self.config.clock.timeout(limit, connecting).await.unwrap_or_else(|| {
+            let text = format!("no connection within {limit:?}; raise `connect_timeout`");
+            Err(connect::cause(std::io::Error::new(std::io::ErrorKind::TimedOut, text)))
+        })
+    }
+
+    fn report(&self, failures: u32, cause: Cause) {
+        metrics::connect_failed();
+        self.breaker.failed();
+        tracing::debug!(address = %self.address, failures, %cause, "could not connect");
+        self.attempts.send_modify(|attempts| {
+            attempts.failed = failures;
+            attempts.cause = Some(cause);
+        });
+    }
+
+    fn publish(&self, link: &Arc<Link>) {
+        metrics::connected();
+        tracing::info!(address = %self.address, version = %link.server.version, "connected to the store");
+        if link.is_tracked() {
+            link.fate.count();
+            self.listeners.confirm();
+        }
+        self.breaker.succeeded();
+        self.current.store(Some(link.clone()));
+        self.attempts.send_modify(|attempts| {
+            attempts.failed = 0;
+            attempts.cause = None;
+            attempts.connected += 1;
+        });
+    }
+
+    /// Returns when the connection is of no use any more: it ended, or a command is past its deadline.
+    async fn watch_over(&self, link: &Link) {
+        let tick = Deadlines::tick(self.config.command_deadline());
+        let mut probe = std::pin::pin!(futures_util::future::Fuse::terminated());
+        loop {
+            tokio::select! {
+                () = link.fate.over.cancelled() => return,
+                () = &mut probe => {}
+                () = self.config.clock.sleep(tick) => {
+                    if link.deadlines.turn() {
+                        link.fate.end_overdue();
+                        return;
+                    }
+                    // Nobody waits for the answers that callers gave up on: a PING of our own finds out whether the
+                    // connection still gives any.
+                    if link.deadlines.was_abandoned() {
+                        probe.set(futures_util::FutureExt::fuse(link.probe()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// An error for whoever wanted to listen.
+    pub(super) fn cannot_track(&self, source: Cause) -> StoreError {
+        StoreError::Tracking {
+            address: self.address.clone(),
+            source,
+        }
+    }
+
+    /// An error for whoever waited in vain.
+    pub(super) fn unreachable(&self, attempts: &Attempts) -> StoreError {
+        if attempts.closed {
+            return StoreError::Closed {
+                address: self.address.clone(),
+            };
+        }
+        let nothing = || connect::cause(std::io::Error::other("no attempt to connect was made yet"));
+        StoreError::Connect {
+            address: self.address.clone(),
+            attempts: attempts.failed,
+            source: attempts.cause.clone().unwrap_or_else(nothing),
+        }
+    }
+}
+
+impl Link {
+    /// A sign of life; without one the deadline ends the connection.
+    async fn probe(&self) {
+        let _answered = self.send(&redis::cmd("PING")).await;
+    }
+}

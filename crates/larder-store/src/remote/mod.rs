@@ -1,0 +1,162 @@
+//! A server behind a store: shared connections that come back by themselves, deadlines, retries.
+//!
+//! Reconnection is Larder's own, over the crate's `MultiplexedConnection`: its `ConnectionManager` hands pushes on by a
+//! task behind an unbounded channel and shows a new connection before tracking is on, so a reader could miss an
+//! invalidation that the server had sent.
+
+mod breaker;
+mod connect;
+mod deadline;
+mod line;
+mod link;
+mod metrics;
+mod request;
+mod retry;
+mod script;
+mod server;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use larder_base::Tasks;
+use parking_lot::Mutex;
+use redis::{Cmd, Pipeline, RedisResult, Value};
+use tokio::task::JoinHandle;
+
+use self::{
+    line::Line,
+    request::{Batch, One},
+};
+use crate::{Invalidations, Listening, StoreConfig, StoreError, listen::Listeners};
+
+pub use breaker::BreakerState;
+pub use server::Generation;
+
+/// A server and our shared connections to it.
+pub(crate) struct Remote {
+    lines: Box<[Arc<Line>]>,
+    next: AtomicUsize,
+    listeners: Arc<Listeners>,
+    keepers: Mutex<Vec<Option<JoinHandle<Option<()>>>>>,
+    tasks: Tasks,
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote")
+            .field("address", &self.lines[0].address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Remote {
+    pub(crate) fn new(config: &StoreConfig) -> Self {
+        let listeners = Listeners::new(config.connections);
+        let lines: Box<[_]> = (0..config.connections)
+            .map(|_| Line::new(config, listeners.clone()))
+            .collect();
+        Self {
+            next: AtomicUsize::new(0),
+            listeners,
+            keepers: Mutex::new(lines.iter().map(|_| None).collect()),
+            tasks: Tasks::new(),
+            lines,
+        }
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.lines.iter().all(|line| line.up().is_some())
+    }
+
+    pub(crate) async fn close(&self) {
+        /// Nothing to finish: the tasks only have to notice.
+        const GRACE: Duration = Duration::from_secs(1);
+        for line in &self.lines {
+            line.attempts.send_modify(|attempts| attempts.closed = true);
+            if let Some(link) = line.current.swap(None) {
+                link.fate.end();
+            }
+        }
+        self.tasks.shutdown(&self.lines[0].config.clock, GRACE).await;
+    }
+
+    pub(crate) async fn command(&self, cmd: &Cmd) -> RedisResult<Value> {
+        self.line().run(One(cmd)).await
+    }
+
+    pub(crate) async fn commands(&self, pipeline: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
+        let batch = Batch {
+            pipeline,
+            offset,
+            count,
+        };
+        self.line().run(batch).await
+    }
+
+    /// The next line in turn, with a keeper.
+    #[inline]
+    fn line(&self) -> &Arc<Line> {
+        let index = match self.lines.len() {
+            1 => 0,
+            // Relaxed: any order of turns is as good.
+            n => self.next.fetch_add(1, Ordering::Relaxed) % n,
+        };
+        let line = &self.lines[index];
+        if line.up().is_none() {
+            self.ensure_keeper(index);
+        }
+        line
+    }
+
+    /// Starts the line's keeper: at the first use, and again if the runtime that it was started on is gone.
+    #[cold]
+    fn ensure_keeper(&self, index: usize) {
+        let mut keepers = self.keepers.lock();
+        let keeper = &mut keepers[index];
+        if keeper.as_ref().is_none_or(JoinHandle::is_finished) {
+            let work = self.lines[index].clone().keep();
+            *keeper = Some(self.tasks.spawn("store keeper", work));
+        }
+    }
+
+    pub(crate) async fn listen(&self, listener: Arc<dyn Invalidations>) -> Result<Listening, StoreError> {
+        let listening = self.listeners.add(listener);
+        for index in 0..self.lines.len() {
+            self.track(index).await?;
+        }
+        Ok(listening)
+    }
+
+    /// Turns tracking on on this line's connection, or on the next one.
+    async fn track(&self, index: usize) -> Result<(), StoreError> {
+        let line = &self.lines[index];
+        let limit = line.config.command_deadline();
+        let attempt = async {
+            loop {
+                self.ensure_keeper(index);
+                let link = line.next_link().await?;
+                match link.track().await {
+                    Ok(()) => {
+                        link.fate.count();
+                        return Ok(());
+                    }
+                    // The next connection turns it on by itself.
+                    Err(_) if link.fate.is_over() => {}
+                    Err(source) => return Err(line.cannot_track(source)),
+                }
+            }
+        };
+        let outcome = line.config.clock.timeout(limit, attempt).await;
+        outcome.unwrap_or_else(|| {
+            Err(line.cannot_track(connect::cause(std::io::Error::from(std::io::ErrorKind::TimedOut))))
+        })?;
+        self.listeners.confirm();
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! Lua scripts: their hash once, their calls compact, and `NOSCRIPT` nobody's concern.
+
+use std::sync::OnceLock;
+
+use redis::Cmd;
+use smallvec::SmallVec;
+
+/// A Lua script, known to the store by the SHA-1 of its text. Meant for a `static`.
+///
+/// A shebang line such as `#!lua flags=allow-oom` is left out for servers before 7.0, which do not know it.
+///
+/// ```
+/// use larder_store::{Script, ScriptCall, Store};
+///
+/// static ADD: Script = Script::new("add", "return redis.call('INCRBY', KEYS[1], ARGV[1])");
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), larder_store::StoreError> {
+/// let store = Store::open("embedded:").await?;
+/// let sum = store.call(&ScriptCall::new(&ADD).key("visits").arg("5")).await?;
+/// assert_eq!(sum, redis::Value::Int(5));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Script {
+    name: &'static str,
+    source: &'static str,
+    shas: OnceLock<Shas>,
+}
+
+#[derive(Debug)]
+struct Shas {
+    whole: [u8; 40],
+    stripped: [u8; 40],
+}
+
+impl Script {
+    /// A script under the name by which errors and spans know it.
+    #[must_use]
+    pub const fn new(name: &'static str, source: &'static str) -> Self {
+        Self {
+            name,
+            source,
+            shas: OnceLock::new(),
+        }
+    }
+
+    /// The name given to [`new`](Self::new).
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The text for a server that knows shebang lines, or does not.
+    #[must_use]
+    pub fn source(&self, shebang: bool) -> &'static str {
+        match self.source.strip_prefix("#!") {
+            // The line break stays, so that line numbers in errors are right.
+            Some(rest) if !shebang => rest.find('\n').map_or("", |end| &rest[end..]),
+            _ => self.source,
+        }
+    }
+
+    /// The SHA-1 of [`source`](Self::source), in hex.
+    #[must_use]
+    pub fn sha(&self, shebang: bool) -> &str {
+        let shas = self.shas.get_or_init(|| Shas {
+            whole: sha1_hex(self.source(true)),
+            stripped: sha1_hex(self.source(false)),
+        });
+        let sha = if shebang { &shas.whole } else { &shas.stripped };
+        std::str::from_utf8(sha).expect("hex digits are ASCII")
+    }
+}
+
+fn sha1_hex(text: &str) -> [u8; 40] {
+    let digest = sha1_smol::Sha1::from(text).digest().bytes();
+    let mut hex = [0; 40];
+    for (pair, byte) in hex.chunks_exact_mut(2).zip(digest) {
+        pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
+        pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
+    }
+    hex
+}
+
+/// Keys and arguments of most calls fit without an allocation of their own.
+const INLINE_ARGS: usize = 12;
+
+/// One call of a script, with its keys and arguments.
+#[derive(Clone, Debug)]
+pub struct ScriptCall {
+    script: &'static Script,
+    keys: usize,
+    /// Where each key and argument ends in `bytes`; keys come first.
+    ends: SmallVec<[u32; INLINE_ARGS]>,
+    bytes: Vec<u8>,
+}
+
+impl ScriptCall {
+    /// A call without keys and arguments yet.
+    #[must_use]
+    pub fn new(script: &'static Script) -> Self {
+        Self {
+            script,
+            keys: 0,
+            ends: SmallVec::new(),
+            bytes: Vec::with_capacity(256),
+        }
+    }
+
+    /// Adds a key. Keys come before arguments.
+    ///
+    /// # Panics
+    /// If an argument was added before.
+    #[must_use]
+    pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
+        assert_eq!(
+            self.keys,
+            self.ends.len(),
+            "the keys of a script's call come before its arguments"
+        );
+        self.keys += 1;
+        self.push(key.as_ref());
+        self
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<[u8]>) -> Self {
+        self.push(arg.as_ref());
+        self
+    }
+
+    /// Adds a whole number as an argument.
+    #[must_use]
+    pub fn int(self, number: i64) -> Self {
+        self.arg(itoa::Buffer::new().format(number))
+    }
+
+    /// The script called.
+    #[must_use]
+    pub const fn script(&self) -> &'static Script {
+        self.script
+    }
+
+    fn push(&mut self, part: &[u8]) {
+        self.bytes.extend_from_slice(part);
+        let end = u32::try_from(self.bytes.len()).expect("a call is below the 512 MiB that a server accepts");
+        self.ends.push(end);
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let part = &self.bytes[start..end as usize];
+            start = end as usize;
+            part
+        })
+    }
+
+    /// `EVALSHA sha numkeys key.. arg..` as a command of the `redis` crate.
+    pub(crate) fn command(&self, shebang: bool) -> Cmd {
+        let mut cmd = Cmd::with_capacity(self.ends.len() + 3, self.bytes.len() + 52);
+        cmd.arg("EVALSHA").arg(self.script.sha(shebang)).arg(self.keys);
+        self.parts().for_each(|part| _ = cmd.arg(part));
+        cmd
+    }
+
+    /// The same as plain arguments, for `run`.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn with_args<R>(&self, run: impl FnOnce(&[&[u8]]) -> R) -> R {
+        let mut digits = itoa::Buffer::new();
+        let mut args: SmallVec<[&[u8]; INLINE_ARGS + 3]> = SmallVec::new();
+        args.push(b"EVALSHA");
+        args.push(self.script.sha(true).as_bytes());
+        args.push(digits.format(self.keys).as_bytes());
+        args.extend(self.parts());
+        run(&args)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static PLAIN: Script = Script::new("plain", "return KEYS[1]");
+    static FLAGGED: Script = Script::new("flagged", "#!lua flags=allow-oom\nreturn 1");
+
+    #[test]
+    fn the_hash_is_the_servers() {
+        // From `SCRIPT LOAD` of redis-server 7.0.15.
+        assert_eq!(PLAIN.sha(true), "4a2267357833227dd98abdedb8cf24b15a986445");
+        assert_eq!(PLAIN.sha(true), PLAIN.sha(false));
+    }
+
+    #[test]
+    fn the_shebang_goes_for_old_servers_and_the_line_numbers_stay() {
+        assert_eq!(FLAGGED.source(false), "\nreturn 1");
+        assert_ne!(FLAGGED.sha(true), FLAGGED.sha(false));
+    }
+
+    #[test]
+    fn a_call_is_packed_as_the_server_wants_it() {
+        let call = ScriptCall::new(&PLAIN).key("k").arg("").int(-7);
+        let args: Vec<Vec<u8>> = call
+            .command(true)
+            .args_iter()
+            .map(|arg| match arg {
+                redis::Arg::Simple(bytes) => bytes.to_vec(),
+                redis::Arg::Cursor => unreachable!("no cursor was added"),
+            })
+            .collect();
+        let sha = PLAIN.sha(true).as_bytes();
+        assert_eq!(args, [b"EVALSHA".as_slice(), sha, b"1", b"k", b"", b"-7"]);
+    }
+}

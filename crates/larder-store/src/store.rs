@@ -1,0 +1,295 @@
+//! The handle.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use larder_base::{Clock, Random};
+#[cfg(feature = "embedded")]
+use larder_engine::Engine;
+use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value, aio::ConnectionLike};
+
+#[cfg(feature = "embedded")]
+use crate::embedded::Embedded;
+use crate::{Invalidations, Listening, ScriptCall, StoreConfig, StoreError, refuse, remote::Remote};
+
+/// One handle over the embedded engine, Redis or Valkey. A cheap clone; all clones share one connection.
+///
+/// It runs every command of the `redis` crate ([`redis::AsyncCommands`], [`redis::cmd`], [`redis::pipe`],
+/// [`redis::Script`]) but those that block or change the connection, which all callers share: those are refused, naming
+/// what to use.
+///
+/// # Deadlines and retries
+/// A command takes at most [`StoreConfig::command_deadline`] (6 s by default), retries included. Replies that say "not
+/// now" (`LOADING`, `BUSY`, `TRYAGAIN`, ..) are retried; a command whose outcome is unknown only if running it twice is as
+/// good as once, and a script never.
+///
+/// # Cancel safety
+/// Dropping the future of a command abandons its answer, not the command: it may have reached the server.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: StoreConfig,
+    backend: Backend,
+}
+
+enum Backend {
+    #[cfg(feature = "embedded")]
+    Embedded(Embedded),
+    Remote(Remote),
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.url()).finish()
+    }
+}
+
+/// The URL, without secrets and parameters.
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.inner.config, f)
+    }
+}
+
+impl Store {
+    /// Opens the store at `url` (see [`StoreConfig::from_url`]): connects, authenticates, selects the database, and asks
+    /// for a `PING`.
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] and [`StoreError::NotBuilt`] for the URL; [`StoreError::Connect`], naming address and cause,
+    /// after `max_attempts` attempts.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        Self::connect(StoreConfig::from_url(url)?).await
+    }
+
+    /// Opens the store that `config` describes.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn connect(config: StoreConfig) -> Result<Self, StoreError> {
+        let store = Self::from_config(config)?;
+        store.ping().await?;
+        Ok(store)
+    }
+
+    /// A store that connects at its first command: for programs that start while their store may be down.
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] and [`StoreError::NotBuilt`] for the URL.
+    pub fn lazy(url: &str) -> Result<Self, StoreError> {
+        Self::from_config(StoreConfig::from_url(url)?)
+    }
+
+    /// One more client of `engine`: two stores over one engine are to each other what two processes on one server are.
+    ///
+    /// # Panics
+    /// Never with an engine of this version, which speaks RESP3.
+    #[cfg(feature = "embedded")]
+    #[must_use]
+    pub fn embedded(engine: Engine) -> Self {
+        let config = StoreConfig::embedded().clock(engine.clock().clone());
+        let embedded = Embedded::join(engine, &config).expect("the engine speaks RESP3");
+        Self::of(config, Backend::Embedded(embedded))
+    }
+
+    fn from_config(config: StoreConfig) -> Result<Self, StoreError> {
+        config.validate()?;
+        let backend = if config.is_embedded() {
+            embedded_backend(&config)?
+        } else {
+            Backend::Remote(Remote::new(&config))
+        };
+        Ok(Self::of(config, backend))
+    }
+
+    fn of(config: StoreConfig, backend: Backend) -> Self {
+        let inner = Inner { config, backend };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Asks the server for a sign of life and says how long that took.
+    ///
+    /// # Errors
+    /// As any command: see [`StoreError`].
+    pub async fn ping(&self) -> Result<Duration, StoreError> {
+        let began = self.clock().monotonic();
+        self.execute(&redis::cmd("PING")).await?.extract_error()?;
+        Ok(self.clock().monotonic().saturating_sub(began))
+    }
+
+    /// Whether a connection is up right now; always true of an embedded store.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        match &self.inner.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(_) => true,
+            Backend::Remote(remote) => remote.is_connected(),
+        }
+    }
+
+    /// Whether the data is in this process.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.inner.config.is_embedded()
+    }
+
+    /// The engine behind an embedded store.
+    #[cfg(feature = "embedded")]
+    #[must_use]
+    pub fn engine(&self) -> Option<&Engine> {
+        match &self.inner.backend {
+            Backend::Embedded(embedded) => Some(embedded.engine()),
+            Backend::Remote(_) => None,
+        }
+    }
+
+    /// Ends the connections. Commands that wait for an answer fail, and every later one does.
+    ///
+    /// # Cancel safety
+    /// Commands are refused from the first poll on; only the wait for the tasks to end is lost.
+    pub async fn close(&self) {
+        if let Backend::Remote(remote) = &self.inner.backend {
+            remote.close().await;
+        }
+    }
+
+    /// The clock of this store.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.inner.config.clock
+    }
+
+    /// The source of randomness of this store.
+    #[must_use]
+    pub fn random(&self) -> &Random {
+        &self.inner.config.random
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn config(&self) -> &StoreConfig {
+        &self.inner.config
+    }
+
+    /// The URL, without secrets and parameters.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.to_string()
+    }
+
+    /// Runs a script.
+    ///
+    /// It is sent once: again only if the server certainly did not run it (`NOSCRIPT`, `LOADING`, a connection that was
+    /// not there). On an unknown outcome ([`StoreError::is_unknown_outcome`]) the caller decides, with a new token.
+    ///
+    /// # Errors
+    /// [`StoreError::Server`] with the script's own error, or what kept it from being answered.
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons the answer; the script may have run.
+    pub async fn call(&self, call: &ScriptCall) -> Result<Value, StoreError> {
+        match &self.inner.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => {
+                tokio::task::consume_budget().await;
+                embedded.call(call)
+            }
+            Backend::Remote(remote) => remote.call(call).await,
+        }
+    }
+
+    /// Runs several scripts in one round trip, each with its own outcome, in the order of `calls`.
+    ///
+    /// # Cancel safety
+    /// As [`call`](Self::call).
+    pub async fn call_many(&self, calls: &[ScriptCall]) -> Vec<Result<Value, StoreError>> {
+        match &self.inner.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => {
+                let mut results = Vec::with_capacity(calls.len());
+                for call in calls {
+                    tokio::task::consume_budget().await;
+                    results.push(embedded.call(call));
+                }
+                results
+            }
+            Backend::Remote(remote) => remote.call_many(calls).await,
+        }
+    }
+
+    /// Turns client tracking on for what this store reads, and tells `listener` of every key that someone else changed.
+    ///
+    /// Own changes are not told (`NOLOOP`), and end the tracking of the key they change. Dropping the [`Listening`] ends
+    /// it. On a server the tracking is set up again on every new connection before that carries its first command.
+    ///
+    /// # Errors
+    /// What kept tracking from being turned on: RESP2, a server before 6.0, no connection.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the listening.
+    pub async fn listen(&self, listener: Arc<dyn Invalidations>) -> Result<Listening, StoreError> {
+        match &self.inner.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => embedded.listen(listener),
+            Backend::Remote(remote) => remote.listen(listener).await,
+        }
+    }
+
+    async fn execute(&self, cmd: &Cmd) -> RedisResult<Value> {
+        refuse::check(cmd)?;
+        match &self.inner.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => {
+                // An embedded command is always ready: without this a busy task would never let another one run.
+                tokio::task::consume_budget().await;
+                Ok(embedded.command(cmd))
+            }
+            Backend::Remote(remote) => remote.command(cmd).await,
+        }
+    }
+
+    async fn execute_all(&self, pipeline: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
+        refuse::check_all(pipeline)?;
+        match &self.inner.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => {
+                tokio::task::consume_budget().await;
+                embedded.commands(pipeline, offset, count)
+            }
+            Backend::Remote(remote) => remote.commands(pipeline, offset, count).await,
+        }
+    }
+}
+
+#[cfg(feature = "embedded")]
+fn embedded_backend(config: &StoreConfig) -> Result<Backend, StoreError> {
+    Embedded::open(config).map(Backend::Embedded)
+}
+
+#[cfg(not(feature = "embedded"))]
+fn embedded_backend(_: &StoreConfig) -> Result<Backend, StoreError> {
+    Err(StoreError::config(
+        "`embedded:` needs the feature `embedded` of larder-store",
+    ))
+}
+
+impl ConnectionLike for Store {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(self.execute(cmd))
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(self.execute_all(pipeline, offset, count))
+    }
+
+    fn get_db(&self) -> i64 {
+        i64::from(self.inner.config.db)
+    }
+}
