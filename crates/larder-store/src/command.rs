@@ -71,7 +71,7 @@ pub(crate) fn has_option(cmd: &Cmd, option: &[u8]) -> bool {
 fn words(cmd: &Cmd) -> impl Iterator<Item = &[u8]> {
     cmd.args_iter().filter_map(|arg| match arg {
         Arg::Simple(word) => Some(word),
-        Arg::Cursor => None,
+        _ => None,
     })
 }
 

@@ -206,8 +206,10 @@ impl From<StoreError> for RedisError {
 
 impl From<RedisError> for StoreError {
     fn from(error: RedisError) -> Self {
+        // The crate hands its cause out inside the `Arc` in which it keeps it.
         let ours = error
             .source()
+            .and_then(|source| source.downcast_ref::<Arc<dyn Error + Send + Sync>>())
             .and_then(|source| source.downcast_ref::<io::Error>())
             .and_then(io::Error::get_ref)
             .and_then(|inner| inner.downcast_ref::<Self>());

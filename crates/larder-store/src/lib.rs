@@ -39,5 +39,6 @@ pub use error::StoreError;
 pub use listen::{Invalidations, Listening};
 /// The client library whose commands a [`Store`] runs.
 pub use redis;
+pub use remote::{BreakerState, Generation};
 pub use script::{Script, ScriptCall};
 pub use store::Store;

@@ -208,7 +208,7 @@ mod tests {
             .args_iter()
             .map(|arg| match arg {
                 redis::Arg::Simple(bytes) => bytes.to_vec(),
-                redis::Arg::Cursor => unreachable!("no cursor was added"),
+                _ => unreachable!("no cursor was added"),
             })
             .collect();
         let sha = PLAIN.sha(true).as_bytes();
