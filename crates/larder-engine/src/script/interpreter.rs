@@ -1,7 +1,7 @@
 //! The Lua state in which an engine's scripts live: how it is furnished, how a script is compiled and called.
 
 use std::{
-    ffi::{CStr, c_char, c_int, c_void},
+    ffi::{CStr, c_int, c_void},
     ptr,
     sync::Arc,
 };
@@ -18,6 +18,8 @@ use crate::{ErrorReply, Reply};
 
 /// What Lua calls a script in the texts of its errors; Redis's name for it.
 const CHUNK: &CStr = c"@user_script";
+
+const SANDBOX: &CStr = c"@sandbox";
 
 /// Lua collects garbage as it allocates; a step every so many calls keeps small scripts from piling it up.
 const CALLS_PER_STEP: u32 = 50;
@@ -158,7 +160,7 @@ fn furnish(stack: &mut Stack, host: *const Host) {
 /// Puts the sandbox in place of the globals; the table behind it.
 fn seal(stack: &mut Stack, host: *const Host) -> Ref {
     stack
-        .load(include_bytes!("sandbox.lua"), c"@sandbox")
+        .load(include_bytes!("sandbox.lua"), SANDBOX)
         .expect("the sandbox is Lua");
     stack.push_copy(ffi::LUA_GLOBALSINDEX);
     native::push(stack, refuse_write, host);
@@ -184,8 +186,8 @@ fn refuse_read(call: &mut Call<'_>) -> Result<usize, Raise> {
 #[derive(Debug)]
 pub(super) struct Failure {
     text: String,
-    /// The line of the script, where it is known.
-    line: Option<i64>,
+    /// The source and line of the function that raised it.
+    place: Option<(String, i64)>,
 }
 
 impl Failure {
@@ -193,41 +195,43 @@ impl Failure {
     fn read(stack: &mut Stack) -> Self {
         if stack.kind(-1) != Kind::Table {
             let text = convert::on_one_line(stack.bytes(-1).unwrap_or(b"execution failure"));
-            return Self {
-                text: format!("ERR {text}"),
-                line: None,
-            };
+            let text = format!("ERR {text}");
+            return Self { text, place: None };
         }
-        stack.raw_get_field(-1, "err");
-        let text = stack
-            .bytes(-1)
-            .map_or_else(|| "ERR unknown error".to_owned(), convert::on_one_line);
+        let text = Self::field(stack, "err").unwrap_or_else(|| "ERR unknown error".to_owned());
+        let line = Self::field(stack, "line").and_then(|line| line.parse().ok());
+        let place = Self::field(stack, "source").zip(line);
+        Self { text, place }
+    }
+
+    fn field(stack: &mut Stack, name: &str) -> Option<String> {
+        stack.raw_get_field(-1, name);
+        let text = stack.bytes(-1).map(convert::on_one_line);
         stack.pop(1);
-        stack.raw_get_field(-1, "line");
-        let line = stack.number(-1).map(|line| line as i64);
-        stack.pop(1);
-        Self { text, line }
+        text
     }
 
     /// The reply, as Redis words it.
     pub(super) fn reply(self, sha: &str) -> ErrorReply {
-        ErrorReply::new(match self.line {
-            Some(line) => format!("{} script: {sha}, on @user_script:{line}.", self.text),
+        ErrorReply::new(match self.place {
+            Some((source, line)) => format!("{} script: {sha}, on {source}:{line}.", self.text),
             None => self.text,
         })
     }
 }
 
-/// The message handler of a script: makes a table of what was raised and adds the line of the script.
+/// The message handler of a script: makes a table of what was raised and adds where it was.
 fn locate(call: &mut Call<'_>) -> Result<usize, Raise> {
     if call.stack.kind(1) != Kind::Table {
         let text = raised_text(call.stack);
-        call.stack.push_table(0, 2);
+        call.stack.push_table(0, 3);
         call.stack.push_bytes(text.as_bytes());
         call.stack.raw_set_field(-2, "err");
         call.stack.replace(1);
     }
-    if let Some(line) = script_line(call.stack) {
+    if let Some((source, line)) = place(call.stack) {
+        call.stack.push_bytes(source.as_bytes());
+        call.stack.raw_set_field(1, "source");
         call.stack.push_number(f64::from(line));
         call.stack.raw_set_field(1, "line");
     }
@@ -244,14 +248,19 @@ fn raised_text(stack: &Stack) -> String {
     format!("ERR {text}")
 }
 
-/// The current line of the innermost function that belongs to the script.
-fn script_line(stack: &Stack) -> Option<c_int> {
+/// Source and current line of the innermost function written in Lua that is not the sandbox's.
+fn place(stack: &Stack) -> Option<(String, c_int)> {
     /// Functions of the engine between the script and what was raised.
     const LEVELS_MAX: c_int = 8;
-    (1..LEVELS_MAX).find_map(|level| line_at(stack, level))
+    (1..LEVELS_MAX)
+        .map_while(|level| place_at(stack, level))
+        .find(|(source, _)| {
+            let native = source == "=[C]";
+            !native && source != SANDBOX.to_str().unwrap_or_default()
+        })
 }
 
-fn line_at(stack: &Stack, level: c_int) -> Option<c_int> {
+fn place_at(stack: &Stack, level: c_int) -> Option<(String, c_int)> {
     let mut record = std::mem::MaybeUninit::<ffi::lua_Debug>::zeroed();
     // SAFETY: alive; fills in the record, or says that there is no such level.
     let found = unsafe { ffi::lua_getstack(stack.state(), level, record.as_mut_ptr()) };
@@ -262,12 +271,9 @@ fn line_at(stack: &Stack, level: c_int) -> Option<c_int> {
     unsafe { ffi::lua_getinfo(stack.state(), c"Sl".as_ptr(), record.as_mut_ptr()) };
     // SAFETY: all-zero bytes are a valid record of numbers and pointers.
     let record = unsafe { record.assume_init() };
-    is_script(record.source).then_some(record.currentline)
-}
-
-fn is_script(source: *const c_char) -> bool {
     // SAFETY: Lua gives a text that lives as long as the function, which is running.
-    !source.is_null() && unsafe { CStr::from_ptr(source) } == CHUNK
+    let source = unsafe { CStr::from_ptr(record.source) };
+    Some((source.to_string_lossy().into_owned(), record.currentline))
 }
 
 // --- the time limit ---

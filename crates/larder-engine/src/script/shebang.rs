@@ -30,7 +30,7 @@ pub(super) fn split(script: &[u8]) -> Result<(Promises, &[u8]), ErrorReply> {
 }
 
 fn read(line: &str) -> Result<Promises, ErrorReply> {
-    let mut parts = line.split(' ');
+    let mut parts = line.split_ascii_whitespace();
     let engine = parts.next().unwrap_or_default();
     if engine != "#!lua" {
         return Err(complaint("Unexpected engine in script shebang", engine));

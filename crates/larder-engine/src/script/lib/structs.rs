@@ -31,6 +31,8 @@ struct Format<'a> {
     rest: &'a [u8],
     big_endian: bool,
     alignment: usize,
+    /// Letters that mean nothing are refused; `size` lets letters and digits pass, as Redis's does.
+    strict: bool,
 }
 
 impl<'a> Format<'a> {
@@ -39,6 +41,7 @@ impl<'a> Format<'a> {
             rest: text,
             big_endian: cfg!(target_endian = "big"),
             alignment: 1,
+            strict: true,
         }
     }
 
@@ -77,6 +80,7 @@ impl<'a> Format<'a> {
                 }
                 self.alignment = alignment;
             }
+            other if !self.strict && other.is_ascii_alphanumeric() => {}
             other => {
                 let text = format!("invalid format option '{}'", char::from(other));
                 return Err(Raise::Argument(1, text.into()));
@@ -120,6 +124,9 @@ impl<'a> Format<'a> {
 }
 
 fn pack(call: &mut Call<'_>) -> Result<usize, Raise> {
+    call.bytes(1)?;
+    // What is missing reads as nil, as in Redis, which marks the end of the arguments with one.
+    call.stack.push_nil();
     let mut format = Format::new(call.bytes(1)?);
     let mut out = Vec::with_capacity(64);
     let mut at: Index = 2;
@@ -189,7 +196,7 @@ fn unpack(call: &mut Call<'_>) -> Result<usize, Raise> {
         if !stack.room(3) {
             return Err(Raise::text("stack overflow (too many results)"));
         }
-        let held = sized.take();
+        let held = if item.letter == b'x' { None } else { sized.take() };
         let takes_held = item.letter == b'c' && item.size == 0;
         if let (Some(number), false) = (held, takes_held) {
             stack.push_number(number);
@@ -287,6 +294,7 @@ fn unsigned(bytes: &[u8], big_endian: bool) -> u64 {
 
 fn size(call: &mut Call<'_>) -> Result<usize, Raise> {
     let mut format = Format::new(call.bytes(1)?);
+    format.strict = false;
     let mut total = 0;
     while let Some(item) = format.next()? {
         if item.size == 0 && matches!(item.letter, b's' | b'c') {
