@@ -11,6 +11,7 @@ mod json;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use fingerprint::fingerprint;
+pub use json::{read_json, write_json};
 
 /// Set in the flags of a record that holds a value.
 pub const FLAG_VALUE: u8 = 1;
@@ -182,7 +183,7 @@ impl Codec {
     pub fn encode<V: Serialize>(&self, value: &V, envelope: &Envelope<'_>) -> Result<Encoded, CodecError> {
         let mut payload = vec![0; PREFIX];
         match self.format {
-            Format::Json => json::write(value, &mut payload)?,
+            Format::Json => json::write_json(value, &mut payload)?,
         }
         let size = payload.len() - PREFIX;
         if size > self.value_max {
@@ -238,9 +239,9 @@ impl Codec {
             return Err(CodecError::UnknownFormat { format, flags });
         }
         if flags & FLAG_COMPRESSED == 0 {
-            return json::read(bytes).map(Some);
+            return json::read_json(bytes).map(Some);
         }
-        json::read(&self.decompress(bytes)?).map(Some)
+        json::read_json(&self.decompress(bytes)?).map(Some)
     }
 
     fn decompress(&self, bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
