@@ -67,6 +67,15 @@ impl Tasks {
         self.inner.tracker.len()
     }
 
+    /// Waits for at most `deadline` until every task has ended by itself; `false` if some were still running then.
+    ///
+    /// # Cancel safety
+    /// Only the wait is lost.
+    pub async fn finish(&self, clock: &Clock, deadline: Duration) -> bool {
+        self.inner.tracker.close();
+        clock.timeout(deadline, self.inner.tracker.wait()).await.is_some()
+    }
+
     /// Tells every task to stop and waits for at most `deadline`; `false` if some were still running then.
     ///
     /// # Cancel safety

@@ -6,11 +6,13 @@ use larder_base::{Clock, Random};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
-    client::{Client, ClientId, PushSink},
+    client::{Client, ClientId, Peer, PushSink},
     core::Core,
     ctx::Ctx,
     dispatch,
     reply::Reply,
+    serve::ServeConfig,
+    settings::WireLimits,
 };
 
 /// Bounds on what an engine holds.
@@ -129,6 +131,34 @@ impl Engine {
     #[must_use]
     pub fn connect_with(&self, sink: Arc<dyn PushSink>) -> Session {
         self.open(Some(sink))
+    }
+
+    /// Opens a session for a client of a server: it has an address, and must give the password if there is one.
+    pub(crate) fn welcome(&self, sink: Arc<dyn PushSink>, peer: Peer) -> Session {
+        let session = self.open(Some(sink));
+        let mut turn = session.turn();
+        let authenticated = turn.core().settings.password.is_empty();
+        let client = turn.client();
+        (client.peer, client.authenticated) = (peer, authenticated);
+        drop(turn);
+        session
+    }
+
+    /// Takes over what a server was told to ask of its clients.
+    pub(crate) fn apply(&self, config: &ServeConfig) {
+        let settings = &mut self.shared.core.lock().settings;
+        if let Some(password) = config.password() {
+            settings.password = password.into();
+        }
+        config.limit(&mut settings.wire);
+    }
+
+    pub(crate) fn wire_limits(&self) -> WireLimits {
+        self.shared.core.lock().settings.wire
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.shared.clock.clone()
     }
 
     fn open(&self, sink: Option<Arc<dyn PushSink>>) -> Session {

@@ -31,6 +31,7 @@ mod number;
 mod pubsub;
 mod reply;
 mod script;
+pub mod serve;
 mod settings;
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,258 @@
+//! One client's connection: reading, running what is complete, writing, all by one task.
+//!
+//! The task never waits for one thing alone. While a client is slow to read its replies it may still send, be
+//! killed or be told to end; what it has not read is bounded by `client-output-buffer-limit`.
+
+use std::{io, sync::Arc, time::Duration};
+
+use larder_base::Clock;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use crate::{
+    Reply, Resp, Session,
+    client::ReplyMode,
+    engine::Turn,
+    serve::{
+        decode::{Decoder, InputLimits, ProtocolError},
+        encode::encode,
+        outbox::Outbox,
+    },
+    settings::WireLimits,
+};
+
+/// How long a client that is being closed may take to read its last replies.
+const FAREWELL_MAX: Duration = Duration::from_secs(5);
+
+/// Buffers beyond this are given back when they are empty.
+const KEPT_MAX: usize = 256 << 10;
+
+/// What ended a connection; for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    ByClient,
+    ByEngine,
+    Idle,
+    Unread,
+    Stopped,
+    Protocol(ProtocolError),
+    Socket(io::ErrorKind),
+}
+
+/// What happened while the task waited.
+enum Event {
+    Received(io::Result<usize>),
+    Sent(io::Result<usize>),
+    Woken,
+    IdleCheck,
+}
+
+pub(crate) struct Connection {
+    session: Session,
+    outbox: Arc<Outbox>,
+    decoder: Decoder,
+    /// Replies and pushes in order; the first `sent` bytes are on their way.
+    out: Vec<u8>,
+    sent: usize,
+    limits: WireLimits,
+    clock: Clock,
+    active_at: Duration,
+}
+
+impl Connection {
+    pub(crate) fn new(session: Session, outbox: Arc<Outbox>, clock: Clock) -> Self {
+        let mut turn = session.turn();
+        let limits = turn.core().settings.wire;
+        let input = input_limits(&limits, turn.client().authenticated);
+        drop(turn);
+        let active_at = clock.coarse();
+        Self {
+            session,
+            outbox,
+            decoder: Decoder::new(input),
+            out: Vec::new(),
+            sent: 0,
+            limits,
+            clock,
+            active_at,
+        }
+    }
+
+    /// Serves the client until it goes, or is made to.
+    pub(crate) async fn run<R, W>(mut self, mut reader: R, mut writer: W) -> Ending
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let ending = loop {
+            if let Some(ending) = self.finished() {
+                break ending;
+            }
+            let event = self.wait(&mut reader, &mut writer).await;
+            if let Some(ending) = self.handle(event) {
+                break ending;
+            }
+        };
+        self.farewell(&ending, &mut writer).await;
+        ending
+    }
+
+    /// Why the task should end now, if it should.
+    fn finished(&self) -> Option<Ending> {
+        if self.outbox.is_closed() {
+            return Some(Ending::ByEngine);
+        }
+        if let Some(error) = self.decoder.failed() {
+            return Some(Ending::Protocol(error.clone()));
+        }
+        let unsent = self.out.len() - self.sent;
+        if !self.outbox.note_unsent(unsent) {
+            return Some(Ending::Unread);
+        }
+        (self.outbox.is_draining() && unsent == 0).then_some(Ending::Stopped)
+    }
+
+    /// Cancel safe: whichever branch is dropped has done nothing yet.
+    async fn wait<R, W>(&mut self, reader: &mut R, writer: &mut W) -> Event
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let unsent = &self.out[self.sent..];
+        let idle_left = self.idle_left();
+        tokio::select! {
+            biased;
+            sent = writer.write(unsent), if !unsent.is_empty() => Event::Sent(sent),
+            received = reader.read_buf(self.decoder.space()) => Event::Received(received),
+            () = self.outbox.woken() => Event::Woken,
+            () = sleep(&self.clock, idle_left), if idle_left.is_some() => Event::IdleCheck,
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> Option<Ending> {
+        match event {
+            Event::Received(Ok(0)) => return Some(Ending::ByClient),
+            Event::Received(Ok(_)) => self.receive(),
+            Event::Sent(Ok(bytes)) => self.note_sent(bytes),
+            Event::Received(Err(error)) | Event::Sent(Err(error)) => return Some(Ending::Socket(error.kind())),
+            Event::Woken => self.outbox.take(&mut self.out),
+            Event::IdleCheck => return self.is_idle().then_some(Ending::Idle),
+        }
+        None
+    }
+
+    /// Runs every command that is complete.
+    fn receive(&mut self) {
+        self.active_at = self.clock.coarse();
+        while self.decoder.decode() > 0 && !self.outbox.is_closed() {
+            self.run_batch();
+        }
+        if let Some(ProtocolError::Told(text)) = self.decoder.failed() {
+            let error = crate::ErrorReply::new(format!("ERR Protocol error: {text}"));
+            encode(&mut self.out, &Reply::Error(error), Resp::V2);
+        }
+    }
+
+    /// Runs the decoded commands with nobody else's in between.
+    fn run_batch(&mut self) {
+        let Self {
+            session,
+            outbox,
+            decoder,
+            out,
+            limits,
+            ..
+        } = self;
+        let mut turn = session.turn();
+        outbox.take(out);
+        decoder.drain(|args| run_command(&mut turn, outbox, out, args));
+        *limits = turn.core().settings.wire;
+        let authenticated = turn.client().authenticated;
+        drop(turn);
+        decoder.set_limits(input_limits(limits, authenticated));
+    }
+
+    fn note_sent(&mut self, bytes: usize) {
+        self.sent += bytes;
+        if self.sent == self.out.len() {
+            self.sent = 0;
+            self.out.clear();
+            if self.out.capacity() > KEPT_MAX {
+                self.out = Vec::new();
+            }
+        }
+    }
+
+    /// How long the client may go on saying nothing; `None` if for ever.
+    fn idle_left(&self) -> Option<Duration> {
+        let max = self.limits.idle_max;
+        (!max.is_zero()).then(|| (self.active_at + max).saturating_sub(self.clock.coarse()))
+    }
+
+    /// Whether the client said nothing for too long. One that subscribed only listens.
+    fn is_idle(&mut self) -> bool {
+        if self.session.turn().client().is_subscriber() {
+            self.active_at = self.clock.coarse();
+            return false;
+        }
+        self.idle_left().is_some_and(|left| left.is_zero())
+    }
+
+    /// Writes what a client that leaves in order still has to get.
+    async fn farewell<W: AsyncWrite + Unpin>(&mut self, ending: &Ending, writer: &mut W) {
+        let in_order = !matches!(ending, Ending::Socket(_) | Ending::Unread | Ending::Idle);
+        if in_order {
+            let last_words = async {
+                writer.write_all(&self.out[self.sent..]).await?;
+                writer.shutdown().await
+            };
+            // A client that does not take them loses them.
+            let _ = self.clock.timeout(FAREWELL_MAX, last_words).await;
+        }
+    }
+}
+
+/// Runs one command and appends its reply, then what it caused to be pushed to its own client; whether to go on.
+fn run_command(turn: &mut Turn<'_>, outbox: &Outbox, out: &mut Vec<u8>, args: &[&[u8]]) -> bool {
+    let reply = turn.execute(args);
+    let wire = turn.core().settings.wire;
+    let client = turn.client();
+    if wants_reply(&mut client.reply_mode) {
+        encode(out, &reply, client.resp);
+    }
+    let limit = if client.is_subscriber() {
+        wire.subscriber_output
+    } else {
+        wire.output
+    };
+    outbox.adapt(client.resp, limit);
+    outbox.take(out);
+    !client.closing
+}
+
+/// Whether the command just run gets its reply, and what that means for the next.
+fn wants_reply(mode: &mut ReplyMode) -> bool {
+    match *mode {
+        ReplyMode::On => true,
+        ReplyMode::Off => false,
+        ReplyMode::SkipNext => {
+            *mode = ReplyMode::Skip;
+            false
+        }
+        ReplyMode::Skip => {
+            *mode = ReplyMode::On;
+            false
+        }
+    }
+}
+
+fn input_limits(limits: &WireLimits, authenticated: bool) -> InputLimits {
+    InputLimits {
+        bulk_max: limits.bulk_max,
+        query_max: limits.query_max,
+        authenticated,
+    }
+}
+
+async fn sleep(clock: &Clock, span: Option<Duration>) {
+    clock.sleep(span.unwrap_or_default()).await;
+}
