@@ -157,10 +157,6 @@ impl Engine {
         self.shared.core.lock().settings.wire
     }
 
-    pub(crate) fn clock(&self) -> Clock {
-        self.shared.clock.clone()
-    }
-
     fn open(&self, sink: Option<Arc<dyn PushSink>>) -> Session {
         let now = self.shared.clock.unix();
         let mut core = self.shared.core.lock();

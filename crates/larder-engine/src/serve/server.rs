@@ -60,7 +60,7 @@ impl Server {
         let unix = listen::unix(&config).await?;
         engine.apply(&config);
         let shared = Shared {
-            clock: engine.clock(),
+            clock: engine.clock().clone(),
             engine,
             connections: Tasks::new(),
             open: Arc::default(),
