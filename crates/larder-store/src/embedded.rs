@@ -6,7 +6,10 @@ use larder_engine::{Engine, PushSink, Reply, Session};
 use redis::{Arg, Cmd, Pipeline, PushKind, RedisError, RedisResult, Value};
 use smallvec::SmallVec;
 
-use crate::{Invalidations, Listening, ScriptCall, StoreConfig, StoreError, config::Target, listen::Listeners, value};
+use crate::{
+    Fate, Invalidations, Listening, ScriptCall, StoreConfig, StoreError, Stuck, Transit, config::Target,
+    listen::Listeners, value,
+};
 
 /// Commands with more arguments than this take an allocation.
 const INLINE_ARGS: usize = 8;
@@ -19,6 +22,7 @@ pub(crate) struct Embedded {
     engine: Engine,
     session: Arc<Session>,
     listeners: Arc<Listeners>,
+    transit: Option<Arc<dyn Transit>>,
 }
 
 impl Embedded {
@@ -48,6 +52,7 @@ impl Embedded {
             engine,
             session: Arc::new(session),
             listeners,
+            transit: None,
         };
         // Replies come typed in any case; pushes of invalidations take RESP3.
         let _greeting = embedded.session.execute(&[b"HELLO", b"3"]);
@@ -55,6 +60,39 @@ impl Embedded {
             embedded.setup(&[b"SELECT", config.db.to_string().as_bytes()], "db")?;
         }
         Ok(embedded)
+    }
+
+    /// The same client behind an imagined network.
+    pub(crate) fn through(mut self, transit: Arc<dyn Transit>) -> Self {
+        self.transit = Some(transit);
+        self
+    }
+
+    /// Lets a request travel: `run` is called when it arrives, or what `late` gives if it outlives its sender.
+    pub(crate) async fn carry<T>(
+        self: &Arc<Self>,
+        command: impl FnOnce() -> Arc<str>,
+        run: impl FnOnce(&Self) -> T,
+        late: impl FnOnce(Arc<Self>) -> Box<dyn FnOnce() + Send>,
+    ) -> Result<T, StoreError> {
+        let Some(transit) = &self.transit else {
+            // An embedded command is always ready: without this a busy task would never let another one run.
+            tokio::task::consume_budget().await;
+            return Ok(run(self));
+        };
+        let command = command();
+        match transit.request(&command).await {
+            Fate::Arrives => {
+                let answer = run(self);
+                transit.reply(&command).await;
+                return Ok(answer);
+            }
+            Fate::ReplyLost => drop(run(self)),
+            Fate::Lost => {}
+            Fate::Late => transit.stuck(Stuck(late(self.clone()))),
+        }
+        let address = Arc::from("embedded:");
+        Err(StoreError::Lost { address, command })
     }
 
     fn setup(&self, args: &[&[u8]], setting: &str) -> Result<(), StoreError> {

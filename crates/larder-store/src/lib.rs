@@ -32,6 +32,8 @@ mod remote;
 mod script;
 mod store;
 #[cfg(feature = "embedded")]
+mod transit;
+#[cfg(feature = "embedded")]
 mod value;
 
 pub use config::{BreakerPolicy, Resp, RetryPolicy, StoreConfig};
@@ -42,3 +44,5 @@ pub use redis;
 pub use remote::{BreakerState, Generation};
 pub use script::{Script, ScriptCall};
 pub use store::Store;
+#[cfg(feature = "embedded")]
+pub use transit::{Fate, Passage, Stuck, Transit};

@@ -9,7 +9,7 @@ use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value, aio::ConnectionLike}
 
 #[cfg(feature = "embedded")]
 use crate::embedded::Embedded;
-use crate::{Invalidations, Listening, ScriptCall, StoreConfig, StoreError, refuse, remote::Remote};
+use crate::{Invalidations, Listening, ScriptCall, StoreConfig, StoreError, command, refuse, remote::Remote};
 
 /// One handle over the embedded engine, Redis or Valkey. A cheap clone; all clones share one connection.
 ///
@@ -36,7 +36,7 @@ struct Inner {
 
 enum Backend {
     #[cfg(feature = "embedded")]
-    Embedded(Embedded),
+    Embedded(Arc<Embedded>),
     Remote(Remote),
 }
 
@@ -91,7 +91,20 @@ impl Store {
     pub fn embedded(engine: Engine) -> Self {
         let config = StoreConfig::embedded().clock(engine.clock().clone());
         let embedded = Embedded::join(engine, &config).expect("the engine speaks RESP3");
-        Self::of(config, Backend::Embedded(embedded))
+        Self::of(config, Backend::Embedded(Arc::new(embedded)))
+    }
+
+    /// [`embedded`](Self::embedded) behind an imagined network, on which `transit` decides what becomes of each request:
+    /// for tests of what stands on a store.
+    ///
+    /// # Panics
+    /// As [`embedded`](Self::embedded).
+    #[cfg(feature = "embedded")]
+    #[must_use]
+    pub fn embedded_through(engine: Engine, transit: Arc<dyn crate::Transit>) -> Self {
+        let config = StoreConfig::embedded().clock(engine.clock().clone());
+        let embedded = Embedded::join(engine, &config).expect("the engine speaks RESP3");
+        Self::of(config, Backend::Embedded(Arc::new(embedded.through(transit))))
     }
 
     fn from_config(config: StoreConfig) -> Result<Self, StoreError> {
@@ -193,8 +206,9 @@ impl Store {
         match &self.inner.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => {
-                tokio::task::consume_budget().await;
-                embedded.call(call)
+                let name = || Arc::from(call.script().name());
+                let late = |embedded: Arc<Embedded>| later(call.clone(), move |call| drop(embedded.call(call)));
+                embedded.carry(name, |embedded| embedded.call(call), late).await?
             }
             Backend::Remote(remote) => remote.call(call).await,
         }
@@ -207,11 +221,10 @@ impl Store {
     pub async fn call_many(&self, calls: &[ScriptCall]) -> Vec<Result<Value, StoreError>> {
         match &self.inner.backend {
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => {
+            Backend::Embedded(_) => {
                 let mut results = Vec::with_capacity(calls.len());
                 for call in calls {
-                    tokio::task::consume_budget().await;
-                    results.push(embedded.call(call));
+                    results.push(self.call(call).await);
                 }
                 results
             }
@@ -242,9 +255,9 @@ impl Store {
         match &self.inner.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => {
-                // An embedded command is always ready: without this a busy task would never let another one run.
-                tokio::task::consume_budget().await;
-                Ok(embedded.command(cmd))
+                let late = |embedded: Arc<Embedded>| later(cmd.clone(), move |cmd| drop(embedded.command(cmd)));
+                let name = || command::label(cmd);
+                Ok(embedded.carry(name, |embedded| embedded.command(cmd), late).await?)
             }
             Backend::Remote(remote) => remote.command(cmd).await,
         }
@@ -255,17 +268,26 @@ impl Store {
         match &self.inner.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => {
-                tokio::task::consume_budget().await;
-                embedded.commands(pipeline, offset, count)
+                let run = move |embedded: &Embedded, pipeline: &Pipeline| embedded.commands(pipeline, offset, count);
+                let late =
+                    |embedded: Arc<Embedded>| later(pipeline.clone(), move |pipeline| drop(run(&embedded, pipeline)));
+                let name = || Arc::from("a pipeline");
+                embedded.carry(name, |embedded| run(embedded, pipeline), late).await?
             }
             Backend::Remote(remote) => remote.commands(pipeline, offset, count).await,
         }
     }
 }
 
+/// A run of `request` that outlives its sender.
+#[cfg(feature = "embedded")]
+fn later<R: Send + 'static>(request: R, run: impl FnOnce(&R) + Send + 'static) -> Box<dyn FnOnce() + Send> {
+    Box::new(move || run(&request))
+}
+
 #[cfg(feature = "embedded")]
 fn embedded_backend(config: &StoreConfig) -> Result<Backend, StoreError> {
-    Embedded::open(config).map(Backend::Embedded)
+    Embedded::open(config).map(Arc::new).map(Backend::Embedded)
 }
 
 #[cfg(not(feature = "embedded"))]
