@@ -26,6 +26,15 @@ texts! {
     KEYS_ZERO = "ERR numkeys should be greater than 0";
     TOO_MANY_KEYS = "ERR Number of keys can't be greater than number of args";
     LIMIT_NEGATIVE = "ERR LIMIT can't be negative";
+    BOUND_NOT_FLOAT = "ERR min or max is not a float";
+    BOUND_NOT_LEX = "ERR min or max not valid string range item";
+    WEIGHT_NOT_FLOAT = "ERR weight value is not a float";
+    SCORE_NAN = "ERR resulting score is not a number (NaN)";
+    NX_AND_XX = "ERR XX and NX options at the same time are not compatible";
+    GT_LT_AND_NX = "ERR GT, LT, and/or NX options at the same time are not compatible";
+    ONE_INCREMENT = "ERR INCR option supports a single increment-element pair";
+    LIMIT_BY_RANK = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX";
+    SCORES_BY_LEX = "ERR syntax error, WITHSCORES not supported in combination with BYLEX";
     MAXLEN_NEGATIVE = "ERR MAXLEN can't be negative";
     RANK_ZERO = "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list";
     VALUE_NOT_FINITE = "ERR value is NaN or Infinity";
@@ -83,6 +92,11 @@ impl ErrorReply {
             )
             .into(),
         )
+    }
+
+    pub(crate) fn no_input_keys(command: &[u8]) -> Self {
+        let command = String::from_utf8_lossy(command).to_ascii_lowercase();
+        Self(format!("ERR at least 1 input key is needed for '{command}' command").into())
     }
 
     pub(crate) fn outside(min: i64, max: i64) -> Self {

@@ -1,6 +1,6 @@
 //! The arguments of a command, and how numbers among them are read.
 
-use crate::ErrorReply;
+use crate::{ErrorReply, number::parse_double};
 
 /// The arguments; number 0 is the command's name.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +78,7 @@ impl<'a> Args<'a> {
     pub(crate) fn float(&self, i: usize) -> Result<f64, ErrorReply> {
         self.0
             .get(i)
-            .and_then(|arg| parse_float(arg))
+            .and_then(|arg| parse_double(arg))
             .ok_or(ErrorReply::NOT_FLOAT)
     }
 }
@@ -110,13 +110,4 @@ pub(crate) fn rank_range(start: i64, stop: i64, len: usize) -> std::ops::Range<u
     } else {
         0..0
     }
-}
-
-/// A number as `strtod` reads it, without spaces and never NaN.
-pub(crate) fn parse_float(bytes: &[u8]) -> Option<f64> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    if text.starts_with(|c: char| c.is_whitespace()) {
-        return None;
-    }
-    text.parse::<f64>().ok().filter(|number| !number.is_nan())
 }

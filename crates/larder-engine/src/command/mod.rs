@@ -14,6 +14,7 @@ pub(crate) mod scan;
 mod scripting;
 mod server;
 mod set;
+mod sorted_set;
 mod spec;
 mod string;
 
@@ -36,6 +37,7 @@ const FAMILIES: &[&[&CommandSpec]] = &[
     scripting::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
+    sorted_set::COMMANDS,
     string::COMMANDS,
 ];
 

@@ -4,7 +4,7 @@
 //! is 0.3 there, which 64-bit floats do not give. Rust has no such type, so it is made of integers here; every
 //! operation rounds to nearest, ties to even, as the hardware does.
 
-use super::natural::Natural;
+use super::{hexadecimal, natural::Natural, parse_exponent};
 
 /// A number in the 80-bit format; never NaN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,56 +227,9 @@ fn scale_by_ten(negative: bool, mut digits: Natural, exponent: i64) -> LongDoubl
 }
 
 fn parse_hexadecimal(negative: bool, text: &[u8]) -> Option<LongDouble> {
-    /// Digits beyond these cannot move the mantissa but by being there at all.
-    const KEPT_BITS: u32 = 120;
-    let (mut mantissa, mut exponent, mut count, mut seen_point) = (0_u128, 0_i64, 0, false);
-    let mut rest = text;
-    while let [byte, after @ ..] = rest {
-        match (*byte as char).to_digit(16) {
-            Some(digit) => {
-                count += 1;
-                exponent -= if seen_point { 4 } else { 0 };
-                if mantissa >> KEPT_BITS == 0 {
-                    mantissa = mantissa << 4 | u128::from(digit);
-                } else {
-                    mantissa |= u128::from(digit != 0);
-                    exponent += 4;
-                }
-            }
-            None if *byte == b'.' && !seen_point => seen_point = true,
-            None => break,
-        }
-        rest = after;
-    }
-    if count == 0 {
-        return None;
-    }
-    let exponent = parse_exponent(rest, b'p')?.saturating_add(exponent);
-    // Far outside the format on either side, yet far from overflowing an `i32`.
-    let exponent = exponent.clamp(-100_000, 100_000) as i32;
+    let hexadecimal::Hexadecimal { mantissa, exponent } = hexadecimal::parse(text)?;
     let number = LongDouble::rounded(negative, mantissa, exponent);
     (mantissa == 0 || number.mantissa() != 0 || number.is_infinite()).then_some(number)
-}
-
-/// Nothing, or the letter and an integer; the integer, saturated.
-fn parse_exponent(text: &[u8], letter: u8) -> Option<i64> {
-    let [first, rest @ ..] = text else {
-        return Some(0);
-    };
-    let (sign, digits) = match rest {
-        [b'-', digits @ ..] => (-1, digits),
-        [b'+', digits @ ..] => (1, digits),
-        _ => (1, rest),
-    };
-    if first.to_ascii_lowercase() != letter || digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    /// Beyond what any text that is read can make up for with digits.
-    const EXPONENT_LIMIT: i64 = 1_000_000_000;
-    let value = digits.iter().fold(0_i64, |value, digit| {
-        (value * 10 + i64::from(digit - b'0')).min(EXPONENT_LIMIT)
-    });
-    Some(sign * value)
 }
 
 /// Shifts right; any bit lost sets the lowest one.

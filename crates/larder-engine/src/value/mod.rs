@@ -2,12 +2,16 @@
 
 mod hash;
 mod list;
+mod order;
 mod set;
+mod sorted_set;
 mod string;
 
 pub(crate) use hash::Hash;
 pub(crate) use list::{End, List};
+pub(crate) use order::{Item, Order};
 pub(crate) use set::Set;
+pub(crate) use sorted_set::SortedSet;
 pub(crate) use string::Text;
 
 use crate::ErrorReply;
@@ -22,6 +26,7 @@ pub(crate) enum Value {
     Hash(Hash),
     List(List),
     Set(Set),
+    SortedSet(SortedSet),
 }
 
 /// One data type, as the keyspace sees it.
@@ -40,6 +45,7 @@ impl Value {
             Self::Hash(_) => "hash",
             Self::List(_) => "list",
             Self::Set(_) => "set",
+            Self::SortedSet(_) => "zset",
         }
     }
 
@@ -50,6 +56,7 @@ impl Value {
             Self::Hash(hash) => hash.encoding(),
             Self::List(list) => list.encoding(),
             Self::Set(set) => set.encoding(),
+            Self::SortedSet(set) => set.encoding(),
         }
     }
 
@@ -60,6 +67,7 @@ impl Value {
             Self::Hash(hash) => hash.weight(),
             Self::List(list) => list.weight(),
             Self::Set(set) => set.weight(),
+            Self::SortedSet(set) => set.weight(),
         }
     }
 
@@ -70,6 +78,7 @@ impl Value {
             Self::Hash(hash) => hash.is_empty(),
             Self::List(list) => list.is_empty(),
             Self::Set(set) => set.is_empty(),
+            Self::SortedSet(set) => set.is_empty(),
         }
     }
 
