@@ -196,9 +196,8 @@ fn parse_decimal(negative: bool, text: &[u8]) -> Option<LongDouble> {
     if digits.is_zero() {
         return Some(LongDouble::rounded(negative, 0, 0));
     }
-    match significant.saturating_add(exponent) {
-        magnitude if magnitude > DECIMAL_MAX || magnitude < DECIMAL_MIN => return None,
-        _ => {}
+    if !(DECIMAL_MIN..=DECIMAL_MAX).contains(&significant.saturating_add(exponent)) {
+        return None;
     }
     let number = scale_by_ten(negative, digits, exponent);
     (number.mantissa() != 0 || number.is_infinite()).then_some(number)

@@ -77,8 +77,23 @@ mod tests {
     #[test]
     fn what_redis_refuses_is_refused() {
         for text in [
-            "", " 1", "1 ", "\x0b1", "nan", "-nan", "1e400", "1e-400", "0x1p-9999", "0x1p9999", "0x", "1e", "--1", "+-1",
-            "1_0", "infinit", "1\0",
+            "",
+            " 1",
+            "1 ",
+            "\x0b1",
+            "nan",
+            "-nan",
+            "1e400",
+            "1e-400",
+            "0x1p-9999",
+            "0x1p9999",
+            "0x",
+            "1e",
+            "--1",
+            "+-1",
+            "1_0",
+            "infinit",
+            "1\0",
         ] {
             assert_eq!(parse_double(text.as_bytes()), None, "{text:?}");
         }

@@ -60,7 +60,7 @@ impl Search {
                 () if args.is(i, "RANK") => search.rank = rank(args, value)?,
                 () if args.is(i, "COUNT") => search.count = Some(unbounded(args, value, ErrorReply::COUNT_NEGATIVE)?),
                 () if args.is(i, "MAXLEN") => {
-                    search.compared_max = unbounded(args, value, ErrorReply::MAXLEN_NEGATIVE)?
+                    search.compared_max = unbounded(args, value, ErrorReply::MAXLEN_NEGATIVE)?;
                 }
                 () => return Err(ErrorReply::SYNTAX),
             }

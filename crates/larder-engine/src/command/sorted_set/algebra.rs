@@ -8,7 +8,21 @@
 //! <https://redis.io/commands/zinterstore/>, <https://redis.io/commands/zdiffstore/>,
 //! <https://redis.io/commands/zintercard/>.
 
-use crate::{ErrorReply, Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec, set::sintercard::limit, sorted_set::{combine::{Input, Operation, common}, inputs::{Options, Request, inputs}, listing::listing}}, ctx::Ctx, notify::Class, value::{Kind, SortedSet}};
+use crate::{
+    Reply,
+    command::{
+        Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec,
+        set::sintercard::limit,
+        sorted_set::{
+            combine::{Input, Operation, common},
+            inputs::{Options, Request, inputs},
+            listing::listing,
+        },
+    },
+    ctx::Ctx,
+    notify::Class,
+    value::{Kind, SortedSet},
+};
 
 pub(super) const ZUNION: CommandSpec = CommandSpec {
     name: "ZUNION",

@@ -95,7 +95,9 @@ impl<'a> LexBound<'a> {
         match *self {
             Self::Lowest => false,
             Self::Highest => true,
-            Self::Member { member, excluded } => *item.member < *member || excluded == excludes && *item.member == *member,
+            Self::Member { member, excluded } => {
+                *item.member < *member || excluded == excludes && *item.member == *member
+            }
         }
     }
 }

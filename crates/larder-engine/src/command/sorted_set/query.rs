@@ -120,7 +120,11 @@ impl<'a> Query<'a> {
         match &self.bounds {
             Bounds::Rank(start, stop) => {
                 let ranks = rank_range(*start, *stop, len);
-                if self.reverse { len - ranks.end..len - ranks.start } else { ranks }
+                if self.reverse {
+                    len - ranks.end..len - ranks.start
+                } else {
+                    ranks
+                }
             }
             Bounds::Score(bounds) => self.limited(bounds.ranks(order)),
             Bounds::Lex(bounds) => self.limited(bounds.ranks(order)),

@@ -121,20 +121,6 @@ fn sorted_sets_are_combined() {
 }
 
 #[test]
-fn resp3_pairs_members_with_scores() {
-    let shell = Shell::new();
-    shell.check("ZADD z 1 a 2 b => (int) 2");
-    shell.run("HELLO 3");
-    shell.check(
-        r#"
-        ZRANGE z 0 -1 WITHSCORES => [["a" (double) 1] ["b" (double) 2]]
-        ZPOPMIN z => ["a" (double) 1]
-        ZPOPMIN z 1 => [["b" (double) 2]]
-        "#,
-    );
-}
-
-#[test]
 fn random_members_and_scans() {
     Shell::new().check(
         r#"

@@ -3,7 +3,13 @@
 //!
 //! Reference: <https://redis.io/commands/zadd/>, <https://redis.io/commands/zincrby/>.
 
-use crate::{ErrorReply, Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec}, ctx::Ctx, notify::Class, value::SortedSet};
+use crate::{
+    ErrorReply, Reply,
+    command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec},
+    ctx::Ctx,
+    notify::Class,
+    value::SortedSet,
+};
 
 pub(super) const ZADD: CommandSpec = CommandSpec {
     name: "ZADD",
@@ -96,11 +102,11 @@ impl Options {
         })
     }
 
-    const fn check(&self, pairs: usize) -> Result<(), ErrorReply> {
+    fn check(&self, pairs: usize) -> Result<(), ErrorReply> {
         if self.nx && self.xx {
             return Err(ErrorReply::NX_AND_XX);
         }
-        if self.gt && self.nx || self.lt && self.nx || self.gt && self.lt {
+        if [self.gt, self.lt, self.nx].into_iter().filter(|option| *option).count() > 1 {
             return Err(ErrorReply::GT_LT_AND_NX);
         }
         if self.incr && pairs > 1 {
@@ -137,13 +143,7 @@ fn add_all<'a>(
     Ok(())
 }
 
-fn add(
-    set: &mut SortedSet,
-    member: &[u8],
-    score: f64,
-    options: Options,
-    tally: &mut Tally,
-) -> Result<(), ErrorReply> {
+fn add(set: &mut SortedSet, member: &[u8], score: f64, options: Options, tally: &mut Tally) -> Result<(), ErrorReply> {
     let Some(old) = set.score(member) else {
         if !options.xx {
             set.insert(member, score);
@@ -152,7 +152,11 @@ fn add(
         }
         return Ok(());
     };
-    let new = if options.incr && !options.nx { old + score } else { score };
+    let new = if options.incr && !options.nx {
+        old + score
+    } else {
+        score
+    };
     if new.is_nan() {
         return Err(ErrorReply::SCORE_NAN);
     }

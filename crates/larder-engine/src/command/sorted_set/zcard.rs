@@ -2,7 +2,12 @@
 //!
 //! Reference: <https://redis.io/commands/zcard/>.
 
-use crate::{Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec}, ctx::Ctx, value::SortedSet};
+use crate::{
+    Reply,
+    command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec},
+    ctx::Ctx,
+    value::SortedSet,
+};
 
 pub(super) const ZCARD: CommandSpec = CommandSpec {
     name: "ZCARD",
@@ -18,5 +23,7 @@ pub(super) const ZCARD: CommandSpec = CommandSpec {
 };
 
 fn zcard(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    Ok(Reply::count(ctx.read::<SortedSet>(args.bytes(1))?.map_or(0, SortedSet::len)))
+    Ok(Reply::count(
+        ctx.read::<SortedSet>(args.bytes(1))?.map_or(0, SortedSet::len),
+    ))
 }

@@ -2,7 +2,15 @@
 //!
 //! Reference: <https://redis.io/commands/zcount/>, <https://redis.io/commands/zlexcount/>.
 
-use crate::{Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec, sorted_set::bounds::{LexBounds, ScoreBounds}}, ctx::Ctx, value::SortedSet};
+use crate::{
+    Reply,
+    command::{
+        Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec,
+        sorted_set::bounds::{LexBounds, ScoreBounds},
+    },
+    ctx::Ctx,
+    value::SortedSet,
+};
 
 pub(super) const ZCOUNT: CommandSpec = CommandSpec {
     name: "ZCOUNT",

@@ -4,7 +4,17 @@
 //! Reference: <https://redis.io/commands/zpopmin/>, <https://redis.io/commands/zpopmax/>,
 //! <https://redis.io/commands/zmpop/>.
 
-use crate::{ErrorReply, Reply, Resp, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec, list::lmpop::count, sorted_set::listing::{pair, pairs}}, ctx::Ctx, notify::Class, value::{Item, SortedSet}};
+use crate::{
+    ErrorReply, Reply, Resp,
+    command::{
+        Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec,
+        list::lmpop::count,
+        sorted_set::listing::{pair, pairs},
+    },
+    ctx::Ctx,
+    notify::Class,
+    value::{Item, SortedSet},
+};
 
 pub(super) const ZPOPMIN: CommandSpec = CommandSpec {
     name: "ZPOPMIN",

@@ -3,7 +3,12 @@
 //!
 //! Reference: <https://redis.io/commands/zrandmember/>.
 
-use crate::{Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec, random, sorted_set::listing::listing}, ctx::Ctx, value::SortedSet};
+use crate::{
+    Reply,
+    command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec, random, sorted_set::listing::listing},
+    ctx::Ctx,
+    value::SortedSet,
+};
 
 pub(super) const ZRANDMEMBER: CommandSpec = CommandSpec {
     name: "ZRANDMEMBER",

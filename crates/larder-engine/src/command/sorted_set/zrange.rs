@@ -7,7 +7,18 @@
 //! <https://redis.io/commands/zrangebylex/>, <https://redis.io/commands/zrevrangebylex/>,
 //! <https://redis.io/commands/zrangestore/>.
 
-use crate::{command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec, sorted_set::{algebra::store, listing::listing, query::{By, Form, Query}}}, ctx::Ctx, value::SortedSet};
+use crate::{
+    command::{
+        Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec,
+        sorted_set::{
+            algebra::store,
+            listing::listing,
+            query::{By, Form, Query},
+        },
+    },
+    ctx::Ctx,
+    value::SortedSet,
+};
 
 pub(super) const ZRANGE: CommandSpec = CommandSpec {
     name: "ZRANGE",
@@ -88,7 +99,9 @@ fn zrangestore(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let query = Query::parse(args, 2, Form::STORED)?;
     let mut result = SortedSet::default();
     if let Some(set) = ctx.read::<SortedSet>(args.bytes(2))? {
-        query.items(set).for_each(|(member, score)| result.insert(member, score));
+        query
+            .items(set)
+            .for_each(|(member, score)| result.insert(member, score));
     }
     Ok(store(ctx, args.bytes(1), result, "zrangestore"))
 }

@@ -3,7 +3,12 @@
 //!
 //! Reference: <https://redis.io/commands/zrank/>, <https://redis.io/commands/zrevrank/>.
 
-use crate::{Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec}, ctx::Ctx, value::SortedSet};
+use crate::{
+    Reply,
+    command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec},
+    ctx::Ctx,
+    value::SortedSet,
+};
 
 pub(super) const ZRANK: CommandSpec = CommandSpec {
     name: "ZRANK",

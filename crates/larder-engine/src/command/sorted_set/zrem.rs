@@ -2,7 +2,13 @@
 //!
 //! Reference: <https://redis.io/commands/zrem/>.
 
-use crate::{Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec}, ctx::Ctx, notify::Class, value::SortedSet};
+use crate::{
+    Reply,
+    command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec},
+    ctx::Ctx,
+    notify::Class,
+    value::SortedSet,
+};
 
 pub(super) const ZREM: CommandSpec = CommandSpec {
     name: "ZREM",

@@ -6,7 +6,16 @@
 
 use std::ops::Range;
 
-use crate::{Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec, rank_range, sorted_set::bounds::{LexBounds, ScoreBounds}}, ctx::Ctx, notify::Class, value::{Order, SortedSet}};
+use crate::{
+    Reply,
+    command::{
+        Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec, rank_range,
+        sorted_set::bounds::{LexBounds, ScoreBounds},
+    },
+    ctx::Ctx,
+    notify::Class,
+    value::{Order, SortedSet},
+};
 
 pub(super) const ZREMRANGEBYRANK: CommandSpec = CommandSpec {
     name: "ZREMRANGEBYRANK",

@@ -2,7 +2,16 @@
 //!
 //! Reference: <https://redis.io/commands/zscan/>.
 
-use crate::{Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec, scan::{self, Scan}}, ctx::Ctx, number::shown, value::SortedSet};
+use crate::{
+    Reply,
+    command::{
+        Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec,
+        scan::{self, Scan},
+    },
+    ctx::Ctx,
+    number::shown,
+    value::SortedSet,
+};
 
 pub(super) const ZSCAN: CommandSpec = CommandSpec {
     name: "ZSCAN",

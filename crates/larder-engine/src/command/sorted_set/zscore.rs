@@ -2,7 +2,12 @@
 //!
 //! Reference: <https://redis.io/commands/zscore/>, <https://redis.io/commands/zmscore/>.
 
-use crate::{Reply, command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec}, ctx::Ctx, value::SortedSet};
+use crate::{
+    Reply,
+    command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec},
+    ctx::Ctx,
+    value::SortedSet,
+};
 
 pub(super) const ZSCORE: CommandSpec = CommandSpec {
     name: "ZSCORE",
@@ -34,7 +39,9 @@ fn zscore(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
 
 fn zmscore(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let set = ctx.read::<SortedSet>(args.bytes(1))?;
-    Ok(Reply::Array(args.rest(2).iter().map(|member| score(set, member)).collect()))
+    Ok(Reply::Array(
+        args.rest(2).iter().map(|member| score(set, member)).collect(),
+    ))
 }
 
 fn score(set: Option<&SortedSet>, member: &[u8]) -> Reply {
