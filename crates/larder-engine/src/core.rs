@@ -43,7 +43,7 @@ impl Core {
             clients: BTreeMap::new(),
             tracking: TrackingTable::default(),
             pubsub: PubSub::default(),
-            scripts: Scripts::new(clock),
+            scripts: Scripts::new(clock, random.clone()),
             settings: Settings::default(),
             limits,
             random,

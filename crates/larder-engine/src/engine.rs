@@ -22,6 +22,8 @@ pub(crate) struct Limits {
     pub(crate) maxmemory: usize,
     /// Bytes of one string.
     pub(crate) string_max: usize,
+    /// How long a script may run.
+    pub(crate) script_time: Duration,
 }
 
 impl Default for Limits {
@@ -30,6 +32,8 @@ impl Default for Limits {
             maxmemory: 0,
             // Redis's own default for `proto-max-bulk-len`.
             string_max: 512 << 20,
+            // Redis's own default for `busy-reply-threshold`.
+            script_time: Duration::from_secs(5),
         }
     }
 }
@@ -61,6 +65,14 @@ impl EngineBuilder {
     #[must_use]
     pub fn maxmemory(mut self, bytes: usize) -> Self {
         self.limits.maxmemory = bytes;
+        self
+    }
+
+    /// How long a script may run before it is ended with an error; 5 s by default. One that has already written
+    /// gets six times as long, for ending it leaves half of its writes done.
+    #[must_use]
+    pub fn script_time(mut self, limit: Duration) -> Self {
+        self.limits.script_time = limit;
         self
     }
 

@@ -57,7 +57,6 @@ texts! {
     SCRIPT_FLUSH_MODE = "ERR SCRIPT FLUSH only support SYNC|ASYNC option";
     SCRIPT_DEBUG_MODE = "ERR Use SCRIPT DEBUG YES/SYNC/NO";
     NO_SCRIPT_DEBUGGER = "ERR scripts cannot be debugged in this engine";
-    SCRIPT_OUT_OF_MEMORY = "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'";
     SCRIPT_NOT_READ_ONLY = "ERR Can not execute a script with write flag using *_ro command.";
     SCRIPT_UNKNOWN_COMMAND = "ERR Unknown Redis command called from script";
     SCRIPT_WRONG_ARITY = "ERR Wrong number of args calling Redis command from script";

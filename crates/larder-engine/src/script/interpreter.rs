@@ -41,11 +41,12 @@ pub(super) struct Interpreter {
 pub(super) struct Function(Ref);
 
 impl Interpreter {
-    pub(super) fn new() -> Self {
+    /// With a seed for `math.random`.
+    pub(super) fn new(seed: u64) -> Self {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH;
         let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))
             .expect("the standard libraries that were asked for exist");
-        let host = Arc::new(Host::idle());
+        let host = Arc::new(Host::idle(seed));
         let mut stack = stack_of(&lua);
         furnish(&mut stack, Arc::as_ptr(&host));
         let visible = seal(&mut stack, Arc::as_ptr(&host));
@@ -98,7 +99,11 @@ impl Interpreter {
         let outcome = self.host.with(run, || stack.call(0, 1, bottom + 1));
         let result = match outcome {
             Ok(()) => Ok(convert::pop_reply(&mut stack, run.resp())),
-            Err(()) => Err(Failure::read(&mut stack)),
+            Err(()) => {
+                // A script that ran out of time left the hook at every instruction.
+                set_hook(&stack, TICK);
+                Err(Failure::read(&mut stack))
+            }
         };
         stack.set_top(bottom);
         self.tidy(&stack);
@@ -139,21 +144,34 @@ fn set_array(stack: &mut Stack, name: &str, items: &[&[u8]]) {
 
 /// Adds `redis` and the libraries that Redis has beside Lua's own.
 fn furnish(stack: &mut Stack, host: *const Host) {
-    let libraries: [(&str, &[(&str, Native)]); 3] = [
+    let libraries: [(&str, &[(&str, Native)]); 5] = [
         ("redis", api::FUNCTIONS),
+        ("cjson", lib::cjson::FUNCTIONS),
+        ("cmsgpack", lib::cmsgpack::FUNCTIONS),
         ("struct", lib::structs::FUNCTIONS),
         ("bit", lib::bit::FUNCTIONS),
     ];
     for (name, functions) in libraries {
         stack.push_table(0, functions.len());
-        for (function, native) in functions {
-            native::push(stack, *native, host);
-            stack.raw_set_field(-2, function);
-        }
-        if name == "redis" {
-            api::add_constants(stack);
+        add_functions(stack, functions, host);
+        match name {
+            "redis" => api::add_constants(stack),
+            "cjson" => lib::cjson::add_constants(stack),
+            "cmsgpack" => lib::cmsgpack::add_constants(stack),
+            _ => {}
         }
         stack.raw_set_field(ffi::LUA_GLOBALSINDEX, name);
+    }
+    stack.raw_get_field(ffi::LUA_GLOBALSINDEX, "math");
+    add_functions(stack, lib::math::FUNCTIONS, host);
+    stack.pop(1);
+}
+
+/// Sets functions in the table on top.
+fn add_functions(stack: &mut Stack, functions: &[(&str, Native)], host: *const Host) {
+    for (name, native) in functions {
+        native::push(stack, *native, host);
+        stack.raw_set_field(-2, name);
     }
 }
 
@@ -318,7 +336,12 @@ fn over(stack: &mut Stack) -> bool {
     stack.pop(1);
     // SAFETY: the host outlives the state, see `Interpreter`.
     let host = unsafe { &*host };
-    match host.lend(|run| run.tick()) {
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method by its name is for one lifetime only"
+    )]
+    let ticked = host.lend(|run| run.tick());
+    match ticked {
         Some(Err(raise)) => {
             // From here on every instruction raises it again, so that a `pcall` cannot go on.
             set_hook(stack, 1);

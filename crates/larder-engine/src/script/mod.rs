@@ -7,7 +7,8 @@
 //! # Differences from Redis
 //! - **An endless script.** Redis goes on answering `SCRIPT KILL` beside a script that takes longer than 5 s. In one
 //!   process nobody could send that, so a script is ended by itself after 5 s, and after 30 s if it has already
-//!   written: then half of its writes are done, which is the lesser evil beside an engine that never answers.
+//!   written: then half of its writes are done, which is the lesser evil beside an engine that never answers
+//!   (`EngineBuilder::script_time` sets the first, the second is six times that).
 //!   `SCRIPT KILL` therefore always answers `NOTBUSY`.
 //! - **Read-only tables.** `redis`, `string`, `_G` and their like are shown through empty tables, so
 //!   `getmetatable` of them is `false`.
@@ -23,10 +24,10 @@ mod run;
 mod shebang;
 mod stack;
 
-use std::{mem, time::Duration};
+use std::mem;
 
 use ahash::HashMap;
-use larder_base::Clock;
+use larder_base::{Clock, Random};
 
 use crate::{ErrorReply, client::Resp, command::CommandResult, ctx::Ctx};
 use interpreter::{Function, Interpreter};
@@ -77,7 +78,7 @@ struct Script {
 /// The scripts of an engine.
 pub(crate) struct Scripts {
     clock: Clock,
-    limit: Duration,
+    random: Random,
     /// Boxed, because it is taken out of the engine's state while a script runs on that state.
     loaded: Option<Box<Loaded>>,
 }
@@ -88,13 +89,10 @@ struct Loaded {
 }
 
 impl Scripts {
-    /// How long a script may run, as Redis's `busy-reply-threshold` by default.
-    const LIMIT: Duration = Duration::from_secs(5);
-
-    pub(crate) const fn new(clock: Clock) -> Self {
+    pub(crate) const fn new(clock: Clock, random: Random) -> Self {
         Self {
             clock,
-            limit: Self::LIMIT,
+            random,
             loaded: None,
         }
     }
@@ -102,8 +100,20 @@ impl Scripts {
     /// Compiles and keeps a script, unless it is there already.
     pub(crate) fn load(&mut self, text: &[u8]) -> Result<Sha, ErrorReply> {
         let sha = Sha::of(text);
-        self.loaded.get_or_insert_default().load(sha, text)?;
-        Ok(sha)
+        let mut loaded = self.take();
+        let result = loaded.load(sha, text).map(|_| sha);
+        self.loaded = Some(loaded);
+        result
+    }
+
+    /// The interpreter and its scripts, made if this is the first script.
+    fn take(&mut self) -> Box<Loaded> {
+        self.loaded.take().unwrap_or_else(|| {
+            Box::new(Loaded {
+                interpreter: Interpreter::new(self.random.next_u64()),
+                scripts: HashMap::default(),
+            })
+        })
     }
 
     pub(crate) fn exists(&self, sha: &[u8]) -> bool {
@@ -126,15 +136,6 @@ impl Scripts {
     /// Bytes that the interpreter holds.
     pub(crate) fn memory(&self) -> usize {
         self.loaded.as_ref().map_or(0, |loaded| loaded.interpreter.memory())
-    }
-}
-
-impl Default for Loaded {
-    fn default() -> Self {
-        Self {
-            interpreter: Interpreter::new(),
-            scripts: HashMap::default(),
-        }
     }
 }
 
@@ -165,7 +166,7 @@ pub(crate) fn run(
         Named::Sha(sha) => (Sha::parse(sha).ok_or(ErrorReply::NO_SCRIPT)?, None),
     };
     let mut loaded = match text {
-        Some(_) => ctx.core.scripts.loaded.take().unwrap_or_default(),
+        Some(_) => ctx.core.scripts.take(),
         None => ctx.core.scripts.loaded.take().ok_or(ErrorReply::NO_SCRIPT)?,
     };
     let result = loaded.run(ctx, sha, text, keys, args, read_only);
@@ -189,7 +190,7 @@ impl Loaded {
             (None, None) => return Err(ErrorReply::NO_SCRIPT),
         };
         let (function, promises) = (script.function, script.promises);
-        let watch = Watch::start(&ctx.core.scripts.clock, ctx.core.scripts.limit);
+        let watch = Watch::start(&ctx.core.scripts.clock, ctx.core.limits.script_time);
         // `SELECT` and the protocol version inside a script are the script's own.
         let before = ctx.db;
         let resp = mem::replace(&mut ctx.client().resp, Resp::V2);
@@ -201,5 +202,67 @@ impl Loaded {
         ctx.select(before);
         ctx.client().resp = resp;
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::{Reply, testing::Shell};
+
+    fn impatient() -> Shell {
+        Shell::with(|builder| builder.script_time(Duration::from_millis(10)))
+    }
+
+    fn error(reply: &Reply) -> &str {
+        match reply {
+            Reply::Error(error) => error.as_str(),
+            other => panic!("{other:?} is no error"),
+        }
+    }
+
+    #[test]
+    fn an_endless_script_ends_and_the_engine_goes_on() {
+        let shell = impatient();
+        for script in [
+            "while true do end",
+            "while true do pcall(function() while true do end end) end",
+            "local co = coroutine.wrap(function() while true do end end) co()",
+            "while true do redis.call('PING') end",
+        ] {
+            let reply = shell.run(&format!("EVAL \"{script}\" 0"));
+            assert!(
+                error(&reply).contains("Script ran longer than 10 ms and was ended"),
+                "{reply:?}"
+            );
+            assert_eq!(shell.run("EVAL \"return 1\" 0"), Reply::Int(1));
+        }
+    }
+
+    #[test]
+    fn a_script_that_has_written_gets_more_time() {
+        let shell = impatient();
+        let reply = shell.run("EVAL \"redis.call('SET', 'k', 'v') while true do end\" 0");
+        assert!(
+            error(&reply).contains("Script ran longer than 60 ms and was ended"),
+            "{reply:?}"
+        );
+        assert_eq!(shell.run("GET k"), Reply::bulk("v"));
+    }
+
+    #[test]
+    fn a_full_memory_stops_a_script_before_its_first_write_only() {
+        let shell = Shell::with(|builder| builder.maxmemory(1));
+        shell.run("EVAL \"#!lua flags=allow-oom\nreturn redis.call('SET', 'k', 'v')\" 0");
+        let refused = "OOM command not allowed when used memory > 'maxmemory'.";
+        assert!(error(&shell.run("EVAL \"return redis.call('SET', 'a', '1')\" 0")).starts_with(refused));
+        assert_eq!(
+            shell.run("EVAL \"redis.call('DEL', 'x') return redis.call('SET', 'a', '1')\" 0"),
+            Reply::Ok
+        );
+        let stated = shell.run("EVAL \"#!lua\nreturn 1\" 0");
+        assert_eq!(error(&stated), refused);
+        assert_eq!(shell.run("EVAL \"#!lua flags=no-writes\nreturn 1\" 0"), Reply::Int(1));
     }
 }

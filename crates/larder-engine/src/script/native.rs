@@ -9,7 +9,7 @@ use std::{
     ffi::{c_int, c_void},
     panic::{AssertUnwindSafe, catch_unwind},
     ptr,
-    sync::atomic::{AtomicPtr, Ordering},
+    sync::atomic::{AtomicPtr, AtomicU64, Ordering},
 };
 
 use mlua::ffi;
@@ -64,13 +64,24 @@ pub(super) struct Host {
     /// A `*mut Run`, or null. Atomic only to be `Sync`: whoever gets here holds the engine's lock, so no access
     /// is ordered against another one and `Relaxed` is enough.
     run: AtomicPtr<c_void>,
+    /// The state of `math.random`.
+    random: AtomicU64,
 }
 
 impl Host {
-    pub(super) const fn idle() -> Self {
+    pub(super) const fn idle(seed: u64) -> Self {
         Self {
             run: AtomicPtr::new(ptr::null_mut()),
+            random: AtomicU64::new(seed),
         }
+    }
+
+    pub(super) fn random_state(&self) -> u64 {
+        self.random.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_random_state(&self, state: u64) {
+        self.random.store(state, Ordering::Relaxed);
     }
 
     /// Exchanges the pointer for as long as the guard lives, when something panics too.
@@ -121,10 +132,16 @@ impl Call<'_> {
 
     /// Lends the running script to `body`; nothing outside one.
     pub(super) fn run<R>(&mut self, body: impl FnOnce(&mut Run<'_, '_>, &mut Stack) -> R) -> Option<R> {
-        // SAFETY: the host outlives every Lua state whose functions know it, see `Interpreter`.
+        // SAFETY: as in `host`.
         let host = unsafe { &*self.host };
         let stack = &mut *self.stack;
         host.lend(|run| body(run, stack))
+    }
+
+    pub(super) fn host(&self) -> &Host {
+        // SAFETY: the host outlives every Lua state whose functions know it, see `Interpreter`, and with it
+        // every call.
+        unsafe { &*self.host }
     }
 
     /// Argument `at` as a string, as `luaL_checklstring` takes it.

@@ -55,7 +55,7 @@ impl<'r, 'c> Run<'r, 'c> {
     ) -> Result<Self, ErrorReply> {
         let out_of_memory = ctx.core.limits.maxmemory > 0 && ctx.core.used_memory() > ctx.core.limits.maxmemory;
         if promises.stated && out_of_memory && !promises.allow_oom && !promises.no_writes {
-            return Err(ErrorReply::SCRIPT_OUT_OF_MEMORY);
+            return Err(ErrorReply::OUT_OF_MEMORY);
         }
         if promises.stated && read_only && !promises.no_writes {
             return Err(ErrorReply::SCRIPT_NOT_READ_ONLY);
