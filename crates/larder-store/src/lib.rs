@@ -26,11 +26,15 @@ mod config;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
+mod health;
+mod info;
 mod listen;
 mod refuse;
 mod remote;
 mod script;
+mod shared;
 mod store;
+mod topology;
 #[cfg(feature = "embedded")]
 mod transit;
 #[cfg(feature = "embedded")]
@@ -38,11 +42,14 @@ mod value;
 
 pub use config::{BreakerPolicy, Resp, RetryPolicy, StoreConfig};
 pub use error::StoreError;
+pub use health::Health;
+pub use info::Generation;
 pub use listen::{Invalidations, Listening};
 /// The client library whose commands a [`Store`] runs.
 pub use redis;
-pub use remote::{BreakerState, Generation};
+pub use remote::BreakerState;
 pub use script::{Script, ScriptCall};
 pub use store::Store;
 #[cfg(feature = "embedded")]
 pub use transit::{Fate, Passage, Stuck, Transit};
+pub use topology::Node;

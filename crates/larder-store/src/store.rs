@@ -9,7 +9,9 @@ use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value, aio::ConnectionLike}
 
 #[cfg(feature = "embedded")]
 use crate::embedded::Embedded;
-use crate::{Invalidations, Listening, ScriptCall, StoreConfig, StoreError, command, refuse, remote::Remote};
+use crate::{
+    BreakerState, Invalidations, Listening, Node, ScriptCall, StoreConfig, StoreError, command, refuse, remote::Remote,
+};
 
 /// One handle over the embedded engine, Redis or Valkey. A cheap clone; all clones share one connection.
 ///
@@ -26,10 +28,10 @@ use crate::{Invalidations, Listening, ScriptCall, StoreConfig, StoreError, comma
 /// Dropping the future of a command abandons its answer, not the command: it may have reached the server.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     config: StoreConfig,
     backend: Backend,
 }
@@ -105,6 +107,16 @@ impl Store {
         let config = StoreConfig::embedded().clock(engine.clock().clone());
         let embedded = Embedded::join(engine, &config).expect("the engine speaks RESP3");
         Self::of(config, Backend::Embedded(Arc::new(embedded.through(transit))))
+    }
+
+    /// One more client of `engine`, with settings of its own (`db`, `clock`, `random`; the others are for servers).
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] for a database that the engine does not have.
+    #[cfg(feature = "embedded")]
+    pub fn embedded_with(engine: Engine, config: StoreConfig) -> Result<Self, StoreError> {
+        let embedded = Embedded::join(engine, &config)?;
+        Ok(Self::of(config, Backend::Embedded(Arc::new(embedded))))
     }
 
     fn from_config(config: StoreConfig) -> Result<Self, StoreError> {
@@ -250,7 +262,27 @@ impl Store {
         }
     }
 
-    async fn execute(&self, cmd: &Cmd) -> RedisResult<Value> {
+    pub(crate) fn breaker(&self) -> BreakerState {
+        match &self.inner.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(_) => BreakerState::Closed,
+            Backend::Remote(remote) => remote.breaker(),
+        }
+    }
+
+    pub(crate) fn node(&self) -> Node {
+        match &self.inner.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(_) => Node {
+                address: self.inner.config.address(),
+                is_primary: true,
+                generation: None,
+            },
+            Backend::Remote(remote) => remote.node(),
+        }
+    }
+
+    pub(crate) async fn execute(&self, cmd: &Cmd) -> RedisResult<Value> {
         refuse::check(cmd)?;
         match &self.inner.backend {
             #[cfg(feature = "embedded")]

@@ -1,5 +1,6 @@
 //! Every setting of a store, with its default.
 
+mod env;
 mod parse;
 mod secret;
 mod url;

@@ -18,9 +18,9 @@ use tokio::{
 
 use super::{
     link::{Fate, Link},
-    server::{Generation, ServerInfo},
+    server::ServerInfo,
 };
-use crate::{Resp, StoreConfig, config::Target, listen::Listeners};
+use crate::{Generation, Resp, StoreConfig, config::Target, info, listen::Listeners};
 
 pub(super) type Cause = Arc<dyn Error + Send + Sync>;
 
@@ -156,17 +156,9 @@ async fn introduce(conn: &mut MultiplexedConnection, config: &StoreConfig) -> Re
         Some(Value::ServerError(error)) => return Err(cause(RedisError::from(error))),
         _ => 0,
     };
-    let info: String = replies.take(2).map(text).collect();
+    // A user without the right to `INFO` still gets a connection, of an unknown generation.
+    let info: String = replies.take(2).map(info::text).collect();
     Ok((id, ServerInfo::parse(&info)))
-}
-
-/// A user without the right to `INFO` still gets a connection, of an unknown generation.
-fn text(reply: Value) -> String {
-    match reply {
-        Value::VerbatimString { text, .. } => text,
-        Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        _ => String::new(),
-    }
 }
 
 /// Ends the connection before this one, so that what is stuck on it cannot run after what comes now.

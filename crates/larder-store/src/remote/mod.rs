@@ -33,10 +33,9 @@ use self::{
     line::Line,
     request::{Batch, One},
 };
-use crate::{Invalidations, Listening, StoreConfig, StoreError, listen::Listeners};
+use crate::{Invalidations, Listening, Node, StoreConfig, StoreError, listen::Listeners};
 
 pub use breaker::BreakerState;
-pub use server::Generation;
 
 /// A server and our shared connections to it.
 pub(crate) struct Remote {
@@ -72,6 +71,19 @@ impl Remote {
 
     pub(crate) fn is_connected(&self) -> bool {
         self.lines.iter().all(|line| line.up().is_some())
+    }
+
+    pub(crate) fn breaker(&self) -> BreakerState {
+        self.lines[0].breaker.state()
+    }
+
+    pub(crate) fn node(&self) -> Node {
+        let link = self.lines[0].up();
+        Node {
+            address: self.lines[0].address.clone(),
+            is_primary: link.as_ref().is_none_or(|link| link.server.is_primary),
+            generation: link.map(|link| link.server.generation.clone()),
+        }
     }
 
     pub(crate) async fn close(&self) {
