@@ -7,8 +7,12 @@ use redis::{Arg, Cmd, Pipeline, PushKind, RedisError, RedisResult, Value};
 use smallvec::SmallVec;
 
 use crate::{
-    Fate, Invalidations, Listening, ScriptCall, StoreConfig, StoreError, Stuck, Transit, config::Target,
-    listen::Listeners, value,
+    Event, Fate, Invalidations, Listening, ScriptCall, StoreConfig, StoreError, Stuck, Subscription, Transit,
+    config::Target,
+    listen::Listeners,
+    queue::Queue,
+    subscribe::{self, Topics},
+    value,
 };
 
 /// Commands with more arguments than this take an allocation.
@@ -176,6 +180,30 @@ impl Embedded {
         }))
     }
 
+    /// A session of its own that listens to `topics`.
+    pub(crate) fn subscribe(&self, topics: Topics) -> Result<Subscription, StoreError> {
+        let events = subscribe::queue();
+        let session = self.engine.connect_with(Arc::new(Messages(events.clone())));
+        let _greeting = session.execute(&[b"HELLO", b"3"]);
+        for (command, names) in [
+            (b"SUBSCRIBE".as_slice(), &topics.channels),
+            (b"PSUBSCRIBE", &topics.patterns),
+        ] {
+            if names.is_empty() {
+                continue;
+            }
+            let args: Args<'_> = std::iter::once(command)
+                .chain(names.iter().map(Vec::as_slice))
+                .collect();
+            if let Reply::Error(error) = session.execute(&args) {
+                return Err(StoreError::config(format!(
+                    "the engine refuses the subscription: {error}"
+                )));
+            }
+        }
+        Ok(Subscription::new(events, session))
+    }
+
     pub(crate) const fn engine(&self) -> &Engine {
         &self.engine
     }
@@ -228,6 +256,20 @@ impl PushSink for Sink {
             && push.kind == PushKind::Invalidate
         {
             self.0.pushed(&push);
+        }
+        true
+    }
+}
+
+/// Where the engine puts the messages of a subscription.
+struct Messages(Arc<Queue<Event>>);
+
+impl PushSink for Messages {
+    fn push(&self, message: Reply) -> bool {
+        if let Reply::Push(items) = message
+            && let Some(event) = value::push(items).and_then(subscribe::message)
+        {
+            self.0.push(event);
         }
         true
     }

@@ -52,9 +52,11 @@ pub enum StoreError {
         /// The name of the command.
         command: Arc<str>,
     },
-    /// The command would block or change the connection that all callers share.
-    #[error("{command} is refused on the shared handle: it {why}; use `{instead}`")]
+    /// The command would block or change the connection that all callers share, or fits none of ours.
+    #[error("{command} is refused on {handle}: it {why}; use `{instead}`")]
     Refused {
+        /// What the command was given to.
+        handle: &'static str,
         /// The name of the command.
         command: String,
         /// What it would do to the other callers.
@@ -83,6 +85,14 @@ pub enum StoreError {
         waited: Duration,
         /// The bound on connections.
         size: usize,
+    },
+    /// An earlier command on this dedicated connection was given up before its answer came.
+    #[error(
+        "a command on this dedicated connection to {address} was abandoned before its answer came; drop it and take another with `Store::dedicated()`"
+    )]
+    Abandoned {
+        /// The address as configured.
+        address: Arc<str>,
     },
     /// Client tracking could not be turned on.
     #[error("{address} does not track what we read; it takes RESP3 (`resp=3`) and a server from 6.0 on")]
@@ -190,6 +200,7 @@ impl StoreError {
             | Self::NotBuilt { .. }
             | Self::Refused { .. }
             | Self::Tracking { .. }
+            | Self::Abandoned { .. }
             | Self::Server(_) => io::ErrorKind::Unsupported,
         }
     }

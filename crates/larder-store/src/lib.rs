@@ -23,17 +23,20 @@
 
 mod command;
 mod config;
+mod dedicated;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
 mod health;
 mod info;
 mod listen;
+mod queue;
 mod refuse;
 mod remote;
 mod script;
 mod shared;
 mod store;
+mod subscribe;
 mod topology;
 #[cfg(feature = "embedded")]
 mod transit;
@@ -41,6 +44,7 @@ mod transit;
 mod value;
 
 pub use config::{BreakerPolicy, Resp, RetryPolicy, StoreConfig};
+pub use dedicated::Dedicated;
 pub use error::StoreError;
 pub use health::Health;
 pub use info::Generation;
@@ -52,4 +56,5 @@ pub use script::{Script, ScriptCall};
 pub use store::Store;
 #[cfg(feature = "embedded")]
 pub use transit::{Fate, Passage, Stuck, Transit};
+pub use subscribe::{Event, Message, Subscription};
 pub use topology::Node;

@@ -5,7 +5,10 @@
 
 use redis::{Cmd, Pipeline};
 
-use crate::{StoreError, command};
+use crate::{
+    StoreError,
+    command::{self, Wait},
+};
 
 const BLOCKS: &str = "waits on the connection that all callers share";
 const SESSION: &str = "changes the connection that all callers share";
@@ -21,11 +24,37 @@ pub(crate) fn check(cmd: &Cmd) -> Result<(), StoreError> {
     match refusal(cmd) {
         None => Ok(()),
         Some((why, instead)) => Err(StoreError::Refused {
+            handle: "the shared handle",
             command: command::label(cmd).to_string(),
             why,
             instead,
         }),
     }
+}
+
+/// Refuses what not even a connection of one's own can carry: without one answer per command, answers and commands fall
+/// out of step.
+pub(crate) fn check_dedicated(cmd: &Cmd) -> Result<(), StoreError> {
+    const UNPAIRED: &str = "is not answered once, so that later answers would go to the wrong commands";
+    let name = command::Name::of(cmd);
+    let instead = match name.as_bytes() {
+        b"SUBSCRIBE" | b"PSUBSCRIBE" | b"SSUBSCRIBE" | b"UNSUBSCRIBE" | b"PUNSUBSCRIBE" | b"SUNSUBSCRIBE" => SUBSCRIBE,
+        b"CLIENT" if command::Name::nth(cmd, 1).as_bytes() == b"TRACKING" => "Store::listen()",
+        b"CLIENT" if command::Name::nth(cmd, 1).as_bytes() == b"REPLY" => "a connection of the `redis` crate",
+        b"MONITOR" | b"SYNC" | b"PSYNC" => "a connection of the `redis` crate",
+        _ => return Ok(()),
+    };
+    Err(StoreError::Refused {
+        handle: "a dedicated connection",
+        command: command::label(cmd).to_string(),
+        why: UNPAIRED,
+        instead,
+    })
+}
+
+/// Whether `cmd` leaves the connection other than it found it, so that it must be reset before its next use.
+pub(crate) fn changes_session(cmd: &Cmd) -> bool {
+    matches!(refusal(cmd), Some((SESSION, _)))
 }
 
 /// Refuses a pipeline that holds such a command. The `MULTI` and `EXEC` of an atomic pipeline are the crate's
@@ -38,8 +67,7 @@ fn refusal(cmd: &Cmd) -> Option<Refusal> {
     let name = command::Name::of(cmd);
     match name.as_bytes() {
         b"BLPOP" | b"BRPOP" | b"BLMOVE" | b"BRPOPLPUSH" | b"BLMPOP" | b"BZPOPMIN" | b"BZPOPMAX" | b"BZMPOP"
-        | b"WAIT" | b"WAITAOF" => Some((BLOCKS, DEDICATED)),
-        b"XREAD" | b"XREADGROUP" => command::has_option(cmd, b"BLOCK").then_some((BLOCKS, DEDICATED)),
+        | b"WAIT" | b"WAITAOF" | b"XREAD" | b"XREADGROUP" => Wait::of(cmd).may_wait().then_some((BLOCKS, DEDICATED)),
         b"SUBSCRIBE" | b"PSUBSCRIBE" | b"SSUBSCRIBE" | b"UNSUBSCRIBE" | b"PUNSUBSCRIBE" | b"SUNSUBSCRIBE" => {
             Some((SESSION, SUBSCRIBE))
         }

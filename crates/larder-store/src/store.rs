@@ -10,7 +10,8 @@ use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value, aio::ConnectionLike}
 #[cfg(feature = "embedded")]
 use crate::embedded::Embedded;
 use crate::{
-    BreakerState, Invalidations, Listening, Node, ScriptCall, StoreConfig, StoreError, command, refuse, remote::Remote,
+    BreakerState, Dedicated, Invalidations, Listening, Node, ScriptCall, StoreConfig, StoreError, Subscription, command, refuse,
+    remote::Remote, subscribe::Topics,
 };
 
 /// One handle over the embedded engine, Redis or Valkey. A cheap clone; all clones share one connection.
@@ -73,6 +74,11 @@ impl Store {
     pub async fn connect(config: StoreConfig) -> Result<Self, StoreError> {
         let store = Self::from_config(config)?;
         store.ping().await?;
+        if let Backend::Remote(remote) = &store.inner.backend
+            && store.inner.config.pool.min_idle > 0
+        {
+            remote.keep_pool();
+        }
         Ok(store)
     }
 
@@ -279,6 +285,26 @@ impl Store {
                 generation: None,
             },
             Backend::Remote(remote) => remote.node(),
+        }
+    }
+
+    pub(crate) async fn take_dedicated(&self) -> Result<Dedicated, StoreError> {
+        let config = &self.inner.config;
+        match &self.inner.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => {
+                let own = Embedded::join(embedded.engine().clone(), config)?;
+                Ok(Dedicated::embedded(own, config))
+            }
+            Backend::Remote(remote) => Ok(Dedicated::remote(remote.dedicated().await?, config)),
+        }
+    }
+
+    pub(crate) async fn start_subscription(&self, topics: Topics) -> Result<Subscription, StoreError> {
+        match &self.inner.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => embedded.subscribe(topics),
+            Backend::Remote(remote) => remote.subscribe(&self.inner.config, topics).await,
         }
     }
 

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    link::{Fate, Link},
+    link::{Life, Link},
     server::ServerInfo,
 };
 use crate::{Generation, Resp, StoreConfig, config::Target, info, listen::Listeners};
@@ -41,17 +41,17 @@ pub(super) async fn shared(
     previous: Option<&Previous>,
     tasks: &Tasks,
 ) -> Result<Link, Cause> {
-    let fate = Fate::new(listeners.clone());
+    let life = Life::new(listeners.clone());
     let pushes = Pushes {
-        fate: fate.clone(),
+        life: life.clone(),
         listeners: listeners.clone(),
     };
-    let mut conn = raw(config, (config.resp == Resp::V3).then_some(pushes), tasks, &fate).await?;
+    let mut conn = raw(config, (config.resp == Resp::V3).then_some(pushes), tasks, &life).await?;
     let (id, server) = introduce(&mut conn, config).await?;
     if let Some(previous) = previous {
         bury(&mut conn, previous, &server).await?;
     }
-    let link = Link::new(conn, id, server, fate, config.clock.clone());
+    let link = Link::new(conn, id, server, life, config.clock.clone());
     if !listeners.is_empty() {
         link.track().await?;
     }
@@ -63,13 +63,13 @@ pub(super) async fn raw(
     config: &StoreConfig,
     pushes: Option<impl AsyncPushSender>,
     tasks: &Tasks,
-    fate: &Arc<Fate>,
+    life: &Arc<Life>,
 ) -> Result<MultiplexedConnection, Cause> {
     match &config.target {
-        Target::Tcp { host, port } => greet(tcp(host, *port).await?, config, pushes, tasks, fate).await,
+        Target::Tcp { host, port } => greet(tcp(host, *port).await?, config, pushes, tasks, life).await,
         Target::Unix { path } => {
             let stream = UnixStream::connect(path).await.map_err(cause)?;
-            greet(stream, config, pushes, tasks, fate).await
+            greet(stream, config, pushes, tasks, life).await
         }
         Target::Embedded { .. } => unreachable!("an embedded target has no address"),
     }
@@ -94,7 +94,7 @@ async fn greet<S>(
     config: &StoreConfig,
     pushes: Option<impl AsyncPushSender>,
     tasks: &Tasks,
-    fate: &Arc<Fate>,
+    life: &Arc<Life>,
 ) -> Result<MultiplexedConnection, Cause>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -109,10 +109,10 @@ where
     let (conn, driver) = MultiplexedConnection::new_with_config(&greeting(config), stream, settings)
         .await
         .map_err(cause)?;
-    let fate = fate.clone();
+    let life = life.clone();
     tasks.spawn("store connection", async move {
         driver.await;
-        fate.end();
+        life.end();
     });
     Ok(conn)
 }
@@ -141,14 +141,9 @@ async fn introduce(conn: &mut MultiplexedConnection, config: &StoreConfig) -> Re
     pipe.cmd("CLIENT").arg("ID");
     pipe.cmd("INFO").arg("server");
     pipe.cmd("INFO").arg("replication");
-    if let Some(name) = &config.client_name {
-        pipe.cmd("CLIENT").arg("SETNAME").arg(name);
-    }
     let replies = conn.send_packed_commands(&pipe, 0, pipe.len()).await.map_err(cause)?;
-    if let Some(Value::ServerError(error)) = replies.get(3) {
-        return Err(cause(io::Error::other(format!(
-            "the server refuses `client_name`: {error}"
-        ))));
+    if let Some(wanted) = &config.client_name {
+        name(conn, wanted).await?;
     }
     let mut replies = replies.into_iter();
     let id = match replies.next() {
@@ -159,6 +154,18 @@ async fn introduce(conn: &mut MultiplexedConnection, config: &StoreConfig) -> Re
     // A user without the right to `INFO` still gets a connection, of an unknown generation.
     let info: String = replies.take(2).map(info::text).collect();
     Ok((id, ServerInfo::parse(&info)))
+}
+
+/// Gives the connection the name that `CLIENT LIST` shows.
+pub(super) async fn name(conn: &mut MultiplexedConnection, name: &str) -> Result<(), Cause> {
+    let mut set = redis::cmd("CLIENT");
+    set.arg("SETNAME").arg(name);
+    match conn.send_packed_command(&set).await.map_err(cause)? {
+        Value::ServerError(error) => Err(cause(io::Error::other(format!(
+            "the server refuses `client_name`: {error}"
+        )))),
+        _ => Ok(()),
+    }
 }
 
 /// Ends the connection before this one, so that what is stuck on it cannot run after what comes now.
@@ -221,7 +228,7 @@ fn has_flags(info: &Value, wanted: &[&str]) -> bool {
 
 /// Takes the pushes of a shared connection, in the task that reads it.
 struct Pushes {
-    fate: Arc<Fate>,
+    life: Arc<Life>,
     listeners: Arc<Listeners>,
 }
 
@@ -229,11 +236,16 @@ impl AsyncPushSender for Pushes {
     fn send(&self, push: PushInfo) -> Result<(), SendError> {
         match push.kind {
             PushKind::Invalidate => self.listeners.pushed(&push),
-            PushKind::Disconnection => self.fate.end(),
+            PushKind::Disconnection => self.life.end(),
             _ => {}
         }
         Ok(())
     }
+}
+
+pub(super) fn too_slow(limit: Duration) -> Cause {
+    let text = format!("no connection within {limit:?}; raise `connect_timeout`");
+    cause(io::Error::new(io::ErrorKind::TimedOut, text))
 }
 
 pub(super) fn cause(error: impl Error + Send + Sync + 'static) -> Cause {

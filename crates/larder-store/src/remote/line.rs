@@ -58,7 +58,7 @@ impl Line {
     /// The connection, if one is up.
     #[inline]
     pub(super) fn up(&self) -> Option<Arc<Link>> {
-        self.current.load_full().filter(|link| !link.fate.is_over())
+        self.current.load_full().filter(|link| !link.life.is_over())
     }
 
     /// Keeps a connection up until the store is gone.
@@ -69,10 +69,10 @@ impl Line {
             let link = self.establish(previous.as_ref(), &tasks).await;
             self.publish(&link);
             self.watch_over(&link).await;
-            link.fate.end();
+            link.life.end();
             self.current.store(None);
-            metrics::disconnected(link.fate.is_overdue());
-            tracing::info!(address = %self.address, overdue = link.fate.is_overdue(), "lost the connection to the store");
+            metrics::disconnected(link.life.is_overdue());
+            tracing::info!(address = %self.address, overdue = link.life.is_overdue(), "lost the connection to the store");
             previous = Some(Previous {
                 id: link.id,
                 generation: link.server.generation.clone(),
@@ -103,10 +103,8 @@ impl Line {
     async fn attempt(&self, previous: Option<&Previous>, tasks: &Tasks) -> Result<Link, Cause> {
         let limit = self.config.connect_timeout;
         let connecting = connect::shared(&self.config, &self.listeners, previous, tasks);
-        self.config.clock.timeout(limit, connecting).await.unwrap_or_else(|| {
-            let text = format!("no connection within {limit:?}; raise `connect_timeout`");
-            Err(connect::cause(std::io::Error::new(std::io::ErrorKind::TimedOut, text)))
-        })
+        let outcome = self.config.clock.timeout(limit, connecting).await;
+        outcome.unwrap_or_else(|| Err(connect::too_slow(limit)))
     }
 
     fn report(&self, failures: u32, cause: Cause) {
@@ -123,7 +121,7 @@ impl Line {
         metrics::connected();
         tracing::info!(address = %self.address, version = %link.server.version, "connected to the store");
         if link.is_tracked() {
-            link.fate.count();
+            link.life.count();
             self.listeners.confirm();
         }
         self.breaker.succeeded();
@@ -141,11 +139,11 @@ impl Line {
         let mut probe = std::pin::pin!(futures_util::future::Fuse::terminated());
         loop {
             tokio::select! {
-                () = link.fate.over.cancelled() => return,
+                () = link.life.over.cancelled() => return,
                 () = &mut probe => {}
                 () = self.config.clock.sleep(tick) => {
                     if link.deadlines.turn() {
-                        link.fate.end_overdue();
+                        link.life.end_overdue();
                         return;
                     }
                     // Nobody waits for the answers that callers gave up on: a PING of our own finds out whether the

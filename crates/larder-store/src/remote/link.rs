@@ -20,14 +20,14 @@ pub(super) struct Link {
     pub(super) id: i64,
     pub(super) server: ServerInfo,
     pub(super) deadlines: Deadlines,
-    pub(super) fate: Arc<Fate>,
+    pub(super) life: Arc<Life>,
     tracked: AtomicBool,
     clock: Clock,
 }
 
 /// What became of a connection: shared with its push sender, which hears of the end first.
 #[derive(Debug)]
-pub(super) struct Fate {
+pub(super) struct Life {
     /// Ends when the connection is of no use any more.
     pub(super) over: CancellationToken,
     listeners: Arc<Listeners>,
@@ -39,7 +39,7 @@ pub(super) struct Fate {
     overdue: AtomicBool,
 }
 
-impl Fate {
+impl Life {
     pub(super) fn new(listeners: Arc<Listeners>) -> Arc<Self> {
         Arc::new(Self {
             over: CancellationToken::new(),
@@ -82,13 +82,13 @@ impl Fate {
 }
 
 impl Link {
-    pub(super) fn new(conn: MultiplexedConnection, id: i64, server: ServerInfo, fate: Arc<Fate>, clock: Clock) -> Self {
+    pub(super) fn new(conn: MultiplexedConnection, id: i64, server: ServerInfo, life: Arc<Life>, clock: Clock) -> Self {
         Self {
             conn,
             id,
             server,
             deadlines: Deadlines::default(),
-            fate,
+            life,
             tracked: AtomicBool::new(false),
             clock,
         }
@@ -106,7 +106,7 @@ impl Link {
     /// its successor. One that was a replica from the start stays what the caller chose.
     pub(super) fn leave_replica(&self) {
         if self.server.is_primary {
-            self.fate.end();
+            self.life.end();
         }
     }
 

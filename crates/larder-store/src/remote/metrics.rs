@@ -43,3 +43,8 @@ pub(super) fn breaker(address: &std::sync::Arc<str>, state: super::BreakerState)
     };
     metrics::gauge!("larder_store_breaker_state", "address" => address.clone()).set(level);
 }
+
+/// `larder_store_resubscribes_total`: subscriptions set up again on a new connection.
+pub(super) fn resubscribed() {
+    metrics::counter!("larder_store_resubscribes_total").increment(1);
+}

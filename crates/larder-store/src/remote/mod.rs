@@ -10,10 +10,13 @@ mod deadline;
 mod line;
 mod link;
 mod metrics;
+mod pool;
 mod request;
 mod retry;
 mod script;
 mod server;
+mod solo;
+mod subscribe;
 
 use std::{
     fmt,
@@ -31,17 +34,21 @@ use tokio::task::JoinHandle;
 
 use self::{
     line::Line,
+    pool::Pool,
     request::{Batch, One},
 };
 use crate::{Invalidations, Listening, Node, StoreConfig, StoreError, listen::Listeners};
 
 pub use breaker::BreakerState;
+pub(crate) use pool::Loan;
 
 /// A server and our shared connections to it.
 pub(crate) struct Remote {
     lines: Box<[Arc<Line>]>,
     next: AtomicUsize,
     listeners: Arc<Listeners>,
+    pool: Arc<Pool>,
+    pool_keeper: Mutex<Option<JoinHandle<Option<()>>>>,
     keepers: Mutex<Vec<Option<JoinHandle<Option<()>>>>>,
     tasks: Tasks,
 }
@@ -64,6 +71,8 @@ impl Remote {
             next: AtomicUsize::new(0),
             listeners,
             keepers: Mutex::new(lines.iter().map(|_| None).collect()),
+            pool: Pool::new(config),
+            pool_keeper: Mutex::default(),
             tasks: Tasks::new(),
             lines,
         }
@@ -92,7 +101,7 @@ impl Remote {
         for line in &self.lines {
             line.attempts.send_modify(|attempts| attempts.closed = true);
             if let Some(link) = line.current.swap(None) {
-                link.fate.end();
+                link.life.end();
             }
         }
         self.tasks.shutdown(&self.lines[0].config.clock, GRACE).await;
@@ -137,6 +146,20 @@ impl Remote {
         }
     }
 
+    /// Takes a connection of one's own.
+    pub(crate) async fn dedicated(&self) -> Result<Loan, StoreError> {
+        self.keep_pool();
+        self.pool.take().await
+    }
+
+    /// Starts the upkeep of the pool: at the first use, and again if the runtime that it was started on is gone.
+    pub(crate) fn keep_pool(&self) {
+        let mut keeper = self.pool_keeper.lock();
+        if keeper.as_ref().is_none_or(JoinHandle::is_finished) {
+            *keeper = Some(self.tasks.spawn("store pool", self.pool.clone().keep()));
+        }
+    }
+
     pub(crate) async fn listen(&self, listener: Arc<dyn Invalidations>) -> Result<Listening, StoreError> {
         let listening = self.listeners.add(listener);
         for index in 0..self.lines.len() {
@@ -155,11 +178,11 @@ impl Remote {
                 let link = line.next_link().await?;
                 match link.track().await {
                     Ok(()) => {
-                        link.fate.count();
+                        link.life.count();
                         return Ok(());
                     }
                     // The next connection turns it on by itself.
-                    Err(_) if link.fate.is_over() => {}
+                    Err(_) if link.life.is_over() => {}
                     Err(source) => return Err(line.cannot_track(source)),
                 }
             }

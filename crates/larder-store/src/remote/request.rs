@@ -170,7 +170,7 @@ impl Line {
 
     fn unknown<R: Request>(&self, request: &R, link: &Link, began: Duration) -> StoreError {
         let waited = self.config.clock.monotonic().saturating_sub(began);
-        if link.fate.is_overdue() && waited >= self.config.command_deadline() {
+        if link.life.is_overdue() && waited >= self.config.command_deadline() {
             return self.timed_out(request, true);
         }
         metrics::failed("lost");

@@ -1,8 +1,12 @@
 //! What the store has to know of a command: its name, its options, whether it may be sent twice.
 
+mod block;
+
 use std::{fmt, sync::Arc};
 
 use redis::{Arg, Cmd};
+
+pub(crate) use block::Wait;
 
 /// Longer than any name that is looked for; a longer word is none of them.
 const NAME_MAX: usize = 20;
@@ -58,14 +62,6 @@ pub(crate) fn label(cmd: &Cmd) -> Arc<str> {
         b"" => "a command".into(),
         _ => name.to_string().into(),
     }
-}
-
-/// Whether a word among the arguments before `STREAMS` is this option, in any case.
-pub(crate) fn has_option(cmd: &Cmd, option: &[u8]) -> bool {
-    words(cmd)
-        .skip(1)
-        .take_while(|word| !word.eq_ignore_ascii_case(b"STREAMS"))
-        .any(|word| word.eq_ignore_ascii_case(option))
 }
 
 fn words(cmd: &Cmd) -> impl Iterator<Item = &[u8]> {
@@ -222,7 +218,7 @@ const IDEMPOTENT: &[&[u8]] = &[
 mod tests {
     use super::*;
 
-    fn cmd(line: &str) -> Cmd {
+    pub(super) fn cmd(line: &str) -> Cmd {
         let mut cmd = Cmd::new();
         line.split(' ').for_each(|arg| _ = cmd.arg(arg));
         cmd
