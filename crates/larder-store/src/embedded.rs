@@ -1,6 +1,9 @@
 //! The engine in this process as a store: no socket, no encoding, one short lock.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use larder_engine::{Engine, PushSink, Reply, Session};
 use redis::{Arg, Cmd, Pipeline, PushKind, RedisError, RedisResult, Value};
@@ -27,6 +30,7 @@ pub(crate) struct Embedded {
     session: Arc<Session>,
     listeners: Arc<Listeners>,
     transit: Option<Arc<dyn Transit>>,
+    closed: AtomicBool,
 }
 
 impl Embedded {
@@ -57,6 +61,7 @@ impl Embedded {
             session: Arc::new(session),
             listeners,
             transit: None,
+            closed: AtomicBool::new(false),
         };
         // Replies come typed in any case; pushes of invalidations take RESP3.
         let _greeting = embedded.session.execute(&[b"HELLO", b"3"]);
@@ -79,6 +84,11 @@ impl Embedded {
         run: impl FnOnce(&Self) -> T,
         late: impl FnOnce(Arc<Self>) -> Box<dyn FnOnce() + Send>,
     ) -> Result<T, StoreError> {
+        if self.is_closed() {
+            return Err(StoreError::Closed {
+                address: "embedded:".into(),
+            });
+        }
         let Some(transit) = &self.transit else {
             // An embedded command is always ready: without this a busy task would never let another one run.
             tokio::task::consume_budget().await;
@@ -202,6 +212,15 @@ impl Embedded {
             }
         }
         Ok(Subscription::new(events, session))
+    }
+
+    /// Refuses every further command of this client. The engine goes on for its other clients.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     pub(crate) const fn engine(&self) -> &Engine {

@@ -54,7 +54,7 @@ pub use redis;
 pub use remote::BreakerState;
 pub use script::{Script, ScriptCall};
 pub use store::Store;
-#[cfg(feature = "embedded")]
-pub use transit::{Fate, Passage, Stuck, Transit};
 pub use subscribe::{Event, Message, Subscription};
 pub use topology::Node;
+#[cfg(feature = "embedded")]
+pub use transit::{Fate, Passage, Stuck, Transit};

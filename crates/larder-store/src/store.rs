@@ -10,8 +10,8 @@ use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value, aio::ConnectionLike}
 #[cfg(feature = "embedded")]
 use crate::embedded::Embedded;
 use crate::{
-    BreakerState, Dedicated, Invalidations, Listening, Node, ScriptCall, StoreConfig, StoreError, Subscription, command, refuse,
-    remote::Remote, subscribe::Topics,
+    BreakerState, Dedicated, Invalidations, Listening, Node, ScriptCall, StoreConfig, StoreError, Subscription,
+    command, refuse, remote::Remote, subscribe::Topics,
 };
 
 /// One handle over the embedded engine, Redis or Valkey. A cheap clone; all clones share one connection.
@@ -150,12 +150,12 @@ impl Store {
         Ok(self.clock().monotonic().saturating_sub(began))
     }
 
-    /// Whether a connection is up right now; always true of an embedded store.
+    /// Whether a connection is up right now; of an embedded store, whether it was not closed.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         match &self.inner.backend {
             #[cfg(feature = "embedded")]
-            Backend::Embedded(_) => true,
+            Backend::Embedded(embedded) => !embedded.is_closed(),
             Backend::Remote(remote) => remote.is_connected(),
         }
     }
@@ -181,8 +181,10 @@ impl Store {
     /// # Cancel safety
     /// Commands are refused from the first poll on; only the wait for the tasks to end is lost.
     pub async fn close(&self) {
-        if let Backend::Remote(remote) = &self.inner.backend {
-            remote.close().await;
+        match &self.inner.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => embedded.close(),
+            Backend::Remote(remote) => remote.close().await,
         }
     }
 

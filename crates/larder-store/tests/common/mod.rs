@@ -1,0 +1,107 @@
+//! What the tests share: every kind of place a store can be at, and a listener that writes down what it hears.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::{sync::Arc, time::Duration};
+
+use larder_engine::Engine;
+use larder_store::{Invalidations, Store, StoreConfig};
+use larder_testkit::RedisServer;
+use parking_lot::Mutex;
+
+/// Longer than anything that is waited for takes, even on a machine busy with compiling.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// Where the data is.
+pub(crate) enum Place {
+    Embedded(Engine),
+    Redis(RedisServer),
+}
+
+impl Place {
+    /// A store there, as one more process would open it.
+    pub(crate) async fn store(&self) -> Store {
+        match self {
+            Self::Embedded(engine) => Store::embedded(engine.clone()),
+            Self::Redis(server) => Store::open(&server.url()).await.expect("the server is up"),
+        }
+    }
+
+    /// The same, with settings on top.
+    pub(crate) async fn store_with(&self, set: impl FnOnce(StoreConfig) -> StoreConfig) -> Store {
+        match self {
+            Self::Embedded(engine) => {
+                Store::embedded_with(engine.clone(), set(StoreConfig::embedded())).expect("the settings are right")
+            }
+            Self::Redis(server) => {
+                let config = StoreConfig::from_url(&server.url()).expect("the address is right");
+                Store::connect(set(config)).await.expect("the server is up")
+            }
+        }
+    }
+}
+
+/// Runs a test at every kind of place.
+pub(crate) async fn everywhere(test: impl AsyncFn(&Place)) {
+    for place in [Place::Redis(RedisServer::start().await), Place::Embedded(Engine::new())] {
+        test(&place).await;
+    }
+}
+
+/// What a listener heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    Keys(Vec<String>),
+    All,
+    Lost,
+    Restored,
+}
+
+/// Writes down what it hears.
+#[derive(Debug, Default)]
+pub(crate) struct Ear(Mutex<Vec<Heard>>);
+
+impl Ear {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub(crate) fn heard(&self) -> Vec<Heard> {
+        self.0.lock().clone()
+    }
+
+    pub(crate) fn has(&self, what: &Heard) -> bool {
+        self.0.lock().contains(what)
+    }
+
+    pub(crate) fn count(&self, what: &Heard) -> usize {
+        self.0.lock().iter().filter(|heard| *heard == what).count()
+    }
+}
+
+impl Invalidations for Ear {
+    fn invalidated(&self, keys: Option<&[&[u8]]>) {
+        let heard = match keys {
+            None => Heard::All,
+            Some(keys) => Heard::Keys(
+                keys.iter()
+                    .map(|key| String::from_utf8_lossy(key).into_owned())
+                    .collect(),
+            ),
+        };
+        self.0.lock().push(heard);
+    }
+
+    fn lost(&self) {
+        self.0.lock().push(Heard::Lost);
+    }
+
+    fn restored(&self) {
+        self.0.lock().push(Heard::Restored);
+    }
+}
+
+/// The keys, as an ear hears them.
+pub(crate) fn keys<const N: usize>(names: [&str; N]) -> Heard {
+    Heard::Keys(names.map(str::to_owned).to_vec())
+}
