@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Reply, pubsub::Subscriptions, tracking::TrackingMode};
+use crate::{Reply, pubsub::Subscriptions, tracking::TrackingMode, transaction::Transaction};
 
 /// Identifies a client for as long as the engine lives; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,6 +59,7 @@ pub(crate) struct Client {
     pub(crate) resp: Resp,
     pub(crate) name: Vec<u8>,
     pub(crate) tracking: Option<TrackingMode>,
+    pub(crate) transaction: Transaction,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) sink: Option<Arc<dyn PushSink>>,
     /// Set by `CLIENT KILL`, by a full output buffer, by `QUIT`: the server closes the connection, a session
@@ -90,6 +91,7 @@ impl Client {
             resp: Resp::V2,
             name: Vec::new(),
             tracking: None,
+            transaction: Transaction::default(),
             subscriptions: Subscriptions::default(),
             sink,
             closing: false,

@@ -8,11 +8,15 @@ use larder_base::{Clock, Random};
 use crate::{
     client::{Client, ClientId},
     db::Db,
-    engine::Limits,
+    evict::Pool,
+    expire::Sweep,
     pubsub::PubSub,
     script::Scripts,
     settings::Settings,
+    slow_log::SlowLog,
+    stats::Stats,
     tracking::TrackingTable,
+    transaction::Watchers,
 };
 
 /// Everything that commands read and change.
@@ -24,13 +28,22 @@ pub(crate) struct Core {
     pub(crate) pubsub: PubSub,
     pub(crate) scripts: Scripts,
     pub(crate) settings: Settings,
-    pub(crate) limits: Limits,
     pub(crate) random: Random,
+    pub(crate) clock: Clock,
+    pub(crate) watchers: Watchers,
+    pub(crate) stats: Stats,
+    pub(crate) slow_log: SlowLog,
+    pub(crate) sweep: Sweep,
+    /// Memory is full and nothing more can be evicted: found before each command, see `make_room`.
+    pub(crate) out_of_memory: bool,
+    pub(crate) eviction_pool: Pool,
+    /// The database that random eviction drew from last.
+    pub(crate) evict_next: usize,
     next_client: u64,
 }
 
 impl Core {
-    pub(crate) fn new(databases: usize, limits: Limits, random: Random, clock: Clock) -> Self {
+    pub(crate) fn new(databases: usize, settings: Settings, random: Random, clock: Clock) -> Self {
         let seeds = [
             random.next_u64(),
             random.next_u64(),
@@ -41,12 +54,19 @@ impl Core {
         Self {
             dbs: (0..databases).map(|_| Db::new(&hasher)).collect(),
             clients: BTreeMap::new(),
-            tracking: TrackingTable::default(),
+            tracking: TrackingTable::new(&hasher),
             pubsub: PubSub::default(),
-            scripts: Scripts::new(clock, random.clone()),
-            settings: Settings::default(),
-            limits,
+            scripts: Scripts::new(clock.clone(), random.clone()),
+            settings,
             random,
+            clock,
+            watchers: Watchers::new(&hasher),
+            stats: Stats::default(),
+            slow_log: SlowLog::default(),
+            sweep: Sweep::default(),
+            out_of_memory: false,
+            eviction_pool: Pool::default(),
+            evict_next: 0,
             next_client: 0,
         }
     }

@@ -24,12 +24,25 @@ pub(crate) struct Ctx<'a> {
     now: Duration,
     /// The selected database when the command began; `SELECT` and `SWAPDB` write the client's own.
     pub(crate) db: usize,
+    /// The protocol that replies are for: the client's own, or what a script speaks.
+    pub(crate) resp: Resp,
+    /// Whether what it reads counts as used: not after `CLIENT NO-TOUCH ON`.
+    touches: bool,
 }
 
 impl<'a> Ctx<'a> {
     pub(crate) fn new(core: &'a mut Core, client: ClientId, now: Duration) -> Self {
-        let db = core.clients.get(&client).map_or(0, |client| client.db);
-        Self { core, client, now, db }
+        let known = core.clients.get(&client);
+        let (db, resp, touches) =
+            known.map_or((0, Resp::V2, true), |client| (client.db, client.resp, !client.no_touch));
+        Self {
+            core,
+            client,
+            now,
+            db,
+            resp,
+            touches,
+        }
     }
 
     /// Unix milliseconds.
@@ -50,10 +63,7 @@ impl<'a> Ctx<'a> {
     }
 
     pub(crate) fn resp(&self) -> Resp {
-        self.core
-            .clients
-            .get(&self.client)
-            .map_or(Resp::V2, |client| client.resp)
+        self.resp
     }
 
     pub(crate) fn db(&mut self) -> &mut Db {
@@ -79,7 +89,7 @@ impl<'a> Ctx<'a> {
     pub(crate) fn check_string_length(&self, len: usize, more: usize) -> Result<(), ErrorReply> {
         let fits = len
             .checked_add(more)
-            .is_some_and(|total| total <= self.core.limits.string_max);
+            .is_some_and(|total| total <= self.core.settings.wire.bulk_max);
         if fits { Ok(()) } else { Err(ErrorReply::STRING_TOO_LONG) }
     }
 
@@ -93,7 +103,10 @@ impl<'a> Ctx<'a> {
             self.core.expire(self.db, key);
             return None;
         }
-        if touch {
+        if touch && self.touches {
+            if self.core.settings.memory.policy.is_lfu() {
+                entry.count_use(now, &self.core.random);
+            }
             entry.used_at = now;
         }
         Some(position)
@@ -113,7 +126,15 @@ impl<'a> Ctx<'a> {
 
     /// The value at `key` as a `T`; an error if it is of another type.
     pub(crate) fn read<T: Kind>(&mut self, key: &[u8]) -> Result<Option<&T>, ErrorReply> {
-        self.entry(key).map(|entry| entry.value.get::<T>()).transpose()
+        let Some(position) = self.find(key, true) else {
+            self.core.stats.misses += 1;
+            return Ok(None);
+        };
+        self.core.stats.hits += 1;
+        let (_, entry) = self.core.dbs[self.db]
+            .at(position)
+            .expect("the position was just found");
+        entry.value.get::<T>().map(Some)
     }
 
     pub(crate) fn exists(&mut self, key: &[u8]) -> bool {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use ahash::RandomState;
 use indexmap::{IndexMap, IndexSet};
+use larder_base::Random;
 
 use crate::value::Value;
 
@@ -28,11 +29,34 @@ pub(crate) struct Entry {
     pub(crate) expires_at: Option<u64>,
     /// Unix milliseconds of the last access, for LRU eviction and `OBJECT IDLETIME`.
     pub(crate) used_at: u64,
+    /// How often it was used, on a logarithmic scale; counted while the policy is an LFU one.
+    frequency: u8,
 }
 
 impl Entry {
+    /// A new key starts above the least, so that it is not the first to go.
+    const FREQUENCY_NEW: u8 = 5;
+
     pub(crate) fn is_expired(&self, now: u64) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// How often it was used, on Redis's logarithmic scale: one less for each minute without use.
+    pub(crate) fn frequency(&self, now: u64) -> u8 {
+        const MINUTE: u64 = 60_000;
+        let minutes = now.saturating_sub(self.used_at) / MINUTE;
+        self.frequency.saturating_sub(u8::try_from(minutes).unwrap_or(u8::MAX))
+    }
+
+    /// Counts a use. The more were counted, the less likely one more is: 255 stands for about a million.
+    pub(crate) fn count_use(&mut self, now: u64, random: &Random) {
+        /// `lfu-log-factor`.
+        const FACTOR: f64 = 10.0;
+        self.frequency = self.frequency(now);
+        let above = f64::from(self.frequency.saturating_sub(Self::FREQUENCY_NEW));
+        if random.unit() < 1.0 / (above * FACTOR + 1.0) {
+            self.frequency = self.frequency.saturating_add(1);
+        }
     }
 }
 
@@ -98,6 +122,7 @@ impl Db {
             value,
             expires_at,
             used_at: now,
+            frequency: Entry::FREQUENCY_NEW,
         };
         if let Some((position, known, slot)) = self.keys.get_full_mut(key) {
             self.used = self.used + entry.value.weight() - slot.value.weight();

@@ -2,38 +2,39 @@
 
 use crate::{
     ErrorReply, Reply, Resp,
-    command::{self, Args, CommandSpec, Flags},
+    command::{self, Args, Command, Flags, abort_transaction},
     ctx::Ctx,
 };
 
-/// Runs one command for a client.
+/// Runs one command for a client, or queues it if the client has begun a transaction.
 pub(crate) fn run(ctx: &mut Ctx<'_>, args: &[&[u8]]) -> Reply {
     let (now, client) = (ctx.time(), ctx.client());
     client.active_at = now;
     if client.closing {
         return Reply::Error(ErrorReply::CLIENT_CLOSED);
     }
-    let found = find(args).and_then(|spec| admit(ctx, spec).map(|()| spec));
-    match found {
-        Ok(spec) => {
-            ctx.client().last_command = Some(spec.name);
-            call(ctx, spec, &Args::new(args))
+    ctx.core.sweep_if_due(ctx.now());
+    let reply = match find(args).and_then(|command| admit(ctx, command).map(|()| command)) {
+        Ok(command) => {
+            let client = ctx.client();
+            client.last_command = Some(command.name);
+            if client.transaction.queue.is_some() && !ENDS_OR_STAYS_OUTSIDE.contains(&command.name) {
+                enqueue(ctx, command, args)
+            } else {
+                call(ctx, command, &Args::new(args))
+            }
         }
-        Err(error) => Reply::Error(error),
-    }
+        Err(error) => {
+            ctx.client().transaction.flaw();
+            Reply::Error(error)
+        }
+    };
+    ctx.core.settle_tracking();
+    reply
 }
 
-/// Whether this client may run this command in the state it is in.
-fn admit(ctx: &mut Ctx<'_>, spec: &CommandSpec) -> Result<(), ErrorReply> {
-    let client = ctx.client();
-    if !client.authenticated && !spec.flags.has(Flags::NO_AUTH) {
-        return Err(ErrorReply::NO_AUTH);
-    }
-    if client.resp == Resp::V2 && client.is_subscriber() && !SUBSCRIBER_COMMANDS.contains(&spec.name) {
-        return Err(ErrorReply::subscriber_only(spec.name));
-    }
-    Ok(())
-}
+/// Commands that a transaction does not queue.
+const ENDS_OR_STAYS_OUTSIDE: &[&str] = &["EXEC", "DISCARD", "MULTI", "WATCH", "QUIT", "RESET"];
 
 /// In RESP2 a message looks like a reply, so a subscriber may run nothing else.
 const SUBSCRIBER_COMMANDS: &[&str] = &[
@@ -49,32 +50,82 @@ const SUBSCRIBER_COMMANDS: &[&str] = &[
 ];
 
 /// The command these arguments name, a container's subcommand included, with their number checked.
-pub(crate) fn find(args: &[&[u8]]) -> Result<&'static CommandSpec, ErrorReply> {
+pub(crate) fn find(args: &[&[u8]]) -> Result<Command, ErrorReply> {
     let name = args.first().ok_or_else(|| ErrorReply::unknown_command(&[b""]))?;
-    let mut spec = command::find(name).ok_or_else(|| ErrorReply::unknown_command(args))?;
-    if let (false, Some(word)) = (spec.subcommands.is_empty(), args.get(1)) {
-        spec = spec
+    let mut command = command::find(name).ok_or_else(|| ErrorReply::unknown_command(args))?;
+    if let (false, Some(word)) = (command.subcommands.is_empty(), args.get(1)) {
+        command = command
             .subcommand(word)
-            .ok_or_else(|| ErrorReply::unknown_subcommand(spec.name, word))?;
+            .ok_or_else(|| ErrorReply::unknown_subcommand(command.name, word))?;
     }
-    if spec.arity.accepts(args.len()) {
-        Ok(spec)
+    if command.arity.accepts(args.len()) {
+        Ok(command)
     } else {
-        Err(ErrorReply::wrong_arity(spec.name))
+        Err(ErrorReply::wrong_arity(command.name))
     }
 }
 
-/// Runs a command whose arguments are counted: also the way in for scripts and transactions.
-pub(crate) fn call(ctx: &mut Ctx<'_>, spec: &'static CommandSpec, args: &Args<'_>) -> Reply {
-    let reply = (spec.run)(ctx, args);
-    if spec.flags.has(Flags::READONLY) && ctx.client().tracking.is_some() {
-        remember_reads(ctx, spec, args);
-    }
-    reply.into()
+/// Whether this client may run this command in the state it is in.
+fn admit(ctx: &mut Ctx<'_>, command: Command) -> Result<(), ErrorReply> {
+    let client = ctx.client();
+    let refusal = if !client.authenticated && !command.flags.has(Flags::NO_AUTH) {
+        ErrorReply::NO_AUTH
+    } else if client.resp == Resp::V2 && client.is_subscriber() && !SUBSCRIBER_COMMANDS.contains(&command.name) {
+        ErrorReply::subscriber_only(command.name)
+    } else if is_too_large(ctx, command) {
+        match command.name {
+            "EXEC" => abort_transaction(ctx, &ErrorReply::OUT_OF_MEMORY),
+            _ => ErrorReply::OUT_OF_MEMORY,
+        }
+    } else {
+        return Ok(());
+    };
+    ctx.core.stats.of(command.number).rejected += 1;
+    Err(refusal)
 }
 
-fn remember_reads(ctx: &mut Ctx<'_>, spec: &CommandSpec, args: &Args<'_>) {
-    for key in spec.keys.of(args) {
-        ctx.core.tracking.remember(ctx.client, key);
+/// Whether memory is full, even after eviction, and the command may take more. Inside `MULTI` every command does,
+/// as it is queued; `EXEC` does if one of the queue does.
+fn is_too_large(ctx: &mut Ctx<'_>, command: Command) -> bool {
+    ctx.core.make_room(ctx.now());
+    if !ctx.core.out_of_memory {
+        return false;
     }
+    match &ctx.client().transaction.queue {
+        None => command.flags.has(Flags::DENYOOM),
+        Some(queue) if command.name == "EXEC" => queue.needs_memory(),
+        Some(_) => !ENDS_OR_STAYS_OUTSIDE.contains(&command.name),
+    }
+}
+
+fn enqueue(ctx: &mut Ctx<'_>, command: Command, args: &[&[u8]]) -> Reply {
+    let bytes_max = ctx.core.settings.wire.query_max;
+    let transaction = &mut ctx.client().transaction;
+    let queue = transaction.queue.as_mut().expect("the caller saw a queue");
+    match queue.add(command, args, bytes_max) {
+        Ok(()) => Reply::status("QUEUED"),
+        Err(error) => {
+            transaction.flaw();
+            Reply::Error(error)
+        }
+    }
+}
+
+/// Runs a command whose arguments are counted, and remembers what it read for client-side caching.
+pub(crate) fn call(ctx: &mut Ctx<'_>, command: Command, args: &Args<'_>) -> Reply {
+    let reply = invoke(ctx, command, args);
+    if command.flags.has(Flags::READONLY) {
+        ctx.core.remember_reads(ctx.client, command.keys.of(args));
+    }
+    reply
+}
+
+/// Runs a command and counts the call; for scripts, which declare by themselves what they read.
+pub(crate) fn invoke(ctx: &mut Ctx<'_>, command: Command, args: &Args<'_>) -> Reply {
+    let started = ctx.core.clock.coarse();
+    let result = (command.run)(ctx, args);
+    let spent = ctx.core.clock.coarse().saturating_sub(started);
+    ctx.core.stats.count(command.number, spent, result.is_err());
+    ctx.note_if_slow(spent, args);
+    result.into()
 }

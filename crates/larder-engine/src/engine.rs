@@ -10,40 +10,18 @@ use crate::{
     core::Core,
     ctx::Ctx,
     dispatch,
+    evict::EvictionPolicy,
     reply::Reply,
     serve::ServeConfig,
-    settings::WireLimits,
+    settings::{Settings, WireLimits},
 };
-
-/// Bounds on what an engine holds.
-#[derive(Clone, Debug)]
-pub(crate) struct Limits {
-    /// Bytes of keys and values; 0 is no bound.
-    pub(crate) maxmemory: usize,
-    /// Bytes of one string.
-    pub(crate) string_max: usize,
-    /// How long a script may run.
-    pub(crate) script_time: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            maxmemory: 0,
-            // Redis's own default for `proto-max-bulk-len`.
-            string_max: 512 << 20,
-            // Redis's own default for `busy-reply-threshold`.
-            script_time: Duration::from_secs(5),
-        }
-    }
-}
 
 /// Builds an [`Engine`]; every part has a default.
 #[derive(Debug, Default)]
 pub struct EngineBuilder {
     clock: Clock,
     random: Random,
-    limits: Limits,
+    settings: Settings,
 }
 
 impl EngineBuilder {
@@ -64,7 +42,14 @@ impl EngineBuilder {
     /// At most so many bytes of keys and values; 0, the default, is no bound.
     #[must_use]
     pub fn maxmemory(mut self, bytes: usize) -> Self {
-        self.limits.maxmemory = bytes;
+        self.settings.memory.max = bytes;
+        self
+    }
+
+    /// What is evicted when `maxmemory` is reached; [`EvictionPolicy::NoEviction`] by default, which refuses writes.
+    #[must_use]
+    pub fn policy(mut self, policy: EvictionPolicy) -> Self {
+        self.settings.memory.policy = policy;
         self
     }
 
@@ -72,7 +57,7 @@ impl EngineBuilder {
     /// gets six times as long, for ending it leaves half of its writes done.
     #[must_use]
     pub fn script_time(mut self, limit: Duration) -> Self {
-        self.limits.script_time = limit;
+        self.settings.script.time_max = limit;
         self
     }
 
@@ -81,7 +66,7 @@ impl EngineBuilder {
     pub fn build(self) -> Engine {
         /// As Redis has by default.
         const DATABASES: usize = 16;
-        let core = Core::new(DATABASES, self.limits, self.random, self.clock.clone());
+        let core = Core::new(DATABASES, self.settings, self.random, self.clock.clone());
         Engine {
             shared: Arc::new(Shared {
                 core: Mutex::new(core),
@@ -169,10 +154,29 @@ impl Engine {
         self.shared.core.lock().settings.wire
     }
 
+    /// Looks for keys whose deadline has passed, at length; how many were removed.
+    ///
+    /// Commands do a little of this as they come. Whoever owns an engine that may stand idle calls this some ten times
+    /// a second, so that dead keys do not hold memory.
+    pub fn tick(&self) -> usize {
+        let now = self.shared.clock.unix().as_millis() as u64;
+        let mut core = self.shared.core.lock();
+        let removed = core.sweep_at_length(now);
+        core.settle_tracking();
+        removed
+    }
+
+    /// Bytes held by keys and values, as `INFO` reports them and `maxmemory` bounds them.
+    #[must_use]
+    pub fn used_memory(&self) -> usize {
+        self.shared.core.lock().used_memory()
+    }
+
     fn open(&self, sink: Option<Arc<dyn PushSink>>) -> Session {
         let now = self.shared.clock.unix();
         let mut core = self.shared.core.lock();
         let id = core.next_client_id();
+        core.stats.connections += 1;
         core.clients.insert(id, Client::new(id, sink, now));
         Session {
             shared: self.shared.clone(),
@@ -249,7 +253,8 @@ impl Turn<'_> {
 impl Drop for Session {
     fn drop(&mut self) {
         let mut core = self.shared.core.lock();
-        core.tracking.forget_client(self.id);
+        core.stop_tracking(self.id);
+        core.unwatch(self.id);
         core.unsubscribe_everything(self.id);
         core.clients.remove(&self.id);
     }

@@ -62,6 +62,8 @@ texts! {
     SCRIPT_WRONG_ARITY = "ERR Wrong number of args calling Redis command from script";
     SCRIPT_NOT_ALLOWED = "ERR This Redis command is not allowed from script";
     SCRIPT_READ_ONLY = "ERR Write commands are not allowed from read-only scripts.";
+    TRANSACTION_FLAWED = "EXECABORT Transaction discarded because of previous errors.";
+    TRANSACTION_TOO_LARGE = "ERR the transaction exceeds client-query-buffer-limit";
     INVALID_CURSOR = "ERR invalid cursor";
 }
 

@@ -25,6 +25,8 @@ mod db;
 mod dispatch;
 mod engine;
 mod error;
+mod evict;
+mod expire;
 mod glob;
 mod notify;
 mod number;
@@ -33,13 +35,17 @@ mod reply;
 mod script;
 pub mod serve;
 mod settings;
+mod slow_log;
+mod stats;
 #[cfg(test)]
 mod testing;
 mod tracking;
+mod transaction;
 mod value;
 
 pub use client::{ClientId, PushSink, Resp};
 pub use command::{Arity, CommandInfo, Flags, Group, commands};
 pub use engine::{Engine, EngineBuilder, Session};
 pub use error::ErrorReply;
+pub use evict::EvictionPolicy;
 pub use reply::Reply;

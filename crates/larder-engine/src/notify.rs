@@ -109,7 +109,7 @@ impl Core {
 
     /// Tells those who decide by the key's state: transactions that watch it, clients that hold a copy.
     pub(crate) fn signal(&mut self, db: usize, key: &[u8], by: Option<ClientId>) {
-        let _ = db;
+        self.touch_watched(db, key);
         self.invalidate_tracked(key, by);
     }
 
@@ -125,13 +125,6 @@ impl Core {
         }
         if selection.by_event {
             self.publish(format!("__keyevent@{db}__:{event}").as_bytes(), key);
-        }
-    }
-
-    /// Removes a key whose deadline has passed, and announces it.
-    pub(crate) fn expire(&mut self, db: usize, key: &[u8]) {
-        if self.dbs[db].take(key).is_some() {
-            self.announce(db, key, None, Class::Expired, "expired");
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::notify::Selection;
+use crate::{evict::EvictionPolicy, notify::Selection, slow_log::SlowLogLimits};
 
 /// The settings; `Default` is what `redis-server` starts with, but for the bound on unsent replies.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,63 @@ pub(crate) struct Settings {
     pub(crate) notify: Selection,
     /// `maxclients`, and what one client may hold.
     pub(crate) wire: WireLimits,
+    /// `maxmemory`, and what happens beyond it.
+    pub(crate) memory: MemoryLimits,
+    /// `slowlog-log-slower-than` and `slowlog-max-len`.
+    pub(crate) slow_log: SlowLogLimits,
+    /// `busy-reply-threshold`.
+    pub(crate) script: ScriptLimit,
+    /// `tracking-table-max-keys`.
+    pub(crate) tracking: TrackingLimit,
+}
+
+/// How much the databases may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MemoryLimits {
+    /// `maxmemory`: bytes of keys and values; 0 is no bound.
+    pub(crate) max: usize,
+    /// `maxmemory-policy`.
+    pub(crate) policy: EvictionPolicy,
+    /// `maxmemory-samples`: keys looked at for each one that is evicted.
+    pub(crate) samples: usize,
+}
+
+impl Default for MemoryLimits {
+    fn default() -> Self {
+        Self {
+            max: 0,
+            policy: EvictionPolicy::NoEviction,
+            samples: 5,
+        }
+    }
+}
+
+/// What a script may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ScriptLimit {
+    /// How long it may run.
+    pub(crate) time_max: Duration,
+}
+
+impl Default for ScriptLimit {
+    fn default() -> Self {
+        Self {
+            time_max: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How many keys the table of client-side caching may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TrackingLimit {
+    /// 0 is no bound.
+    pub(crate) keys_max: usize,
+}
+
+impl Default for TrackingLimit {
+    fn default() -> Self {
+        Self { keys_max: 1_000_000 }
+    }
 }
 
 /// What connections may take: looked at by the server.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use larder_base::{Clock, ManualClock, Random};
 use parking_lot::Mutex;
 
-use crate::{Engine, EngineBuilder, PushSink, Reply, Session};
+use crate::{Engine, EngineBuilder, PushSink, Reply, Resp, Session};
 
 /// An engine whose clock the test moves, and one session on it.
 pub(crate) struct Shell {
@@ -49,10 +49,12 @@ impl Shell {
         self.clock.advance(Duration::from_millis(millis));
     }
 
-    /// A further client that keeps what is pushed to it.
+    /// A further client, speaking RESP3, that keeps what is pushed to it.
     pub(crate) fn listener(&self) -> (Session, Arc<Pushes>) {
         let pushes = Arc::<Pushes>::default();
-        (self.engine.connect_with(pushes.clone()), pushes)
+        let session = self.engine.connect_with(pushes.clone());
+        session.turn().client().resp = Resp::V3;
+        (session, pushes)
     }
 }
 
@@ -86,7 +88,7 @@ pub(crate) fn check(session: &Session, script: &str) {
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (command, expected) = line.split_once("=>").expect("a line is `command => reply`");
         assert_eq!(
-            print(&run(session, command)),
+            print(&run(session, command)).trim_end(),
             expected.trim(),
             "reply to `{}`",
             command.trim()

@@ -17,6 +17,7 @@ mod set;
 mod sorted_set;
 mod spec;
 mod string;
+mod transactions;
 
 use std::sync::LazyLock;
 
@@ -27,6 +28,7 @@ pub(crate) use args::{Args, parse_int, rank_range};
 
 pub use spec::{Arity, CommandInfo, Flags, Group};
 pub(crate) use spec::{CommandResult, CommandSpec, KeySpec};
+pub(crate) use transactions::abort as abort_transaction;
 
 /// The families, each a list of commands.
 const FAMILIES: &[&[&CommandSpec]] = &[
@@ -39,10 +41,57 @@ const FAMILIES: &[&[&CommandSpec]] = &[
     set::COMMANDS,
     sorted_set::COMMANDS,
     string::COMMANDS,
+    transactions::COMMANDS,
 ];
 
-static BY_NAME: LazyLock<HashMap<&'static str, &'static CommandSpec>> =
-    LazyLock::new(|| all().map(|spec| (spec.name, spec)).collect());
+/// A command with the number that the engine counts its calls under. A container's subcommands have the numbers
+/// that follow its own.
+#[derive(Clone, Copy)]
+pub(crate) struct Command {
+    spec: &'static CommandSpec,
+    pub(crate) number: usize,
+}
+
+impl std::ops::Deref for Command {
+    type Target = CommandSpec;
+
+    fn deref(&self) -> &CommandSpec {
+        self.spec
+    }
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Command {
+    /// The subcommand that this word names, in any case.
+    pub(crate) fn subcommand(self, word: &[u8]) -> Option<Self> {
+        let position = self.spec.subcommands.iter().position(|sub| sub.is_subcommand(word))?;
+        Some(Self {
+            spec: self.spec.subcommands[position],
+            number: self.number + 1 + position,
+        })
+    }
+}
+
+static BY_NAME: LazyLock<HashMap<&'static str, Command>> = LazyLock::new(|| {
+    let mut next = 0;
+    let number = |spec: &'static CommandSpec| {
+        let number = next;
+        next += 1 + spec.subcommands.len();
+        (spec.name, Command { spec, number })
+    };
+    all().map(number).collect()
+});
+
+/// The names of all commands and subcommands, at their numbers.
+pub(crate) fn names() -> Vec<&'static str> {
+    let with_subcommands = |spec: &'static CommandSpec| std::iter::once(spec).chain(spec.subcommands.iter().copied());
+    all().flat_map(with_subcommands).map(|spec| spec.name).collect()
+}
 
 fn all() -> impl Iterator<Item = &'static CommandSpec> {
     FAMILIES.iter().flat_map(|family| family.iter().copied())
@@ -52,7 +101,7 @@ fn all() -> impl Iterator<Item = &'static CommandSpec> {
 const NAME_MAX: usize = 32;
 
 /// The command of this name, in any case.
-pub(crate) fn find(name: &[u8]) -> Option<&'static CommandSpec> {
+pub(crate) fn find(name: &[u8]) -> Option<Command> {
     let mut upper = [0; NAME_MAX];
     let upper = upper.get_mut(..name.len())?;
     upper.copy_from_slice(name);

@@ -25,15 +25,10 @@ pub(crate) struct CommandSpec {
 }
 
 impl CommandSpec {
-    /// The subcommand that this word names, in any case.
-    pub(crate) fn subcommand(&self, word: &[u8]) -> Option<&'static Self> {
-        self.subcommands
-            .iter()
-            .find(|sub| {
-                let (_, name) = sub.name.split_once('|').expect("a subcommand is named CONTAINER|WORD");
-                name.as_bytes().eq_ignore_ascii_case(word)
-            })
-            .copied()
+    /// Whether this is the subcommand that a word names, in any case.
+    pub(crate) fn is_subcommand(&self, word: &[u8]) -> bool {
+        let (_, name) = self.name.split_once('|').expect("a subcommand is named CONTAINER|WORD");
+        name.as_bytes().eq_ignore_ascii_case(word)
     }
 
     pub(crate) fn info(&self) -> CommandInfo {

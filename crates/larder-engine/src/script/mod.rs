@@ -190,17 +190,17 @@ impl Loaded {
             (None, None) => return Err(ErrorReply::NO_SCRIPT),
         };
         let (function, promises) = (script.function, script.promises);
-        let watch = Watch::start(&ctx.core.scripts.clock, ctx.core.limits.script_time);
+        let watch = Watch::start(&ctx.core.scripts.clock, ctx.core.settings.script.time_max);
         // `SELECT` and the protocol version inside a script are the script's own.
         let before = ctx.db;
-        let resp = mem::replace(&mut ctx.client().resp, Resp::V2);
+        let resp = mem::replace(&mut ctx.resp, Resp::V2);
         let result = Run::new(ctx, keys, promises, read_only, watch).and_then(|mut run| {
             self.interpreter
                 .call(function, &mut run, keys, args)
                 .map_err(|failure| failure.reply(sha.as_str()))
         });
         ctx.select(before);
-        ctx.client().resp = resp;
+        ctx.resp = resp;
         result
     }
 }

@@ -53,7 +53,7 @@ impl<'r, 'c> Run<'r, 'c> {
         read_only: bool,
         watch: Watch,
     ) -> Result<Self, ErrorReply> {
-        let out_of_memory = ctx.core.limits.maxmemory > 0 && ctx.core.used_memory() > ctx.core.limits.maxmemory;
+        let out_of_memory = ctx.core.out_of_memory;
         if promises.stated && out_of_memory && !promises.allow_oom && !promises.no_writes {
             return Err(ErrorReply::OUT_OF_MEMORY);
         }
@@ -96,7 +96,7 @@ impl<'r, 'c> Run<'r, 'c> {
             return Reply::Error(refusal);
         }
         self.wrote |= spec.flags.has(Flags::WRITE);
-        let reply = (spec.run)(self.ctx, &Args::new(args));
+        let reply = dispatch::invoke(self.ctx, spec, &Args::new(args));
         if spec.flags.has(Flags::READONLY) {
             self.remember_keys();
         }
@@ -127,9 +127,8 @@ impl<'r, 'c> Run<'r, 'c> {
         if self.remembered == Some(state) {
             return;
         }
-        for key in self.keys {
-            self.ctx.core.tracking.remember(self.ctx.client, key);
-        }
+        let keys = self.keys.iter().copied();
+        self.ctx.core.remember_reads(self.ctx.client, keys);
         self.remembered = Some(state);
     }
 

@@ -1,7 +1,25 @@
 //! Commands on the engine as a whole.
 
+mod config;
+mod debug;
+mod flush;
+mod parameters;
 mod select;
+mod slowlog;
+mod time;
 
 use crate::command::CommandSpec;
 
-pub(super) const COMMANDS: &[&CommandSpec] = &[&select::DBSIZE, &select::SELECT];
+pub(super) const COMMANDS: &[&CommandSpec] = &[
+    &config::CONFIG,
+    &debug::DEBUG,
+    &flush::FLUSHALL,
+    &flush::FLUSHDB,
+    &flush::SWAPDB,
+    &select::DBSIZE,
+    &select::SELECT,
+    &slowlog::SLOWLOG,
+    &time::ROLE,
+    &time::TIME,
+    &time::WAIT,
+];
