@@ -1,5 +1,48 @@
 //! A typed two-tier cache whose correctness is stated and tested.
+//!
+//! [`Cache`] keeps values in a store that all processes share (Redis, Valkey, or the embedded engine) and, if asked to, in
+//! this process's memory. Loads are granted by leases in the store, so that a value is loaded once however many ask,
+//! and a value that was loaded before an invalidation is never stored after it.
+//!
+//! | module | what it decides |
+//! |---|---|
+//! | `flight` | which callers may share one read and one load |
+//! | `acquire`, `load` | a read's dealings with the store; the load and the fill |
+//! | `coherence`, `marker` | what the near tier may serve and install |
+//! | `invalidate`, `put`, `hold` | changes, and when they count as done |
+//! | `script/` | every step that decides anything: one Lua file each beside its caller |
+//! | `record`, `layout` | what stands in the store, and under which keys |
 
+mod acquire;
+mod builder;
+mod cache;
+mod coherence;
+mod context;
+mod core;
+mod error;
+mod estimate;
+mod flight;
+mod found;
+mod housekeeping;
+mod invalidate;
+mod layout;
+mod lease;
+mod load;
+mod marker;
+mod open;
+mod read;
+mod record;
+mod registry;
+mod script;
+mod settings;
 mod source;
+mod stats;
 
+pub use builder::CacheBuilder;
+pub use cache::Cache;
+pub use context::{LoadContext, Loaded};
+pub use error::Error;
+pub use found::{Freshness, Lookup, Tier};
+pub use settings::{Coherence, OnStoreDown, Ttl};
 pub use source::{BoxError, Source};
+pub use stats::Stats;

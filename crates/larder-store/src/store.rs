@@ -310,6 +310,12 @@ impl Store {
         }
     }
 
+    /// What all clones of this handle have in common and no other store in this process has, while one of them lives.
+    #[must_use]
+    pub fn identity(&self) -> usize {
+        Arc::as_ptr(&self.inner).addr()
+    }
+
     pub(crate) async fn execute(&self, cmd: &Cmd) -> RedisResult<Value> {
         refuse::check(cmd)?;
         match &self.inner.backend {

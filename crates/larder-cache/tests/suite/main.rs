@@ -1,4 +1,5 @@
 //! The cache's tests, in one binary: each module is one subject.
 
+mod behaviour;
 mod model;
 mod protocol;

@@ -1,0 +1,466 @@
+//! The store's part of a read that may load: a hit, or the right to load, or the need to do without it (protocol 1.4).
+
+use std::{sync::Arc, time::Duration};
+
+use larder_base::CacheKey;
+use larder_store::StoreError;
+use redis::{Value, aio::ConnectionLike};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Error,
+    coherence::{Copied, Marked},
+    core::{Core, Place, is_out_of_memory, is_unknown_outcome, is_wrong_type},
+    flight::Leader,
+    found::{Lookup, Outcome, Tier},
+    lease::{LeaseGuard, poll_after},
+    open::{Opened, Unusable, span},
+    record::Record,
+    script::{Get, Got, Invalidate, Lease, Mode, NO_TOKEN, Token},
+    settings::OnStoreDown,
+    stats::Count,
+};
+
+/// How often a request for a lease whose answer was not seen is repeated: the store's own deadline has passed each time.
+const ATTEMPTS: u32 = 3;
+
+/// How often a damaged record or a key of a wrong type is removed in one read, before the read does without the store.
+const REPAIRS: u32 = 3;
+
+/// What the store's part of a read came to.
+pub(crate) enum Acquired<K: CacheKey, V: Send + Sync + 'static> {
+    /// An answer.
+    Ready(Lookup<V>),
+    /// An answer, and the right to refresh it.
+    Refresh(Lookup<V>, LeaseGuard<K, V>),
+    /// Load it: and fill under the lease, if there is one.
+    Load {
+        lease: Option<LeaseGuard<K, V>>,
+        /// Served if the load fails.
+        fallback: Option<Lookup<V>>,
+        /// The store is down: the cap is a tighter one.
+        bypass: bool,
+    },
+}
+
+impl<K: CacheKey, V: Send + Sync + 'static> Acquired<K, V> {
+    const fn load_only() -> Self {
+        Self::Load {
+            lease: None,
+            fallback: None,
+            bypass: false,
+        }
+    }
+}
+
+/// One read's dealings with the store.
+pub(crate) struct Acquire<'a, K: CacheKey, V: Send + Sync + 'static> {
+    core: &'a Arc<Core<K, V>>,
+    key: &'a K,
+    place: &'a Arc<Place>,
+    leader: &'a Leader<K, Outcome<V>>,
+    mode: Mode,
+    replaces: Token,
+    began: Duration,
+    attempts: u32,
+    repairs: u32,
+    waited: bool,
+}
+
+impl<'a, K, V> Acquire<'a, K, V>
+where
+    K: CacheKey,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    pub(crate) fn new(
+        core: &'a Arc<Core<K, V>>,
+        key: &'a K,
+        place: &'a Arc<Place>,
+        leader: &'a Leader<K, Outcome<V>>,
+    ) -> Self {
+        Self {
+            core,
+            key,
+            place,
+            leader,
+            mode: Mode::Lease,
+            replaces: leader.replaces,
+            began: core.now(),
+            attempts: 0,
+            repairs: 0,
+            waited: false,
+        }
+    }
+
+    /// Asks until the store has answered or is given up on.
+    pub(crate) async fn run(mut self) -> Result<Acquired<K, V>, Error> {
+        if self.core.fast.is_worth_it()
+            && let Some(done) = self.fast_path().await?
+        {
+            return Ok(done);
+        }
+        // Bounded: by the wait budget, by ATTEMPTS and by REPAIRS.
+        loop {
+            if let Some(done) = self.ask_once().await? {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// `MGET E M`: a fresh value without a script; `None` if only `get` can tell.
+    async fn fast_path(&mut self) -> Result<Option<Acquired<K, V>>, Error> {
+        let marked = self.core.near.mark(self.key, self.place.address.partition);
+        self.leader.handed_on();
+        let sent = self.core.now();
+        let found = match self.core.fast_read(self.place, sent).await {
+            Ok(found) => found,
+            Err(error) => return self.failed(error, NO_TOKEN).await,
+        };
+        let Some((record, soft_left)) = found else {
+            return Ok(None);
+        };
+        let opened = match self.core.decode(self.place, record) {
+            Ok(opened) => opened,
+            Err(unusable) => return self.unusable(unusable).await,
+        };
+        if soft_left <= self.core.early_span(&opened) {
+            self.mode = Mode::Early;
+            return Ok(None);
+        }
+        self.core.fast.note(true);
+        self.core.count(Count::FastHits);
+        self.core.install(self.place, &marked, &opened, sent, soft_left, true);
+        Ok(Some(Acquired::Ready(self.core.fresh(&opened, soft_left))))
+    }
+
+    /// One `get`; `None` if it has to be asked again.
+    async fn ask_once(&mut self) -> Result<Option<Acquired<K, V>>, Error> {
+        let token = self.core.random.bytes();
+        let marked = self.core.near.mark(self.key, self.place.address.partition);
+        // A granted lease is an own write.
+        self.core.near.own_write(self.key, Some(&marked));
+        self.leader.note_request(token);
+        self.leader.handed_on();
+        // If this is cancelled before the answer is seen, the lease may have been granted all the same.
+        let guard = LeaseGuard::new(self.core, self.place, token);
+        let sent = self.core.now();
+        match self.core.ask(&self.get(token)).await {
+            Ok(got) => {
+                self.replaces = NO_TOKEN;
+                self.answered(got, guard, &marked, sent).await
+            }
+            Err(error) => {
+                guard.spent();
+                self.failed(error, token).await
+            }
+        }
+    }
+
+    fn get(&self, token: Token) -> Get {
+        Get {
+            keys: self.place.keys.clone(),
+            mode: self.mode,
+            token,
+            lease_ms: self.core.settings.lease_ms(),
+            candidate: self.core.random.bytes(),
+            replaces: self.replaces,
+        }
+    }
+
+    async fn answered(
+        &mut self,
+        got: Got,
+        guard: LeaseGuard<K, V>,
+        marked: &Marked<K, V>,
+        sent: Duration,
+    ) -> Result<Option<Acquired<K, V>>, Error> {
+        let now = got.now;
+        self.core.fast.note(matches!(got.state, Lease::Hit(_)));
+        if got.state.is_granted() {
+            self.core.near.own_write(self.key, Some(marked));
+            return self.granted(got, guard, marked, sent).await;
+        }
+        guard.spent();
+        match got.state {
+            Lease::Hit(bytes) => self.hit(bytes, now, marked, sent).await,
+            Lease::Stale(bytes) => match self.core.open(self.place, bytes) {
+                Ok(opened) => Ok(Some(Acquired::Ready(self.core.stale(&opened, now)))),
+                Err(unusable) => self.unusable(unusable).await,
+            },
+            Lease::Wait(left) => self.wait(span(left), marked).await,
+            // A writer is about to commit: what is loaded now must not be stored.
+            _ => Ok(Some(Acquired::load_only())),
+        }
+    }
+
+    async fn hit(
+        &mut self,
+        bytes: Vec<u8>,
+        now: f64,
+        marked: &Marked<K, V>,
+        sent: Duration,
+    ) -> Result<Option<Acquired<K, V>>, Error> {
+        let opened = match self.core.open(self.place, bytes) {
+            Ok(opened) => opened,
+            Err(unusable) => return self.unusable(unusable).await,
+        };
+        let soft_left = span(opened.record.soft_at() - now);
+        if self.mode == Mode::Lease && soft_left <= self.core.early_span(&opened) {
+            self.mode = Mode::Early;
+            return Ok(None);
+        }
+        // To an early request this says that another refreshes already: no need to look again before it is stale.
+        self.core
+            .install(self.place, marked, &opened, sent, soft_left, self.mode == Mode::Lease);
+        Ok(Some(Acquired::Ready(self.core.fresh(&opened, soft_left))))
+    }
+
+    async fn granted(
+        &mut self,
+        got: Got,
+        guard: LeaseGuard<K, V>,
+        marked: &Marked<K, V>,
+        sent: Duration,
+    ) -> Result<Option<Acquired<K, V>>, Error> {
+        let load = |lease, fallback| {
+            Ok(Some(Acquired::Load {
+                lease: Some(lease),
+                fallback,
+                bypass: false,
+            }))
+        };
+        let (bytes, is_fallback, is_fresh) = match got.state {
+            Lease::FallbackGranted(bytes) => (bytes, true, false),
+            Lease::FreshGranted(bytes) => (bytes, false, true),
+            Lease::StaleGranted(bytes) => (bytes, false, false),
+            _ => return load(guard, None),
+        };
+        let opened = match self.core.open(self.place, bytes) {
+            Ok(opened) => opened,
+            Err(Unusable::Newer) => {
+                guard.release().await;
+                return Ok(Some(Acquired::load_only()));
+            }
+            Err(Unusable::Corrupt | Unusable::Older) => return load(guard, None),
+        };
+        if is_fresh {
+            let soft_left = span(opened.record.soft_at() - got.now);
+            self.core.install(self.place, marked, &opened, sent, soft_left, false);
+            return Ok(Some(Acquired::Refresh(self.core.fresh(&opened, soft_left), guard)));
+        }
+        let stale = self.core.stale(&opened, got.now);
+        if is_fallback {
+            load(guard, Some(stale))
+        } else {
+            Ok(Some(Acquired::Refresh(stale, guard)))
+        }
+    }
+
+    /// Another loads: sleep until it may have ended.
+    async fn wait(&mut self, left: Duration, marked: &Marked<K, V>) -> Result<Option<Acquired<K, V>>, Error> {
+        if !std::mem::replace(&mut self.waited, true) {
+            self.core.count(Count::Waits);
+        }
+        let waited = self.core.now().saturating_sub(self.began);
+        if waited >= self.core.settings.wait_budget() {
+            self.core.count(Count::WaitsGivenUp);
+            return Ok(Some(Acquired::load_only()));
+        }
+        let poll = poll_after(&self.core.random, left);
+        let _woken = self.core.clock.timeout(poll, marked.touched()).await;
+        Ok(None)
+    }
+
+    /// A record that cannot be used.
+    async fn unusable(&mut self, unusable: Unusable) -> Result<Option<Acquired<K, V>>, Error> {
+        self.repairs += 1;
+        if self.repairs > REPAIRS {
+            return Ok(Some(Acquired::load_only()));
+        }
+        match unusable {
+            Unusable::Newer => Ok(Some(Acquired::load_only())),
+            // Another overwrites it already.
+            Unusable::Older if self.mode == Mode::Early => Ok(Some(Acquired::load_only())),
+            Unusable::Older => {
+                self.mode = Mode::Early;
+                Ok(None)
+            }
+            Unusable::Corrupt => {
+                self.core.near.own_write(self.key, None);
+                match self
+                    .core
+                    .ask(&Invalidate {
+                        e: self.place.keys.e().clone(),
+                    })
+                    .await
+                {
+                    Ok(_) => Ok(None),
+                    Err(error) => self.core.store_down(self.key, error).map(Some),
+                }
+            }
+        }
+    }
+
+    /// The store did not answer, or with an error (protocol 1.3).
+    async fn failed(&mut self, error: Error, token: Token) -> Result<Option<Acquired<K, V>>, Error> {
+        if is_wrong_type(&error) && self.repairs < REPAIRS {
+            self.repairs += 1;
+            self.core.heal(&self.place.keys).await?;
+            return Ok(None);
+        }
+        if is_out_of_memory(&error) {
+            return self.peek_instead().await.map(Some);
+        }
+        self.attempts += 1;
+        if is_unknown_outcome(&error) && self.attempts < ATTEMPTS {
+            self.replaces = token;
+            return Ok(None);
+        }
+        self.core.store_down(self.key, error).map(Some)
+    }
+
+    /// The store has no memory for a lease: what is there may still serve.
+    async fn peek_instead(&mut self) -> Result<Acquired<K, V>, Error> {
+        let peek = Get {
+            mode: Mode::Peek,
+            ..self.get(NO_TOKEN)
+        };
+        let got = match self.core.ask(&peek).await {
+            Ok(got) => got,
+            Err(error) => return self.core.store_down(self.key, error),
+        };
+        let now = got.now;
+        let (bytes, is_fresh, is_fallback) = match got.state {
+            Lease::Hit(bytes) => (bytes, true, false),
+            Lease::Stale(bytes) => (bytes, false, false),
+            Lease::Fallback(bytes) => (bytes, false, true),
+            _ => return Ok(Acquired::load_only()),
+        };
+        let Ok(opened) = self.core.open(self.place, bytes) else {
+            return Ok(Acquired::load_only());
+        };
+        if is_fresh {
+            return Ok(Acquired::Ready(
+                self.core.fresh(&opened, span(opened.record.soft_at() - now)),
+            ));
+        }
+        let stale = self.core.stale(&opened, now);
+        Ok(if is_fallback {
+            Acquired::Load {
+                lease: None,
+                fallback: Some(stale),
+                bypass: false,
+            }
+        } else {
+            Acquired::Ready(stale)
+        })
+    }
+}
+
+impl<K, V> Core<K, V>
+where
+    K: CacheKey,
+    V: DeserializeOwned + Send + Sync + 'static,
+{
+    /// `MGET E M`, taken if it is certain to be fresh: the record, and for how long it stays so.
+    pub(crate) async fn fast_read(&self, place: &Place, sent: Duration) -> Result<Option<(Record, Duration)>, Error> {
+        let Some(now) = self.server.latest(sent) else {
+            return Ok(None);
+        };
+        let Some((record, meta)) = self.read_raw(place).await? else {
+            return Ok(None);
+        };
+        let valid = record.is_valid_now(&meta, now);
+        Ok(valid.then(|| {
+            let soft_left = span(record.soft_at() - now);
+            (record, soft_left)
+        }))
+    }
+
+    /// E and M as they stand.
+    async fn read_raw(&self, place: &Place) -> Result<Option<(Record, Vec<u8>)>, Error> {
+        let mut command = redis::cmd("MGET");
+        command.arg(place.keys.e().as_ref()).arg(place.keys.m().as_ref());
+        let reply = self.store.clone().req_packed_command(&command).await;
+        let items = match reply.map_err(|error| self.store_error("MGET", StoreError::from(error)))? {
+            Value::Array(items) => items,
+            _ => return Ok(None),
+        };
+        let mut items = items.into_iter();
+        match (items.next(), items.next()) {
+            (Some(Value::BulkString(e)), Some(Value::BulkString(m))) => Ok(Record::parse(e).map(|record| (record, m))),
+            _ => Ok(None),
+        }
+    }
+
+    /// How long before a value turns stale it is refreshed: a share of the TTL, or by XFetch (Vattani, Chierichetti and
+    /// Lowenstein, *Optimal probabilistic cache stampede prevention*, VLDB 2015), whichever is earlier.
+    pub(crate) fn early_span(&self, opened: &Opened<V>) -> Duration {
+        let by_share = self.settings.refresh_ahead.map_or(Duration::ZERO, |share| {
+            self.full_ttl(opened.value.is_none()).mul_f64(1.0 - share)
+        });
+        let by_cost = self.settings.xfetch.map_or(Duration::ZERO, |beta| {
+            let cost = Duration::from_millis(u64::from(opened.record.load_cost_ms()));
+            // 1 - U is in (0, 1], whose logarithm is finite.
+            cost.mul_f64(beta * -(1.0 - self.random.unit()).ln())
+        });
+        by_share.max(by_cost)
+    }
+
+    /// Keeps a fresh value in the near tier: until it turns stale, or until it is to be looked at for a refresh.
+    pub(crate) fn install(
+        &self,
+        place: &Place,
+        marked: &Marked<K, V>,
+        opened: &Opened<V>,
+        sent: Duration,
+        soft_left: Duration,
+        look_early: bool,
+    ) {
+        // A push names a long key by its digest, which nobody can turn back into the key.
+        if !self.near.has_near() || !place.address.is_reversible() {
+            return;
+        }
+        let early = if look_early {
+            self.early_span(opened)
+        } else {
+            Duration::ZERO
+        };
+        marked.install(Copied {
+            value: opened.value.clone(),
+            uid: opened.record.uid(),
+            tagged: opened.record.is_tagged(),
+            sent,
+            fresh_for: soft_left.saturating_sub(early),
+        });
+    }
+
+    /// What a read does when the store cannot be asked.
+    pub(crate) fn store_down(&self, key: &K, error: Error) -> Result<Acquired<K, V>, Error> {
+        match self.settings.on_store_down {
+            OnStoreDown::Bypass { .. } => {
+                self.count(Count::Bypasses);
+                Ok(Acquired::Load {
+                    lease: None,
+                    fallback: None,
+                    bypass: true,
+                })
+            }
+            OnStoreDown::ServeNear { max_stale } => match self.near.stale(key, self.now(), max_stale) {
+                Some(entry) => {
+                    self.count(Count::Bypasses);
+                    let since = self.now().saturating_sub(entry.deadline());
+                    let ttl = self.full_ttl(entry.value().is_none());
+                    Ok(Acquired::Ready(Lookup::stale(
+                        entry.into_value(),
+                        Tier::Near,
+                        since,
+                        ttl,
+                    )))
+                }
+                None => Err(error),
+            },
+            OnStoreDown::Fail => Err(error),
+        }
+    }
+}

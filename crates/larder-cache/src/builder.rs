@@ -1,0 +1,317 @@
+//! Building a cache: every setting with its default, contradictions refused by name.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use larder_base::{
+    CacheKey, Tasks,
+    codec::{Codec, Schema},
+};
+use larder_store::Store;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::Semaphore;
+
+use crate::{
+    Cache, Coherence, Error, OnStoreDown, Source, Ttl,
+    coherence::NearTier,
+    core::{Core, FastPath},
+    estimate::ServerClock,
+    flight::Flights,
+    housekeeping,
+    layout::Layout,
+    registry,
+    settings::Settings,
+    source::SharedSource,
+};
+
+/// Builds a [`Cache`]. Required: [`store`](Self::store) and [`ttl`](Self::ttl).
+#[must_use = "a builder does nothing before `build`"]
+pub struct CacheBuilder<K, V> {
+    namespace: String,
+    store: Option<Store>,
+    has_ttl: bool,
+    source: Option<SharedSource<K, V>>,
+    settings: Settings<V>,
+}
+
+impl<K, V> fmt::Debug for CacheBuilder<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheBuilder")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K, V> CacheBuilder<K, V>
+where
+    K: CacheKey,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    pub(crate) fn new(namespace: impl Into<String>) -> Self {
+        let settings = Settings::new(Ttl::never());
+        Self {
+            namespace: namespace.into(),
+            store: None,
+            has_ttl: false,
+            source: None,
+            settings,
+        }
+    }
+
+    /// Where entries are kept and shared. Required.
+    pub fn store(mut self, store: &Store) -> Self {
+        self.store = Some(store.clone());
+        self
+    }
+
+    /// How many entries this process keeps as they are, so that a hit neither decodes nor copies. Default 0: none.
+    ///
+    /// On a remote store this takes [`Coherence::TtlOnly`] in this version.
+    pub const fn near(mut self, entries: usize) -> Self {
+        self.settings.near = entries;
+        self
+    }
+
+    /// How near copies stay true. Default [`Coherence::Tracking`].
+    pub const fn coherence(mut self, coherence: Coherence) -> Self {
+        self.settings.coherence = coherence;
+        self
+    }
+
+    /// For how long a value is fresh. Required; immortal only as [`Ttl::never`].
+    pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
+        self.settings.ttl = ttl.into();
+        self.has_ttl = true;
+        self
+    }
+
+    /// For how long past its TTL a value is served while one caller refreshes it, or when the source fails. Default 0.
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        self.settings.grace = grace;
+        self
+    }
+
+    /// For how long "there is none" is remembered. Default 5 s; 0 remembers it for a millisecond, which shares a stampede's
+    /// answer and no more.
+    pub const fn negative_ttl(mut self, ttl: Duration) -> Self {
+        self.settings.negative_ttl = ttl;
+        self
+    }
+
+    /// Spreads each TTL by up to this share of it, so that what was stored together does not expire together. Default 0.1.
+    pub const fn jitter(mut self, share: f64) -> Self {
+        self.settings.jitter = share;
+        self
+    }
+
+    /// Refreshes a value that is still asked for once this share of its TTL has passed: one caller, the others go on
+    /// hitting. Default: only when stale.
+    pub const fn refresh_ahead(mut self, share: f64) -> Self {
+        self.settings.refresh_ahead = Some(share);
+        self
+    }
+
+    /// Refreshes ahead with a probability that grows towards the end of the TTL and with the cost of the load (XFetch);
+    /// `beta` 1 is the theory's optimum, more is earlier. Default: off.
+    pub const fn xfetch(mut self, beta: f64) -> Self {
+        self.settings.xfetch = Some(beta);
+        self
+    }
+
+    /// How long the right to load a key lasts without renewal: a dead loader is replaced after it. Default 3 s.
+    pub const fn lease(mut self, lease: Duration) -> Self {
+        self.settings.lease = lease;
+        self
+    }
+
+    /// How long a [`hold`](Cache::hold) lasts. It must exceed the longest commit. Default 10 s.
+    pub const fn hold_for(mut self, hold: Duration) -> Self {
+        self.settings.hold = hold;
+        self
+    }
+
+    /// How long a read waits for a load in another process before it loads by itself, without filling. Default twice the
+    /// lease and a second.
+    pub const fn wait_budget(mut self, budget: Duration) -> Self {
+        self.settings.wait_budget = Some(budget);
+        self
+    }
+
+    /// How long a load may take before it fails with [`Error::LoadTimeout`]. Default 30 s.
+    pub const fn load_timeout(mut self, limit: Duration) -> Self {
+        self.settings.load_timeout = Some(limit);
+        self
+    }
+
+    /// Loads at a time; further ones wait. Default 64.
+    pub const fn max_loads(mut self, loads: usize) -> Self {
+        self.settings.max_loads = loads;
+        self
+    }
+
+    /// What a read does when the store cannot be asked. Default: bypass it, 16 loads at a time.
+    pub const fn on_store_down(mut self, policy: OnStoreDown) -> Self {
+        self.settings.on_store_down = policy;
+        self
+    }
+
+    /// How values are written. Default: JSON, compressed above 1 KiB, at most 8 MiB.
+    pub const fn codec(mut self, codec: Codec) -> Self {
+        self.settings.codec = codec;
+        self
+    }
+
+    /// Count this up when the meaning of `V` changes without its fields: readers of an older revision then leave new
+    /// records alone. Default 0.
+    pub const fn schema_revision(mut self, revision: u16) -> Self {
+        self.settings.schema_revision = revision;
+        self
+    }
+
+    /// Finds the tags of a value: labels that [`invalidate_tag`](Cache::invalidate_tag) takes. At most 64 of 1 to 255 bytes.
+    pub fn tags<F, I>(mut self, tags: F) -> Self
+    where
+        F: Fn(&V) -> I + Send + Sync + 'static,
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.settings.tags = Some(Arc::new(move |value| tags(value).into_iter().map(Into::into).collect()));
+        self
+    }
+
+    /// Where values come from on a miss: `get` then reads through.
+    pub fn source(mut self, source: impl Source<K, V>) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// The cache: the one of this store and namespace in this process, or a new one.
+    ///
+    /// # Errors
+    /// [`Error::Config`], naming what is missing, what contradicts what, or what differs from the cache that exists;
+    /// [`Error::Store`] if the store refuses to tell what changes.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn build(self) -> Result<Cache<K, V>, Error> {
+        let store = self.check()?;
+        let layout = Arc::new(Layout::new(&self.namespace));
+        let listens = store.is_embedded();
+        let max_age = match self.settings.coherence {
+            Coherence::TtlOnly { max_staleness } => Some(max_staleness),
+            Coherence::Tracking | Coherence::Log => None,
+        };
+        let near = Arc::new(NearTier::new(layout.clone(), self.settings.near, max_age, listens));
+        let listening = if listens {
+            let operation = "listen";
+            Some(
+                store
+                    .listen(near.clone())
+                    .await
+                    .map_err(|source| Error::Store { operation, source })?,
+            )
+        } else {
+            None
+        };
+        let core = Arc::new(Core {
+            clock: store.clock().clone(),
+            random: store.random().clone(),
+            store,
+            layout,
+            schema: Schema::of::<V>(self.settings.schema_revision),
+            source: self.source,
+            near,
+            loads: Flights::new(),
+            peeks: Flights::new(),
+            counters: Arc::default(),
+            server: ServerClock::default(),
+            load_slots: Semaphore::new(self.settings.max_loads),
+            bypass_slots: Semaphore::new(Core::<K, V>::bypass_limit(self.settings.on_store_down)),
+            settings: self.settings,
+            fast: FastPath::new(),
+            tasks: Tasks::new(),
+            _listening: listening,
+        });
+        let joined = registry::join(core.clone())?;
+        if Arc::ptr_eq(&joined, &core) {
+            housekeeping::start(&core);
+        }
+        Ok(Cache::of(joined))
+    }
+
+    fn check(&self) -> Result<Store, Error> {
+        let Some(store) = &self.store else {
+            return Err(Error::config("a cache needs a store: `.store(&store)`"));
+        };
+        let name_ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c);
+        if self.namespace.is_empty() || !self.namespace.chars().all(name_ok) {
+            return Err(Error::config(format!(
+                "the namespace `{}` is not made of a-z, 0-9, `_`, `.` and `-`",
+                self.namespace.escape_default()
+            )));
+        }
+        if !self.has_ttl {
+            return Err(Error::config(
+                "a cache needs a TTL: `.ttl(..)`, or `.ttl(Ttl::never())` for an immortal one",
+            ));
+        }
+        check_settings(&self.settings)?;
+        check_coherence(&self.settings, store)?;
+        Ok(store.clone())
+    }
+}
+
+fn check_settings<V>(settings: &Settings<V>) -> Result<(), Error> {
+    let refuse = |text: String| Err(Error::config(text));
+    if settings.ttl.span().is_zero() {
+        return refuse("`ttl` is zero: nothing would ever hit".to_owned());
+    }
+    if settings.ttl.is_never() && !settings.grace.is_zero() {
+        return refuse("`grace` begins when a value's TTL ends, and `ttl` is `Ttl::never()`".to_owned());
+    }
+    if !(0.0..=0.5).contains(&settings.jitter) {
+        return refuse(format!(
+            "`jitter` is a share between 0 and 0.5, not {}",
+            settings.jitter
+        ));
+    }
+    if settings.refresh_ahead.is_some_and(|share| !(0.0..1.0).contains(&share)) {
+        return refuse("`refresh_ahead` is a share of `ttl` between 0 and 1".to_owned());
+    }
+    if settings.xfetch.is_some_and(|beta| !(beta > 0.0 && beta.is_finite())) {
+        return refuse("`xfetch` takes a positive factor".to_owned());
+    }
+    if settings.lease < Duration::from_millis(10) {
+        return refuse("`lease` is below 10 ms: it would run out before its first renewal".to_owned());
+    }
+    if settings.max_loads == 0 {
+        return refuse("`max_loads` is 0: nothing could ever be loaded".to_owned());
+    }
+    if matches!(settings.on_store_down, OnStoreDown::Bypass { max_concurrency: 0 }) {
+        return refuse(
+            "`OnStoreDown::Bypass` with `max_concurrency` 0 waits for ever; use `OnStoreDown::Fail`".to_owned(),
+        );
+    }
+    if matches!(settings.on_store_down, OnStoreDown::ServeNear { .. }) && settings.near == 0 {
+        return refuse("`OnStoreDown::ServeNear` serves from the near tier, and `near` is 0".to_owned());
+    }
+    Ok(())
+}
+
+fn check_coherence<V>(settings: &Settings<V>, store: &Store) -> Result<(), Error> {
+    match settings.coherence {
+        Coherence::Log => Err(Error::config(
+            "`Coherence::Log` is not built yet; use `Coherence::TtlOnly { max_staleness }`",
+        )),
+        Coherence::Tracking if settings.near > 0 && !store.is_embedded() => Err(Error::config(
+            "`near` on a remote store needs `.coherence(Coherence::TtlOnly { max_staleness })` in this version, which cannot \
+             yet prove its near copies by tracking; or set `near(0)`",
+        )),
+        Coherence::TtlOnly { max_staleness } if max_staleness.is_zero() && settings.near > 0 => Err(Error::config(
+            "`max_staleness` is zero, so that `near` could never serve; set `near(0)` or a longer `max_staleness`",
+        )),
+        _ => Ok(()),
+    }
+}

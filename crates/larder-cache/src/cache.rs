@@ -1,0 +1,373 @@
+//! The handle.
+
+use std::{fmt, sync::Arc};
+
+use larder_base::CacheKey;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    CacheBuilder, Error, LoadContext, Loaded, Lookup, Stats, Tier,
+    core::Core,
+    found::Freshness,
+    load::{FromCall, FromSource},
+    source::BoxError,
+    stats::Count,
+};
+
+/// A typed cache over a store, with an optional tier in this process. A cheap clone.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// use larder_cache::Cache;
+/// use larder_store::Store;
+///
+/// let store = Store::open("embedded:").await?;
+/// let users: Cache<u64, String> =
+///     Cache::builder("user").store(&store).near(10_000).ttl(Duration::from_secs(300)).build().await?;
+///
+/// let loaded = users.get_or_load(&42, || async { Ok::<_, std::io::Error>("Ada".to_owned()) }).await?;
+/// assert_eq!(*loaded, "Ada");
+/// assert_eq!(users.get(&42).await?.as_deref(), Some(&"Ada".to_owned()));
+///
+/// users.invalidate(&42).await?;
+/// assert_eq!(users.get(&42).await?, None);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Cache<K: CacheKey, V> {
+    pub(crate) core: Arc<Core<K, V>>,
+}
+
+// Derived, it would ask for `V: Clone`.
+impl<K: CacheKey, V> Clone for Cache<K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            core: self.core.clone(),
+        }
+    }
+}
+
+impl<K: CacheKey, V> fmt::Debug for Cache<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("store", &self.core.store)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K, V> Cache<K, V>
+where
+    K: CacheKey,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// A cache for `namespace`: one or more of `a-z`, `0-9`, `_`, `.`, `-`.
+    pub fn builder(namespace: impl Into<String>) -> CacheBuilder<K, V> {
+        CacheBuilder::new(namespace)
+    }
+
+    pub(crate) const fn of(core: Arc<Core<K, V>>) -> Self {
+        Self { core }
+    }
+
+    /// The hit path: a coarse clock, a lookup, two comparisons and a count in this thread's own stripe.
+    #[inline]
+    fn near_hit(&self, key: &K) -> Option<larder_near::Entry<V>> {
+        let core = &*self.core;
+        let entry = core.near.hit(key, core.clock.coarse())?;
+        core.counters.add(Count::NearHits);
+        Some(entry)
+    }
+
+    /// The value of `key`: from the near tier, else from the store, else from the source if there is one.
+    ///
+    /// `None` says that it is known not to exist, or, without a source, that nothing is cached.
+    ///
+    /// # Freshness
+    /// Younger than `ttl` is a hit. From `ttl` to `ttl + grace` the old value returns at once while one caller refreshes it.
+    /// Older than that is a miss. Concurrent callers for one key in this process share one read and one load.
+    ///
+    /// # Errors
+    /// [`Error::Load`] and its kin if the source fails with nothing stale left to serve; [`Error::Store`] if the store
+    /// cannot be asked and `on_store_down` says so.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime, because the source loads on a task.
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons the wait, not the load, which finishes on its own task.
+    pub async fn get(&self, key: &K) -> Result<Option<Arc<V>>, Error> {
+        if let Some(entry) = self.near_hit(key) {
+            return Ok(entry.into_value());
+        }
+        // Boxed: the long way must not make the future of the short one large.
+        Box::pin(self.read_through(key)).await.map(Lookup::into_value)
+    }
+
+    /// As [`get`](Self::get), with the circumstances of the answer: tier, freshness, age, and what remains.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    ///
+    /// # Cancel safety
+    /// As [`get`](Self::get).
+    pub async fn lookup(&self, key: &K) -> Result<Lookup<V>, Error> {
+        match self.near_hit(key) {
+            Some(entry) => Ok(self.near_lookup(entry)),
+            None => Box::pin(self.read_through(key)).await,
+        }
+    }
+
+    fn near_lookup(&self, entry: larder_near::Entry<V>) -> Lookup<V> {
+        let remaining = entry.deadline().saturating_sub(self.core.clock.coarse());
+        let ttl = self.core.full_ttl(entry.value().is_none());
+        Lookup::fresh(entry.into_value(), Tier::Near, remaining, ttl)
+    }
+
+    async fn read_through(&self, key: &K) -> Result<Lookup<V>, Error> {
+        let source = self.core.source.clone().map(FromSource);
+        self.core.read(key, source).await
+    }
+
+    /// The value of `key`, loaded by `load` where nothing usable is cached.
+    ///
+    /// Concurrent callers for one key share a single load and its outcome, in this process and, through a lease in the
+    /// store, in all others. `load` must read a snapshot taken after it was called.
+    ///
+    /// # Errors
+    /// [`Error::Load`] if `load` fails with nothing stale left to serve; [`Error::Absent`] if the key is known not to exist;
+    /// [`Error::Store`] if the store cannot be asked and `on_store_down` says to fail.
+    ///
+    /// # Cancel safety
+    /// The load runs in the future of one of its callers, so that `load` may borrow. If that caller is dropped, its load is
+    /// too; the lease goes to the next waiting caller, who loads with its own `load`.
+    pub async fn get_or_load<F, Fut, E>(&self, key: &K, load: F) -> Result<Arc<V>, Error>
+    where
+        F: FnOnce() -> Fut + Send,
+        Fut: Future<Output = Result<V, E>> + Send,
+        E: Into<BoxError>,
+    {
+        let found = match self.near_hit(key) {
+            Some(entry) => entry.into_value(),
+            None => Box::pin(self.load_with(key, |_| load())).await?.into_value(),
+        };
+        found.ok_or_else(|| Error::Absent {
+            key: self.core.label(&self.core.place(key)),
+        })
+    }
+
+    /// As [`get_or_load`](Self::get_or_load), for loaders with more to say: tags, a TTL, a version, "not modified", "there is
+    /// none". They return a value, an `Option`, or what the context offers.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use larder_cache::Cache;
+    /// # let store = larder_store::Store::open("embedded:").await?;
+    /// # let users: Cache<u64, String> = Cache::builder("user").store(&store).ttl(Duration::from_secs(300)).build().await?;
+    /// let user = users
+    ///     .get_or_load_with(&42, |ctx| async move {
+    ///         ctx.tag("vip");
+    ///         ctx.ttl(Duration::from_secs(30));
+    ///         Ok::<_, std::io::Error>(Some("Ada".to_owned()))
+    ///     })
+    ///     .await?;
+    /// assert!(user.is_some());
+    /// users.invalidate_tag("vip").await?;
+    /// assert!(users.get(&42).await?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`get_or_load`](Self::get_or_load), but a key that does not exist is `None`.
+    ///
+    /// # Cancel safety
+    /// As [`get_or_load`](Self::get_or_load).
+    pub async fn get_or_load_with<F, Fut, T, E>(&self, key: &K, load: F) -> Result<Option<Arc<V>>, Error>
+    where
+        F: FnOnce(LoadContext<V>) -> Fut + Send,
+        Fut: Future<Output = Result<T, E>> + Send,
+        T: Into<Loaded<V>>,
+        E: Into<BoxError>,
+    {
+        match self.near_hit(key) {
+            Some(entry) => Ok(entry.into_value()),
+            None => Box::pin(self.load_with(key, load)).await.map(Lookup::into_value),
+        }
+    }
+
+    /// As [`get_or_load`](Self::get_or_load), with the circumstances of the answer.
+    ///
+    /// # Errors
+    /// As [`get_or_load_with`](Self::get_or_load_with).
+    ///
+    /// # Cancel safety
+    /// As [`get_or_load`](Self::get_or_load).
+    pub async fn lookup_or_load<F, Fut, E>(&self, key: &K, load: F) -> Result<Lookup<V>, Error>
+    where
+        F: FnOnce() -> Fut + Send,
+        Fut: Future<Output = Result<V, E>> + Send,
+        E: Into<BoxError>,
+    {
+        match self.near_hit(key) {
+            Some(entry) => Ok(self.near_lookup(entry)),
+            None => Box::pin(self.load_with(key, |_| load())).await,
+        }
+    }
+
+    async fn load_with<F, Fut, T, E>(&self, key: &K, load: F) -> Result<Lookup<V>, Error>
+    where
+        F: FnOnce(LoadContext<V>) -> Fut + Send,
+        Fut: Future<Output = Result<T, E>> + Send,
+        T: Into<Loaded<V>>,
+        E: Into<BoxError>,
+    {
+        let load = FromCall(move |context| {
+            let loading = load(context);
+            async move { loading.await.map(Into::into).map_err(Into::into) }
+        });
+        self.core.read(key, Some(load)).await
+    }
+
+    /// Whether a value is cached: fresh, or stale within grace. Loads nothing.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store cannot be asked.
+    pub async fn contains(&self, key: &K) -> Result<bool, Error> {
+        Ok(matches!(
+            self.cached(key).await?.freshness(),
+            Freshness::Fresh | Freshness::Stale
+        ))
+    }
+
+    /// For how long the cached value stays fresh: zero if it is stale, `None` if none is cached. Loads nothing.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store cannot be asked.
+    pub async fn ttl(&self, key: &K) -> Result<Option<std::time::Duration>, Error> {
+        let found = self.cached(key).await?;
+        Ok(match found.freshness() {
+            Freshness::Fresh | Freshness::Stale => Some(found.remaining()),
+            Freshness::Negative | Freshness::Missing => None,
+        })
+    }
+
+    /// What is cached, without loading and without counting as a read.
+    async fn cached(&self, key: &K) -> Result<Lookup<V>, Error> {
+        self.core.look(key).await
+    }
+
+    /// Drops the value of `key` everywhere: from this process before this returns, from the store, and with it from every
+    /// reader. Call it after the source has changed.
+    ///
+    /// `Ok` means that the store acknowledged it: no read that starts later is answered from before (T1, T2).
+    ///
+    /// # Errors
+    /// [`Error::Pending`] if the store did not acknowledge it; this process's copy is gone all the same. Repeat it.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may have happened or not: repeat it.
+    pub async fn invalidate(&self, key: &K) -> Result<(), Error> {
+        self.core.invalidate(std::slice::from_ref(key)).await
+    }
+
+    /// [`invalidate`](Self::invalidate) for many keys, in one round trip per 500.
+    ///
+    /// # Errors
+    /// [`Error::Pending`] if some were not acknowledged.
+    ///
+    /// # Cancel safety
+    /// As [`invalidate`](Self::invalidate).
+    pub async fn invalidate_many(&self, keys: &[K]) -> Result<(), Error> {
+        self.core.invalidate(keys).await
+    }
+
+    /// Invalidates every value that has `tag`, also those whose load is under way.
+    ///
+    /// # Errors
+    /// [`Error::Pending`] if the store did not acknowledge it for every partition.
+    ///
+    /// # Cancel safety
+    /// As [`invalidate`](Self::invalidate).
+    pub async fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
+        self.core.invalidate_tags(&[tag.to_owned()]).await
+    }
+
+    /// Invalidates every value that has one of `tags`.
+    ///
+    /// # Errors
+    /// As [`invalidate_tag`](Self::invalidate_tag).
+    ///
+    /// # Cancel safety
+    /// As [`invalidate`](Self::invalidate).
+    pub async fn invalidate_tags<I>(&self, tags: I) -> Result<(), Error>
+    where
+        I: IntoIterator + Send,
+        I::Item: Into<String>,
+    {
+        let tags: Vec<String> = tags.into_iter().map(Into::into).collect();
+        self.core.invalidate_tags(&tags).await
+    }
+
+    /// Invalidates every value whose key, as written in the store, matches the glob `pattern`; how many were found.
+    ///
+    /// It scans the whole store: prefer a tag. Values stored while it runs may be missed.
+    ///
+    /// # Errors
+    /// [`Error::Pending`] if the scan or an invalidation was not answered.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, some are invalidated and some not.
+    pub async fn invalidate_matching(&self, pattern: &str) -> Result<u64, Error> {
+        self.core.invalidate_matching(pattern).await
+    }
+
+    /// Invalidates everything in this namespace, at the cost of 64 small commands however much there is.
+    ///
+    /// # Errors
+    /// [`Error::Pending`] if the store did not acknowledge it for every partition.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, some partitions are cleared and some not.
+    pub async fn clear(&self) -> Result<(), Error> {
+        self.core.clear().await
+    }
+
+    /// Soft expiry: the next read loads, and the old value serves only if that fails. Not an invalidation in the sense of T1.
+    ///
+    /// # Errors
+    /// [`Error::Pending`] if the store did not acknowledge it.
+    ///
+    /// # Cancel safety
+    /// As [`invalidate`](Self::invalidate).
+    pub async fn mark_stale(&self, key: &K) -> Result<(), Error> {
+        self.core.mark_stale(std::slice::from_ref(key)).await
+    }
+
+    /// What this cache did in this process since it was built.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.core.counters.stats();
+        stats.near_entries = self.core.near.len() as u64;
+        stats
+    }
+
+    /// The name that all keys of this cache begin with.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.core.layout.namespace()
+    }
+
+    /// Ends background loads and refreshes: tells them to stop, and waits at most `deadline`; `false` if some still ran
+    /// then. Reads that would load fail from now on with [`Error::Closed`].
+    ///
+    /// # Cancel safety
+    /// The stop signal has been given at the first poll; only the wait is lost.
+    pub async fn drain(&self, deadline: std::time::Duration) -> bool {
+        self.core.tasks.shutdown(&self.core.clock, deadline).await
+    }
+}

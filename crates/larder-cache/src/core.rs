@@ -1,0 +1,203 @@
+//! What all handles of one namespace in one process share, and how it talks to the store.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use larder_base::{CacheKey, Clock, KeyLabel, Random, Tasks, codec::Schema};
+use larder_store::{Listening, Store, StoreError};
+use tokio::sync::Semaphore;
+
+use crate::{
+    Error,
+    coherence::NearTier,
+    estimate::ServerClock,
+    flight::Flights,
+    found::Outcome,
+    layout::{Address, Layout},
+    script::{EntryKeys, Heal, Release, Step, Token},
+    settings::{OnStoreDown, Settings},
+    source::SharedSource,
+    stats::{Count, Counters},
+};
+
+/// The one core of a namespace on a store in this process.
+pub(crate) struct Core<K: CacheKey, V> {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) layout: Arc<Layout>,
+    pub(crate) settings: Settings<V>,
+    pub(crate) schema: Schema,
+    pub(crate) source: Option<SharedSource<K, V>>,
+    pub(crate) near: Arc<NearTier<K, V>>,
+    /// Reads that load what is missing.
+    pub(crate) loads: Arc<Flights<K, Outcome<V>>>,
+    /// Reads that do not.
+    pub(crate) peeks: Arc<Flights<K, Outcome<V>>>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) server: ServerClock,
+    pub(crate) load_slots: Semaphore,
+    pub(crate) bypass_slots: Semaphore,
+    pub(crate) fast: FastPath,
+    pub(crate) tasks: Tasks,
+    /// Ends when the core does.
+    pub(crate) _listening: Option<Listening>,
+}
+
+/// A key with its place in the store: computed once per call.
+pub(crate) struct Place {
+    pub(crate) address: Address,
+    pub(crate) keys: EntryKeys,
+}
+
+impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
+    pub(crate) fn place(&self, key: &K) -> Place {
+        let address = self.layout.address(key);
+        let keys = EntryKeys::of(&self.layout, &address);
+        Place { address, keys }
+    }
+
+    pub(crate) fn label(&self, place: &Place) -> KeyLabel {
+        self.layout.label(&place.address.written)
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    pub(crate) fn count(&self, what: Count) {
+        self.counters.add(what);
+    }
+
+    /// Runs a step once and learns the server's clock from its reply.
+    pub(crate) async fn ask<S: Step>(&self, step: &S) -> Result<S::Reply, Error> {
+        let sent = self.now();
+        let call = step.call();
+        let operation = call.script().name();
+        let value = self
+            .store
+            .call(&call)
+            .await
+            .map_err(|source| self.store_error(operation, source))?;
+        self.parse::<S>(operation, value, sent)
+    }
+
+    /// Reads the reply to a step that was sent at `sent`.
+    pub(crate) fn parse<S: Step>(
+        &self,
+        operation: &'static str,
+        value: redis::Value,
+        sent: Duration,
+    ) -> Result<S::Reply, Error> {
+        let reply = S::parse(value).map_err(|bad| Error::Reply {
+            operation,
+            source: Arc::new(bad),
+        })?;
+        if let Some(now) = S::now(&reply) {
+            self.server.observe(sent, self.now(), now);
+        }
+        Ok(reply)
+    }
+
+    pub(crate) fn store_error(&self, operation: &'static str, source: StoreError) -> Error {
+        self.count(Count::StoreErrors);
+        Error::Store { operation, source }
+    }
+
+    /// Runs a step on an entry; if one of its keys has a wrong type, drops that key and runs the step once more.
+    pub(crate) async fn ask_healing<S: Step>(&self, step: &S, keys: &EntryKeys) -> Result<S::Reply, Error> {
+        match self.ask(step).await {
+            Err(error) if is_wrong_type(&error) => {
+                self.heal(keys).await?;
+                self.ask(step).await
+            }
+            reply => reply,
+        }
+    }
+
+    /// Drops what somebody else wrote over this entry's keys.
+    pub(crate) async fn heal(&self, keys: &EntryKeys) -> Result<(), Error> {
+        const TYPES: [&str; 4] = ["string", "string", "hash", "hash"];
+        let keys = keys.all().iter().cloned().zip(TYPES).collect();
+        let dropped = self.ask(&Heal { keys }).await?;
+        self.counters.add_many(Count::Healed, dropped.unsigned_abs());
+        Ok(())
+    }
+
+    /// Gives a lease back without waiting for it: for those who were dropped and cannot wait.
+    pub(crate) fn release_later(self: &Arc<Self>, keys: &EntryKeys, token: Token) {
+        // Outside a runtime (it is being shut down) the lease runs out by itself.
+        if tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        let (core, step) = (
+            self.clone(),
+            Release {
+                e: keys.e().clone(),
+                token,
+            },
+        );
+        let release = async move {
+            if let Err(error) = core.ask(&step).await {
+                tracing::debug!(%error, "a lease could not be given back; it runs out by itself");
+            }
+        };
+        drop(self.tasks.spawn("release", release));
+    }
+
+    /// The limit of loads at a time while the store is down.
+    pub(crate) const fn bypass_limit(on_store_down: OnStoreDown) -> usize {
+        match on_store_down {
+            OnStoreDown::Bypass { max_concurrency } => max_concurrency,
+            OnStoreDown::ServeNear { .. } | OnStoreDown::Fail => 0,
+        }
+    }
+}
+
+pub(crate) fn is_wrong_type(error: &Error) -> bool {
+    error.store_error().is_some_and(StoreError::is_wrong_type)
+}
+
+pub(crate) fn is_out_of_memory(error: &Error) -> bool {
+    error.store_error().is_some_and(StoreError::is_out_of_memory)
+}
+
+pub(crate) fn is_unknown_outcome(error: &Error) -> bool {
+    error.store_error().is_some_and(StoreError::is_unknown_outcome)
+}
+
+/// Whether reads that may load begin with the fast path, or with `get` at once.
+///
+/// The fast path answers a hit at a twentieth of the server's time, but costs a miss a round trip. It pays where most
+/// reads hit, so the share of its successes decides, a moving mean over about eight reads; after a miss streak `get` comes
+/// first and its hits count as successes that the fast path would have had.
+pub(crate) struct FastPath(AtomicU32);
+
+/// The moving mean of a success, in fixed point.
+const SURE: u32 = 1 << 16;
+
+impl FastPath {
+    /// A cold cache misses first.
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    pub(crate) fn is_worth_it(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= SURE / 2
+    }
+
+    pub(crate) fn note(&self, hit: bool) {
+        // Relaxed, and a lost update does no harm: it is a guess.
+        let mean = self.0.load(Ordering::Relaxed);
+        let target = if hit { SURE } else { 0 };
+        let next = mean - mean / 8 + target / 8;
+        if next != mean {
+            self.0.store(next, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Why a cache operation failed, in one place, so that the messages can be read side by side.
+
+use std::{error::Error as StdError, sync::Arc, time::Duration};
+
+use larder_base::{KeyLabel, codec::CodecError};
+use larder_store::StoreError;
+
+use crate::source::BoxError;
+
+/// Why a cache operation failed. Cheap to clone: callers who share a load share its failure.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The loader or the source failed, and no older value was left to serve.
+    #[error("the load of `{key}` failed and no stale value was left to serve; `grace` would keep one")]
+    Load {
+        /// What was loaded.
+        key: KeyLabel,
+        /// What the loader said.
+        source: Arc<dyn StdError + Send + Sync>,
+    },
+    /// The loader took longer than `load_timeout`, and no older value was left to serve.
+    #[error("the load of `{key}` took longer than `load_timeout` ({limit:?}) and no stale value was left to serve")]
+    LoadTimeout {
+        /// What was loaded.
+        key: KeyLabel,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The source panicked, and no older value was left to serve.
+    #[error("the source panicked while loading `{key}`")]
+    LoadPanicked {
+        /// What was loaded.
+        key: KeyLabel,
+    },
+    /// `get_or_load` met a remembered "there is none".
+    #[error("`{key}` does not exist: remembered for `negative_ttl`; `get_or_load_with` returns it as `None`")]
+    Absent {
+        /// What was asked for.
+        key: KeyLabel,
+    },
+    /// The store could not be asked, and `on_store_down` says to fail, or there is no loader to go to.
+    #[error("the store could not answer {operation}; `on_store_down` chooses what a read does then")]
+    Store {
+        /// What was asked of it.
+        operation: &'static str,
+        /// What the store said.
+        source: StoreError,
+    },
+    /// The store answered a script with something that it never says: another version of it, or no such server.
+    #[error("the store's reply to {operation} could not be read")]
+    Reply {
+        /// The script.
+        operation: &'static str,
+        /// What was wrong with it.
+        source: Arc<dyn StdError + Send + Sync>,
+    },
+    /// An invalidation is not acknowledged. Near copies of this process are gone; other readers may see the old value
+    /// until its hard TTL. Repeat it.
+    #[error("the store has not acknowledged the invalidation of {what}: repeat it")]
+    Pending {
+        /// The key, or how many keys or which tags.
+        what: String,
+        /// What the store said.
+        source: StoreError,
+    },
+    /// A write was sent and its answer not seen: it may have been done or not.
+    #[error("the outcome of {operation} on `{key}` is unknown: the store's answer was not seen")]
+    OutcomeUnknown {
+        /// What was asked.
+        operation: &'static str,
+        /// On what.
+        key: KeyLabel,
+        /// What the store said.
+        source: StoreError,
+    },
+    /// A writer holds the key, so nothing was stored.
+    #[error("`{key}` is held by a writer for at most {left:?}; nothing was stored")]
+    Held {
+        /// The key.
+        key: KeyLabel,
+        /// For how long at most.
+        left: Duration,
+    },
+    /// The hold had run out before the commit began, so the commit was not run.
+    #[error("the hold on `{key}` ran out before the commit; raise `hold` above the longest commit")]
+    HoldLapsed {
+        /// The key.
+        key: KeyLabel,
+    },
+    /// The commit under a hold failed; the hold was closed.
+    #[error("the commit under the hold on `{key}` failed")]
+    Commit {
+        /// The key.
+        key: KeyLabel,
+        /// What the commit said.
+        source: Arc<dyn StdError + Send + Sync>,
+    },
+    /// The value could not be encoded, or is too large.
+    #[error("the value of `{key}` cannot be stored")]
+    Encode {
+        /// The key.
+        key: KeyLabel,
+        /// Why.
+        source: CodecError,
+    },
+    /// A tag is empty, longer than 255 bytes, or one too many.
+    #[error("`{key}` cannot be tagged: {why} (a value has at most 64 tags of 1 to 255 bytes)")]
+    Tags {
+        /// The key.
+        key: KeyLabel,
+        /// What is wrong.
+        why: String,
+    },
+    /// The store has no memory left; what was there before is gone, so that no old value stays.
+    #[error("the store is out of memory, `{key}` was not stored; raise its `maxmemory` or choose an evicting policy")]
+    StoreFull {
+        /// The key.
+        key: KeyLabel,
+    },
+    /// The operation makes no sense with this cache's settings.
+    #[error("{operation} is refused: {why}; use `{instead}`")]
+    Refused {
+        /// What was called.
+        operation: &'static str,
+        /// Why not.
+        why: &'static str,
+        /// What to call.
+        instead: &'static str,
+    },
+    /// A setting, or two that contradict each other; the text names them.
+    #[error("{0}")]
+    Config(String),
+    /// The cache was drained.
+    #[error("the cache `{namespace}` was drained")]
+    Closed {
+        /// The namespace.
+        namespace: Arc<str>,
+    },
+}
+
+impl Error {
+    pub(crate) fn config(text: impl Into<String>) -> Self {
+        Self::Config(text.into())
+    }
+
+    pub(crate) fn load(key: KeyLabel, source: BoxError) -> Self {
+        Self::Load {
+            key,
+            source: source.into(),
+        }
+    }
+
+    /// What the store said, if it is the cause.
+    #[must_use]
+    pub const fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store { source, .. } | Self::Pending { source, .. } | Self::OutcomeUnknown { source, .. } => {
+                Some(source)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether an invalidation waits to be acknowledged.
+    #[must_use]
+    pub const fn is_pending(&self) -> bool {
+        matches!(self, Self::Pending { .. })
+    }
+
+    /// Whether a limit of time was reached, the loader's or the store's.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::LoadTimeout { .. }) || self.store_error().is_some_and(StoreError::is_timeout)
+    }
+
+    /// Whether the loader or the source is the cause.
+    #[must_use]
+    pub const fn is_load(&self) -> bool {
+        matches!(
+            self,
+            Self::Load { .. } | Self::LoadTimeout { .. } | Self::LoadPanicked { .. }
+        )
+    }
+
+    /// Whether the key is known not to exist.
+    #[must_use]
+    pub const fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent { .. })
+    }
+
+    /// Whether a write may have been done or not.
+    #[must_use]
+    pub const fn is_outcome_unknown(&self) -> bool {
+        matches!(self, Self::OutcomeUnknown { .. })
+    }
+
+    /// Whether the store could not be reached or did not answer.
+    #[must_use]
+    pub fn is_store_down(&self) -> bool {
+        self.store_error().is_some_and(StoreError::is_connection)
+    }
+
+    /// Whether a setting is wrong or the call makes no sense with the settings: trying again cannot help.
+    #[must_use]
+    pub const fn is_config(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::Refused { .. })
+    }
+
+    /// Whether another writer holds the key.
+    #[must_use]
+    pub const fn is_held(&self) -> bool {
+        matches!(self, Self::Held { .. })
+    }
+}

@@ -1,0 +1,294 @@
+//! Invalidations: `Ok` means that the store acknowledged them (protocol 0, rule 7).
+
+use std::time::Duration;
+
+use larder_base::CacheKey;
+use larder_store::{ScriptCall, Store, StoreError};
+use redis::{Value, aio::ConnectionLike};
+
+use crate::{
+    Error,
+    core::Core,
+    script::{Invalidate, InvalidateTags, MarkStale, Rotate, Step},
+    settings::{MAX_TAGS, TAG_BYTES},
+    stats::Count,
+};
+
+/// How often an invalidation is sent: all of them are as good twice as once.
+const ATTEMPTS: u32 = 3;
+
+/// Between two attempts, so that a connection may come back; jittered up to twice that.
+const BACKOFF: Duration = Duration::from_millis(50);
+
+/// Keys per pipeline: each takes a few microseconds of the server, and no other client should wait longer than a few
+/// milliseconds.
+const BATCH: usize = 500;
+
+/// Keys per SCAN step.
+const SCAN_COUNT: usize = 500;
+
+impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
+    /// Hard invalidation of `keys`, pipelined.
+    pub(crate) async fn invalidate(&self, keys: &[K]) -> Result<(), Error> {
+        self.forget(keys);
+        let calls: Vec<ScriptCall> = keys
+            .iter()
+            .map(|key| {
+                Invalidate {
+                    e: self.layout.address(key).e,
+                }
+                .call()
+            })
+            .collect();
+        let sent = self.deliver(calls, || described(keys.len())).await;
+        // Again: what this process read in between may have been read before the store did it.
+        self.forget(keys);
+        sent
+    }
+
+    /// Soft expiry of `keys`.
+    pub(crate) async fn mark_stale(&self, keys: &[K]) -> Result<(), Error> {
+        self.forget(keys);
+        let calls: Vec<ScriptCall> = keys
+            .iter()
+            .map(|key| {
+                MarkStale {
+                    e: self.layout.address(key).e,
+                }
+                .call()
+            })
+            .collect();
+        let sent = self.deliver(calls, || described(keys.len())).await;
+        self.forget(keys);
+        sent
+    }
+
+    /// Drops near copies and detaches flights: whoever asks from now on asks the store.
+    fn forget(&self, keys: &[K]) {
+        for key in keys {
+            self.loads.detach(key);
+            self.peeks.detach(key);
+            self.near.own_write(key, None);
+        }
+    }
+
+    fn forget_all(&self) {
+        self.loads.detach_all();
+        self.peeks.detach_all();
+        self.near.own_meta_write();
+    }
+
+    /// Invalidates every value with one of `tags`.
+    pub(crate) async fn invalidate_tags(&self, tags: &[String]) -> Result<(), Error> {
+        if let Some(bad) = tags.iter().find(|tag| tag.is_empty() || tag.len() > TAG_BYTES) {
+            return Err(Error::config(format!(
+                "a tag has 1 to {TAG_BYTES} bytes, not {}",
+                bad.len()
+            )));
+        }
+        self.forget_all();
+        let mut sent = Ok(());
+        for tags in tags.chunks(MAX_TAGS) {
+            let calls = self.layout.partitions().iter().map(|partition| {
+                InvalidateTags {
+                    partition,
+                    random: self.random.bytes(),
+                    tags,
+                }
+                .call()
+            });
+            sent = self.deliver(calls.collect(), || format!("{} tags", tags.len())).await;
+            if sent.is_err() {
+                break;
+            }
+        }
+        self.forget_all();
+        sent
+    }
+
+    /// A new incarnation for every partition: nothing stored or leased before is valid.
+    pub(crate) async fn clear(&self) -> Result<(), Error> {
+        self.forget_all();
+        let sent = self.rotate_all().await;
+        self.forget_all();
+        self.near.clear();
+        sent
+    }
+
+    async fn rotate_all(&self) -> Result<(), Error> {
+        let mut failure = None;
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                self.back_off().await;
+            }
+            match self.rotate_once().await {
+                Ok(()) => {
+                    self.count(Count::Invalidations);
+                    return Ok(());
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        self.count(Count::InvalidationsPending);
+        let source = failure.expect("ATTEMPTS is not zero");
+        Err(Error::Pending {
+            what: "the whole namespace".to_owned(),
+            source,
+        })
+    }
+
+    /// Reads each incarnation and replaces exactly that one: a late copy of the request changes nothing.
+    async fn rotate_once(&self) -> Result<(), StoreError> {
+        let mut command = redis::cmd("MGET");
+        for partition in self.layout.partitions() {
+            command.arg(partition.m.as_ref());
+        }
+        let metas = match self.store.clone().req_packed_command(&command).await? {
+            Value::Array(metas) => metas,
+            _ => Vec::new(),
+        };
+        let calls = self
+            .layout
+            .partitions()
+            .iter()
+            .zip(metas)
+            .filter_map(|(partition, meta)| match meta {
+                Value::BulkString(meta) => {
+                    let expected = *meta.first_chunk::<8>()?;
+                    Some(
+                        Rotate {
+                            partition,
+                            expected,
+                            new: self.random.bytes(),
+                        }
+                        .call(),
+                    )
+                }
+                // Nothing is valid without an incarnation.
+                _ => None,
+            });
+        run_all(&self.store, &calls.collect::<Vec<_>>())
+            .await
+            .map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    /// Invalidates every key whose written form matches the glob `pattern`; how many were found.
+    pub(crate) async fn invalidate_matching(&self, pattern: &str) -> Result<u64, Error> {
+        let scan = self.layout.scan_pattern(pattern);
+        let pending = |source| Error::Pending {
+            what: format!("the keys matching `{pattern}`"),
+            source,
+        };
+        let (mut cursor, mut found) = ("0".to_owned(), 0);
+        // Bounded by the keys of the store: a cursor comes back to 0 after it has seen each.
+        loop {
+            let (next, entries) = self.scan_step(&cursor, &scan).await.map_err(pending)?;
+            let mut calls = Vec::with_capacity(entries.len());
+            for e in entries {
+                self.forget_entry(&e);
+                calls.push(Invalidate { e: e.into() }.call());
+            }
+            found += calls.len() as u64;
+            self.deliver(calls.clone(), || format!("the keys matching `{pattern}`"))
+                .await?;
+            if next == "0" {
+                break;
+            }
+            cursor = next;
+        }
+        self.forget_all();
+        Ok(found)
+    }
+
+    fn forget_entry(&self, e: &[u8]) {
+        let Some(crate::layout::Changed::Entry(written)) = self.layout.changed(e) else {
+            return;
+        };
+        match larder_base::WrittenKey::parse::<K>(written) {
+            Some(key) => self.forget(std::slice::from_ref(&key)),
+            None => self.forget_all(),
+        }
+    }
+
+    async fn scan_step(&self, cursor: &str, pattern: &str) -> Result<(String, Vec<Vec<u8>>), StoreError> {
+        let mut command = redis::cmd("SCAN");
+        command
+            .arg(cursor)
+            .arg("MATCH")
+            .arg(pattern)
+            .arg("COUNT")
+            .arg(SCAN_COUNT);
+        let step: (String, Vec<Vec<u8>>) = command.query_async(&mut self.store.clone()).await?;
+        Ok(step)
+    }
+
+    /// Sends invalidations until all are acknowledged or the attempts are used up.
+    async fn deliver(&self, mut calls: Vec<ScriptCall>, what: impl Fn() -> String) -> Result<(), Error> {
+        let all = calls.len() as u64;
+        let mut failure = None;
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                self.back_off().await;
+            }
+            let Some((unsent, error)) = self.deliver_once(&calls).await else {
+                self.counters.add_many(Count::Invalidations, all);
+                return Ok(());
+            };
+            calls = unsent;
+            let may_pass = error.is_connection();
+            failure = Some(error);
+            if !may_pass {
+                break;
+            }
+        }
+        self.counters.add_many(Count::InvalidationsPending, calls.len() as u64);
+        let source = failure.expect("ATTEMPTS is not zero");
+        Err(Error::Pending { what: what(), source })
+    }
+
+    /// Those calls that were not acknowledged, and why.
+    async fn deliver_once(&self, calls: &[ScriptCall]) -> Option<(Vec<ScriptCall>, StoreError)> {
+        let mut unsent: Option<(Vec<ScriptCall>, StoreError)> = None;
+        for batch in calls.chunks(BATCH) {
+            let Some((failed, error)) = run_all(&self.store, batch).await else {
+                continue;
+            };
+            match &mut unsent {
+                Some((all, _)) => all.extend(failed),
+                None => unsent = Some((failed, error)),
+            }
+        }
+        unsent
+    }
+
+    async fn back_off(&self) {
+        let jitter = self.random.below(BACKOFF.as_micros() as u64);
+        self.clock.sleep(BACKOFF + Duration::from_micros(jitter)).await;
+    }
+}
+
+/// Runs `calls` in one round trip; those that failed, and the first failure.
+async fn run_all(store: &Store, calls: &[ScriptCall]) -> Option<(Vec<ScriptCall>, StoreError)> {
+    let replies = match calls {
+        [] => return None,
+        [call] => vec![store.call(call).await],
+        calls => store.call_many(calls).await,
+    };
+    let mut failure = None;
+    let mut failed = Vec::new();
+    for (call, reply) in calls.iter().zip(replies) {
+        if let Err(error) = reply {
+            failed.push(call.clone());
+            failure.get_or_insert(error);
+        }
+    }
+    failure.map(|error| (failed, error))
+}
+
+fn described(keys: usize) -> String {
+    if keys == 1 {
+        "one key".to_owned()
+    } else {
+        format!("{keys} keys")
+    }
+}

@@ -1,0 +1,198 @@
+//! Where things stand in the store: the keys of an entry and of its partition (protocol 1.1).
+//!
+//! All keys of a partition share the hash tag `{ns.p}`, hence one slot: every script touches one partition
+//! alone. 64 is a constant of the format, so there is no setting to lose: another number is another prefix.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use larder_base::{CacheKey, KeyLabel, WrittenKey};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// How many partitions a namespace has. Part of the format.
+pub(crate) const PARTITIONS: usize = 64;
+
+/// The keys of one namespace.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    namespace: Arc<str>,
+    partitions: Vec<Partition>,
+}
+
+/// The keys that all entries of one partition share.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    entry_prefix: String,
+    counter_prefix: String,
+    /// Incarnation and tag sequence.
+    pub(crate) m: Bytes,
+    /// Young tag stamps.
+    pub(crate) t0: Bytes,
+    /// Aged tag stamps.
+    pub(crate) t1: Bytes,
+    /// The marker that lets one process age the stamps once per longest hard TTL.
+    pub(crate) g: Bytes,
+}
+
+/// One entry's place: computed once per call.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    pub(crate) written: WrittenKey,
+    pub(crate) partition: u8,
+    pub(crate) e: Bytes,
+}
+
+/// What a key that the store says has changed stands for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Changed<'a> {
+    /// An entry; its written key.
+    Entry(&'a [u8]),
+    /// The incarnation or tag sequence of a partition.
+    Meta(u8),
+}
+
+impl Layout {
+    pub(crate) fn new(namespace: &str) -> Self {
+        Self {
+            namespace: namespace.into(),
+            partitions: (0..PARTITIONS).map(|p| Partition::new(namespace, p)).collect(),
+        }
+    }
+
+    pub(crate) fn namespace(&self) -> &Arc<str> {
+        &self.namespace
+    }
+
+    pub(crate) fn partition(&self, p: u8) -> &Partition {
+        &self.partitions[usize::from(p)]
+    }
+
+    pub(crate) fn partitions(&self) -> &[Partition] {
+        &self.partitions
+    }
+
+    /// Where `key` stands.
+    pub(crate) fn address<K: CacheKey>(&self, key: &K) -> Address {
+        let written = WrittenKey::of(key);
+        let partition = partition_of(written.as_str());
+        let prefix = &self.partition(partition).entry_prefix;
+        let e = join(prefix, written.as_str());
+        Address { written, partition, e }
+    }
+
+    /// The key of the counter of `key`: a plain integer beside the entries.
+    pub(crate) fn counter<K: CacheKey>(&self, key: &K) -> (WrittenKey, Bytes) {
+        let written = WrittenKey::of(key);
+        let prefix = &self.partition(partition_of(written.as_str())).counter_prefix;
+        let key = join(prefix, written.as_str());
+        (written, key)
+    }
+
+    pub(crate) fn label(&self, written: &WrittenKey) -> KeyLabel {
+        KeyLabel::new(&self.namespace, written.as_str())
+    }
+
+    /// What `key`, as the store names it, is of this namespace; `None` if it is another's or of no interest.
+    pub(crate) fn changed<'a>(&self, key: &'a [u8]) -> Option<Changed<'a>> {
+        let rest = key.strip_prefix(self.namespace.as_bytes())?.strip_prefix(b":{")?;
+        let rest = rest.strip_prefix(self.namespace.as_bytes())?.strip_prefix(b".")?;
+        let end = rest.iter().position(|byte| *byte == b'}')?;
+        let partition: u8 = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
+        if usize::from(partition) >= PARTITIONS {
+            return None;
+        }
+        match rest[end..].strip_prefix(b"}:")? {
+            b"m" => Some(Changed::Meta(partition)),
+            entry => entry.strip_prefix(b"e:").map(Changed::Entry),
+        }
+    }
+
+    /// A `SCAN MATCH` pattern for the entries whose written key matches the glob `pattern`.
+    pub(crate) fn scan_pattern(&self, pattern: &str) -> String {
+        // The namespace holds no glob character: the builder checks its alphabet.
+        format!("{ns}:{{{ns}.*}}:e:{pattern}", ns = self.namespace)
+    }
+}
+
+impl Partition {
+    fn new(ns: &str, p: usize) -> Self {
+        let tag = format!("{ns}:{{{ns}.{p}}}");
+        let key = |name: &str| Bytes::from(format!("{tag}:{name}"));
+        Self {
+            m: key("m"),
+            t0: key("t0"),
+            t1: key("t1"),
+            g: key("g"),
+            entry_prefix: format!("{tag}:e:"),
+            counter_prefix: format!("{tag}:c:"),
+        }
+    }
+}
+
+impl Address {
+    /// The whole key, as the checksum covers it.
+    pub(crate) fn full(&self) -> &str {
+        self.written.full()
+    }
+
+    /// Whether the key can be found again from its written form, as a push names it.
+    pub(crate) fn is_reversible(&self) -> bool {
+        self.written.full() == self.written.as_str()
+    }
+}
+
+fn partition_of(written: &str) -> u8 {
+    (xxh3_64(written.as_bytes()) % PARTITIONS as u64) as u8
+}
+
+fn join(prefix: &str, rest: &str) -> Bytes {
+    let mut key = Vec::with_capacity(prefix.len() + rest.len());
+    key.extend_from_slice(prefix.as_bytes());
+    key.extend_from_slice(rest.as_bytes());
+    key.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_keys_of_an_entry_share_one_hash_tag() {
+        let layout = Layout::new("user");
+        let address = layout.address(&42u64);
+        let p = address.partition;
+        let part = layout.partition(p);
+        assert_eq!(address.e, format!("user:{{user.{p}}}:e:42"));
+        assert_eq!(part.m, format!("user:{{user.{p}}}:m"));
+        assert_eq!(part.t0, format!("user:{{user.{p}}}:t0"));
+        assert_eq!(part.t1, format!("user:{{user.{p}}}:t1"));
+    }
+
+    #[test]
+    fn a_pushed_key_is_understood_and_another_namespace_ignored() {
+        let layout = Layout::new("user");
+        let address = layout.address(&"a}:m".to_owned());
+        assert_eq!(layout.changed(&address.e), Some(Changed::Entry(b"a}:m")));
+        assert_eq!(layout.changed(&layout.partition(7).m), Some(Changed::Meta(7)));
+        assert_eq!(layout.changed(&layout.partition(7).t0), None);
+        for foreign in [
+            "users:{users.1}:m",
+            "user:{user.64}:m",
+            "user:{user.x}:m",
+            "user:{user.1:m",
+            "",
+        ] {
+            assert_eq!(layout.changed(foreign.as_bytes()), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn keys_spread_over_all_partitions() {
+        let layout = Layout::new("n");
+        let mut seen = [0usize; PARTITIONS];
+        for key in 0..6_400u64 {
+            seen[usize::from(layout.address(&key).partition)] += 1;
+        }
+        assert!(seen.iter().all(|n| (50..160).contains(n)), "{seen:?}");
+    }
+}

@@ -1,0 +1,104 @@
+//! The right to load one key, given back in whatever way its holder ends.
+
+use std::{sync::Arc, time::Duration};
+
+use larder_base::CacheKey;
+
+use crate::{
+    core::{Core, Place},
+    script::{Release, Renew, Token},
+};
+
+/// A lease is renewed this often in its time, so that one lost renewal does not cost it.
+const RENEWALS: u32 = 3;
+
+/// A lease that was granted, or a request for one whose answer was not seen. Dropped without [`spent`](Self::spent) or
+/// [`release`](Self::release), it gives itself back in the background.
+pub(crate) struct LeaseGuard<K: CacheKey, V: Send + Sync + 'static> {
+    core: Arc<Core<K, V>>,
+    place: Arc<Place>,
+    token: Token,
+    armed: bool,
+}
+
+impl<K: CacheKey, V: Send + Sync + 'static> LeaseGuard<K, V> {
+    pub(crate) fn new(core: &Arc<Core<K, V>>, place: &Arc<Place>, token: Token) -> Self {
+        Self {
+            core: core.clone(),
+            place: place.clone(),
+            token,
+            armed: true,
+        }
+    }
+
+    pub(crate) const fn token(&self) -> Token {
+        self.token
+    }
+
+    /// The lease is gone: used by a fill, or never granted.
+    pub(crate) fn spent(mut self) {
+        self.armed = false;
+    }
+
+    /// Gives the lease back now, so that the next caller need not wait for it.
+    pub(crate) async fn release(mut self) {
+        let step = Release {
+            e: self.place.keys.e().clone(),
+            token: self.token,
+        };
+        if let Err(error) = self.core.ask(&step).await {
+            tracing::debug!(%error, "a lease could not be given back; it runs out by itself");
+        }
+        self.armed = false;
+    }
+
+    /// Runs `work` and keeps the lease alive meanwhile.
+    pub(crate) async fn keep_during<T>(&self, work: impl Future<Output = T>) -> T {
+        let every = self.core.settings.lease / RENEWALS;
+        let mut work = std::pin::pin!(work);
+        loop {
+            if let Some(done) = self.core.clock.timeout(every, work.as_mut()).await {
+                return done;
+            }
+            if let Some(done) = self.renew_during(work.as_mut()).await {
+                return done;
+            }
+        }
+    }
+
+    /// Renews once; `work` goes on meanwhile, for the store may be slow to answer.
+    async fn renew_during<T>(&self, work: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        let lease_ms = self.core.settings.lease_ms();
+        let step = Renew {
+            e: self.place.keys.e().clone(),
+            token: self.token,
+            lease_ms,
+        };
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            renewed = self.core.ask(&step) => {
+                // A lost lease is no reason to stop: the value is good for those who wait, only its fill is refused.
+                if !matches!(renewed, Ok((true, _))) {
+                    tracing::debug!(key = %self.core.label(&self.place), "a lease was lost during its load");
+                }
+                None
+            }
+        }
+    }
+}
+
+impl<K: CacheKey, V: Send + Sync + 'static> Drop for LeaseGuard<K, V> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.core.release_later(&self.place.keys, self.token);
+        }
+    }
+}
+
+/// How long to sleep before asking again for a key that another loads: short enough not to add much to a load, long
+/// enough that many waiters do not load the store; jittered, so that they do not come together.
+pub(crate) fn poll_after(random: &larder_base::Random, left: Duration) -> Duration {
+    let poll = Duration::from_micros(5_000 + random.below(45_000));
+    poll.min(left)
+}

@@ -1,0 +1,128 @@
+//! Which reads of which keys are under way: what happens to a key while its answer travels decides whether the answer
+//! may be installed in the near tier (rules R1 to R3 of protocol 1.5).
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use ahash::RandomState;
+use parking_lot::{Mutex, MutexGuard};
+use smallvec::SmallVec;
+use tokio::sync::Notify;
+
+/// Enough shards that two threads seldom meet on one.
+const SHARDS: usize = 16;
+
+/// One read under way.
+#[derive(Debug)]
+pub(crate) struct Marker {
+    poisoned: AtomicBool,
+    changed: Notify,
+    /// The epoch when the request was about to be written.
+    pub(crate) epoch: u32,
+    /// The revision of the key's partition then.
+    pub(crate) revision: u32,
+}
+
+impl Marker {
+    pub(crate) fn new(epoch: u32, revision: u32) -> Arc<Self> {
+        Arc::new(Self {
+            poisoned: AtomicBool::new(false),
+            changed: Notify::new(),
+            epoch,
+            revision,
+        })
+    }
+
+    pub(crate) fn is_poisoned(&self) -> bool {
+        // Acquire: pairs with the release in `poison`.
+        self.poisoned.load(Ordering::Acquire)
+    }
+
+    fn poison(&self) {
+        self.poisoned.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until the key is touched.
+    pub(crate) async fn touched(&self) {
+        let mut changed = std::pin::pin!(self.changed.notified());
+        changed.as_mut().enable();
+        if !self.is_poisoned() {
+            changed.await;
+        }
+    }
+}
+
+type Shard<K> = HashMap<K, SmallVec<[Arc<Marker>; 1]>, RandomState>;
+
+/// The markers of one cache.
+pub(crate) struct Markers<K> {
+    shards: Vec<Mutex<Shard<K>>>,
+    hasher: RandomState,
+}
+
+impl<K: Clone + Eq + Hash> Markers<K> {
+    pub(crate) fn new() -> Self {
+        let hasher = RandomState::new();
+        let shard = || Mutex::new(HashMap::with_hasher(hasher.clone()));
+        Self {
+            shards: (0..SHARDS).map(|_| shard()).collect(),
+            hasher,
+        }
+    }
+
+    fn shard(&self, key: &K) -> MutexGuard<'_, Shard<K>> {
+        self.shards[(self.hasher.hash_one(key) >> 24) as usize % SHARDS].lock()
+    }
+
+    pub(crate) fn register(&self, key: &K, marker: &Arc<Marker>) {
+        self.shard(key).entry(key.clone()).or_default().push(marker.clone());
+    }
+
+    pub(crate) fn unregister(&self, key: &K, marker: &Arc<Marker>) {
+        let mut shard = self.shard(key);
+        if let Some(markers) = shard.get_mut(key) {
+            markers.retain(|other| !Arc::ptr_eq(other, marker));
+            if markers.is_empty() {
+                shard.remove(key);
+            }
+        }
+    }
+
+    /// Poisons every marker of `key` but `except`.
+    pub(crate) fn poison(&self, key: &K, except: Option<&Arc<Marker>>) {
+        if let Some(markers) = self.shard(key).get(key) {
+            let others = markers
+                .iter()
+                .filter(|marker| !except.is_some_and(|own| Arc::ptr_eq(marker, own)));
+            others.for_each(|marker| marker.poison());
+        }
+    }
+
+    /// Wakes whoever waits for any key: what they wait for may be gone.
+    pub(crate) fn poison_all(&self) {
+        for shard in &self.shards {
+            shard.lock().values().flatten().for_each(|marker| marker.poison());
+        }
+    }
+
+    /// Runs `install` if `marker` is unpoisoned, and so that no poisoning comes between the look and the deed: who
+    /// poisons drops the near copy afterwards, hence also one that was installed just before.
+    pub(crate) fn if_clean(&self, key: &K, marker: &Marker, install: impl FnOnce()) {
+        let _shard = self.shard(key);
+        if !marker.is_poisoned() {
+            install();
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shards.iter().all(|shard| shard.lock().is_empty())
+    }
+}

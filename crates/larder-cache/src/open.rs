@@ -1,0 +1,112 @@
+//! From a record to a typed value: schema, checksum, decoding. Whatever does not decode is as good as absent.
+
+use std::{sync::Arc, time::Duration};
+
+use larder_base::{
+    CacheKey,
+    codec::{CodecError, Schema},
+};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    core::{Core, Place},
+    found::{Lookup, Tier},
+    record::Record,
+    stats::Count,
+};
+
+/// A record that could be read.
+#[derive(Debug)]
+pub(crate) struct Opened<V> {
+    pub(crate) record: Record,
+    /// `None`: there is none.
+    pub(crate) value: Option<Arc<V>>,
+}
+
+/// Why a record is as good as absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// Damaged, or not of this type: to be dropped.
+    Corrupt,
+    /// Written by an older version of the type: to be overwritten under an early lease.
+    Older,
+    /// Written by a newer version of the type: to be left alone.
+    Newer,
+}
+
+impl<K: CacheKey, V: DeserializeOwned + Send + Sync + 'static> Core<K, V> {
+    /// Reads the record at `place`, counting what is wrong with it.
+    pub(crate) fn open(&self, place: &Place, bytes: Vec<u8>) -> Result<Opened<V>, Unusable> {
+        let opened = Record::parse(bytes)
+            .ok_or(Unusable::Corrupt)
+            .and_then(|record| self.decode(place, record));
+        if let Err(unusable) = &opened {
+            self.count(match unusable {
+                Unusable::Corrupt => Count::DecodeFailures,
+                Unusable::Older | Unusable::Newer => Count::SchemaMismatches,
+            });
+        }
+        opened
+    }
+
+    /// Reads a record whose lengths are known to be right.
+    pub(crate) fn decode(&self, place: &Place, record: Record) -> Result<Opened<V>, Unusable> {
+        let envelope = record.envelope(place.address.full());
+        match self.settings.codec.decode(record.flags(), record.payload(), &envelope) {
+            Err(CodecError::Checksum) => Err(Unusable::Corrupt),
+            _ if record.schema() != self.schema => Err(other_schema(record.schema(), self.schema)),
+            Ok(value) => Ok(Opened {
+                value: value.map(Arc::new),
+                record,
+            }),
+            Err(error) => {
+                tracing::debug!(key = %self.label(place), %error, "a record does not decode");
+                Err(Unusable::Corrupt)
+            }
+        }
+    }
+
+    /// The TTL that a whole value or a "there is none" begins with.
+    pub(crate) fn full_ttl(&self, negative: bool) -> Duration {
+        if negative {
+            self.settings.negative_ttl
+        } else {
+            self.settings.ttl.span()
+        }
+    }
+
+    /// The answer that a fresh record is, `soft_left` before it turns stale.
+    pub(crate) fn fresh(&self, opened: &Opened<V>, soft_left: Duration) -> Lookup<V> {
+        Lookup::fresh(
+            opened.value.clone(),
+            Tier::Store,
+            soft_left,
+            self.full_ttl(opened.value.is_none()),
+        )
+    }
+
+    /// The answer that a record past its TTL is.
+    pub(crate) fn stale(&self, opened: &Opened<V>, now: f64) -> Lookup<V> {
+        let since = span(now - opened.record.soft_at());
+        Lookup::stale(
+            opened.value.clone(),
+            Tier::Store,
+            since,
+            self.full_ttl(opened.value.is_none()),
+        )
+    }
+}
+
+/// Two fingerprints at one revision are ordered too, so that two versions side by side do not overwrite each other in turn.
+fn other_schema(theirs: Schema, ours: Schema) -> Unusable {
+    if theirs.to_bytes() > ours.to_bytes() {
+        Unusable::Newer
+    } else {
+        Unusable::Older
+    }
+}
+
+/// Milliseconds as scripts count them; nothing for a negative span.
+pub(crate) fn span(ms: f64) -> Duration {
+    Duration::try_from_secs_f64(ms.max(0.0) / 1000.0).unwrap_or_default()
+}

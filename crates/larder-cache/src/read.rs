@@ -1,0 +1,245 @@
+//! A read past the near tier: local single flight, then the store, then the load.
+
+use std::sync::Arc;
+
+use larder_base::CacheKey;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Error,
+    acquire::{Acquire, Acquired},
+    core::{Core, Place},
+    flight::{Leader, Share, Turn},
+    found::{Freshness, Lookup, Outcome, Tier},
+    load::{Job, Loader},
+    open::Unusable,
+    open::span,
+    script::{Get, Invalidate, Lease, Mode, NO_TOKEN, Revalidate, Revalidated},
+    stats::Count,
+};
+
+impl<K, V> Core<K, V>
+where
+    K: CacheKey,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// The near tier's answer, in doubt or not at all: everything but the hit path.
+    pub(crate) async fn read<L: Loader<K, V>>(self: &Arc<Self>, key: &K, loader: Option<L>) -> Outcome<V> {
+        if self.near.has_near() {
+            self.count(Count::NearMisses);
+            if let Some(found) = self.revalidate(key).await {
+                return Ok(found);
+            }
+        }
+        let outcome = match loader {
+            Some(loader) => self.fetch(key, loader).await,
+            None => self.peek(key).await,
+        };
+        self.count_outcome(&outcome);
+        outcome
+    }
+
+    /// A read that loads what is missing.
+    async fn fetch<L: Loader<K, V>>(self: &Arc<Self>, key: &K, loader: L) -> Outcome<V> {
+        let mut loader = Some(loader);
+        let mut led = false;
+        let member = self.loads.join(key);
+        loop {
+            match member.turn().await {
+                Turn::Done(outcome) => {
+                    if !led {
+                        self.count(Count::Shared);
+                    }
+                    return outcome;
+                }
+                Turn::Lead(leader) => {
+                    led = true;
+                    self.check_open()?;
+                    let loader = L::take(&mut loader).expect("a closure's lead ends with its outcome");
+                    if let Some(outcome) = self.lead(key, leader, loader).await {
+                        return outcome;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Leads a flight; `None` if it goes on on a task.
+    async fn lead<L: Loader<K, V>>(
+        self: &Arc<Self>,
+        key: &K,
+        leader: Leader<K, Outcome<V>>,
+        loader: L,
+    ) -> Option<Outcome<V>> {
+        let place = Arc::new(self.place(key));
+        let acquired = Acquire::new(self, key, &place, &leader).run().await;
+        let job = |lease, fallback, bypass, leader| Job {
+            key: key.clone(),
+            place: place.clone(),
+            lease,
+            fallback,
+            bypass,
+            leader,
+        };
+        match acquired {
+            Err(error) => {
+                leader.finish(Err(error.clone()), Share::Members);
+                Some(Err(error))
+            }
+            Ok(Acquired::Ready(found)) => {
+                leader.finish(Ok(found.clone()), Share::Members);
+                Some(Ok(found))
+            }
+            Ok(Acquired::Refresh(found, lease)) => {
+                // The others have their answer; the refresh is nobody's flight.
+                leader.finish(Ok(found.clone()), Share::Members);
+                self.count(Count::Refreshes);
+                Some(Ok(loader
+                    .refresh(self, job(Some(lease), Some(found.clone()), false, None), found)
+                    .await))
+            }
+            Ok(Acquired::Load {
+                lease,
+                fallback,
+                bypass,
+            }) => loader.run(self, job(lease, fallback, bypass, Some(leader))).await,
+        }
+    }
+
+    /// A read that loads nothing, shared by those who came before its request.
+    async fn peek(self: &Arc<Self>, key: &K) -> Outcome<V> {
+        let member = self.peeks.join(key);
+        match member.turn().await {
+            Turn::Done(outcome) => {
+                self.count(Count::Shared);
+                outcome
+            }
+            Turn::Lead(leader) => {
+                leader.handed_on();
+                let outcome = self.look(key).await;
+                leader.finish(outcome.clone(), Share::Members);
+                outcome
+            }
+        }
+    }
+
+    /// What the store has of `key`, without leave to load it.
+    pub(crate) async fn look(&self, key: &K) -> Outcome<V> {
+        let place = self.place(key);
+        match self.look_at(key, &place).await {
+            Err(error) if error.is_store_down() => match self.store_down(key, error)? {
+                Acquired::Ready(found) => Ok(found),
+                // Without a loader there is nowhere to go.
+                _ => Ok(Lookup::missing()),
+            },
+            outcome => outcome,
+        }
+    }
+
+    async fn look_at(&self, key: &K, place: &Place) -> Outcome<V> {
+        let marked = self.near.mark(key, place.address.partition);
+        let sent = self.now();
+        if let Some((record, soft_left)) = self.fast_read(place, sent).await? {
+            return match self.decode(place, record) {
+                Ok(opened) => {
+                    self.count(Count::FastHits);
+                    self.install(place, &marked, &opened, sent, soft_left, false);
+                    Ok(self.fresh(&opened, soft_left))
+                }
+                Err(unusable) => self.unusable(key, place, unusable).await,
+            };
+        }
+        let sent = self.now();
+        let got = self.ask_healing(&self.peek_step(place), &place.keys).await?;
+        let now = got.now;
+        let (bytes, is_fresh) = match got.state {
+            Lease::Hit(bytes) => (bytes, true),
+            Lease::Stale(bytes) => (bytes, false),
+            // A fallback serves only where a load failed, and here nobody loads.
+            _ => return Ok(Lookup::missing()),
+        };
+        match self.open(place, bytes) {
+            Ok(opened) if is_fresh => {
+                let soft_left = span(opened.record.soft_at() - now);
+                self.install(place, &marked, &opened, sent, soft_left, false);
+                Ok(self.fresh(&opened, soft_left))
+            }
+            Ok(opened) => Ok(self.stale(&opened, now)),
+            Err(unusable) => self.unusable(key, place, unusable).await,
+        }
+    }
+
+    pub(crate) fn peek_step(&self, place: &Place) -> Get {
+        Get {
+            keys: place.keys.clone(),
+            mode: Mode::Peek,
+            token: NO_TOKEN,
+            lease_ms: self.settings.lease_ms(),
+            candidate: [0; 8],
+            replaces: NO_TOKEN,
+        }
+    }
+
+    async fn unusable(&self, key: &K, place: &Place, unusable: Unusable) -> Outcome<V> {
+        if unusable == Unusable::Corrupt {
+            self.near.own_write(key, None);
+            self.ask(&Invalidate {
+                e: place.keys.e().clone(),
+            })
+            .await?;
+        }
+        Ok(Lookup::missing())
+    }
+
+    /// A near copy that is in doubt since a tag of its partition was invalidated: the store says whether it still
+    /// holds, without sending the value again.
+    async fn revalidate(&self, key: &K) -> Option<Lookup<V>> {
+        let copy = self.near.doubtful(key, self.clock.coarse())?;
+        let place = self.place(key);
+        let marked = self.near.mark(key, place.address.partition);
+        let stamp = copy.stamp();
+        let uid = stamp.uid.to_be_bytes();
+        let sent = self.now();
+        let Ok(Revalidated::Same { soft_left, .. }) = self.ask(&Revalidate { keys: &place.keys, uid }).await else {
+            return None;
+        };
+        self.count(Count::Revalidated);
+        let soft_left = span(soft_left);
+        let value = copy.into_value();
+        let fresh_for = soft_left;
+        marked.install(crate::coherence::Copied {
+            value: value.clone(),
+            uid,
+            tagged: stamp.tagged,
+            sent,
+            fresh_for,
+        });
+        let ttl = self.full_ttl(value.is_none());
+        let found = Lookup::fresh(value, Tier::Store, soft_left, ttl);
+        self.count_outcome(&Ok(found.clone()));
+        Some(found)
+    }
+
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        if self.tasks.stopping().is_cancelled() {
+            return Err(Error::Closed {
+                namespace: self.layout.namespace().clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Counts an answer that did not come from the near tier.
+    pub(crate) fn count_outcome(&self, outcome: &Outcome<V>) {
+        let Ok(found) = outcome else {
+            self.count(Count::StoreMisses);
+            return;
+        };
+        self.count(match (found.freshness(), found.tier()) {
+            (_, Tier::Source) | (Freshness::Missing, _) => Count::StoreMisses,
+            (Freshness::Negative, _) => Count::NegativeHits,
+            (Freshness::Stale, _) => Count::StaleHits,
+            (Freshness::Fresh, _) => Count::StoreHits,
+        });
+    }
+}

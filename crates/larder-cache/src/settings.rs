@@ -1,0 +1,188 @@
+//! What is set per cache, with its defaults (protocol 1.4).
+
+use std::{sync::Arc, time::Duration};
+
+use larder_base::codec::Codec;
+
+/// How long a value is fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ttl(Option<Duration>);
+
+impl Ttl {
+    /// Fresh for so long.
+    #[must_use]
+    pub const fn of(span: Duration) -> Self {
+        Self(Some(span))
+    }
+
+    /// Fresh until invalidated or evicted. Whatever is missed (a writer that dies between commit and invalidation)
+    /// then stays for ever: a TTL is the backstop of every other promise.
+    #[must_use]
+    pub const fn never() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn span(self) -> Duration {
+        self.0.unwrap_or(IMMORTAL)
+    }
+
+    pub(crate) const fn is_never(self) -> bool {
+        self.0.is_none()
+    }
+}
+
+/// "Never" as a number that a server takes for an expiry: a hundred years.
+pub(crate) const IMMORTAL: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+impl From<Duration> for Ttl {
+    fn from(span: Duration) -> Self {
+        Self::of(span)
+    }
+}
+
+/// How near copies stay true.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Coherence {
+    /// The store says what changes. In this version on the embedded store alone.
+    #[default]
+    Tracking,
+    /// A log in the store says what changed. Not built yet.
+    Log,
+    /// Nobody says: a near copy may be `max_staleness` old. Invalidations of other processes are seen after that.
+    TtlOnly {
+        /// How long a near copy may be served.
+        max_staleness: Duration,
+    },
+}
+
+/// What a read does when the store cannot be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnStoreDown {
+    /// Goes to the source or loader, at most so many at a time, so that an outage of the cache does not become one of
+    /// the source. Without a loader a read is then a miss.
+    Bypass {
+        /// Loads at a time; further ones wait.
+        max_concurrency: usize,
+    },
+    /// Serves near copies for so long past their time, flagged as stale; then fails.
+    ServeNear {
+        /// How far past its time a copy may be served.
+        max_stale: Duration,
+    },
+    /// Fails.
+    Fail,
+}
+
+impl Default for OnStoreDown {
+    fn default() -> Self {
+        Self::Bypass { max_concurrency: 16 }
+    }
+}
+
+/// Finds the tags of a value.
+pub(crate) type TagsOf<V> = Arc<dyn Fn(&V) -> Vec<String> + Send + Sync>;
+
+/// Everything but the namespace, the store and the source.
+pub(crate) struct Settings<V> {
+    pub(crate) near: usize,
+    pub(crate) coherence: Coherence,
+    pub(crate) ttl: Ttl,
+    pub(crate) grace: Duration,
+    pub(crate) negative_ttl: Duration,
+    pub(crate) jitter: f64,
+    pub(crate) refresh_ahead: Option<f64>,
+    pub(crate) xfetch: Option<f64>,
+    pub(crate) lease: Duration,
+    pub(crate) hold: Duration,
+    pub(crate) wait_budget: Option<Duration>,
+    pub(crate) load_timeout: Option<Duration>,
+    pub(crate) max_loads: usize,
+    pub(crate) on_store_down: OnStoreDown,
+    pub(crate) codec: Codec,
+    pub(crate) schema_revision: u16,
+    pub(crate) tags: Option<TagsOf<V>>,
+}
+
+/// How long a lease lasts without renewal: long enough to outlive a pause of the process, short enough that a dead
+/// loader is replaced soon.
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
+/// Loads at a time: a stampede over many keys must not become one of the source.
+pub(crate) const MAX_LOADS: usize = 64;
+/// How long a writer's hold lasts: above the longest commit.
+pub(crate) const HOLD: Duration = Duration::from_secs(10);
+/// How long "there is none" is remembered: an insert by someone who does not invalidate shows after it.
+pub(crate) const NEGATIVE_TTL: Duration = Duration::from_secs(5);
+/// Spread of the TTL, so that what was stored together does not expire together.
+pub(crate) const JITTER: f64 = 0.1;
+/// How long a load may take: a hung source must not hold a lease and a load slot for ever.
+pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Tags per entry: the scripts look at each.
+pub(crate) const MAX_TAGS: usize = 64;
+/// Bytes per tag: its length is one byte in the record.
+pub(crate) const TAG_BYTES: usize = 255;
+
+impl<V> Settings<V> {
+    pub(crate) fn new(ttl: Ttl) -> Self {
+        Self {
+            near: 0,
+            coherence: Coherence::default(),
+            ttl,
+            grace: Duration::ZERO,
+            negative_ttl: NEGATIVE_TTL,
+            jitter: JITTER,
+            refresh_ahead: None,
+            xfetch: None,
+            lease: LEASE,
+            hold: HOLD,
+            wait_budget: None,
+            load_timeout: Some(LOAD_TIMEOUT),
+            max_loads: MAX_LOADS,
+            on_store_down: OnStoreDown::default(),
+            codec: Codec::default(),
+            schema_revision: 0,
+            tags: None,
+        }
+    }
+
+    /// How long a read waits for a load elsewhere before it loads by itself.
+    pub(crate) fn wait_budget(&self) -> Duration {
+        self.wait_budget.unwrap_or(self.lease * 2 + Duration::from_secs(1))
+    }
+
+    pub(crate) fn lease_ms(&self) -> u64 {
+        millis(self.lease)
+    }
+
+    /// Each setting by its name, as two caches of one namespace must agree on them.
+    pub(crate) fn compared(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("near", self.near.to_string()),
+            ("coherence", format!("{:?}", self.coherence)),
+            ("ttl", format!("{:?}", self.ttl)),
+            ("grace", format!("{:?}", self.grace)),
+            ("negative_ttl", format!("{:?}", self.negative_ttl)),
+            ("jitter", self.jitter.to_string()),
+            ("refresh_ahead", format!("{:?}", self.refresh_ahead)),
+            ("xfetch", format!("{:?}", self.xfetch)),
+            ("lease", format!("{:?}", self.lease)),
+            ("hold_for", format!("{:?}", self.hold)),
+            ("wait_budget", format!("{:?}", self.wait_budget)),
+            ("load_timeout", format!("{:?}", self.load_timeout)),
+            ("max_loads", self.max_loads.to_string()),
+            ("on_store_down", format!("{:?}", self.on_store_down)),
+            ("codec", format!("{:?}", self.codec)),
+            ("schema_revision", self.schema_revision.to_string()),
+            ("tags", self.tags.is_some().to_string()),
+        ]
+    }
+}
+
+/// Whole milliseconds, at least 1 for a span that is not empty: 0 means something else to a server.
+pub(crate) fn millis(span: Duration) -> u64 {
+    let ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    if ms == 0 && !span.is_zero() {
+        1
+    } else {
+        ms.min(IMMORTAL.as_millis() as u64)
+    }
+}

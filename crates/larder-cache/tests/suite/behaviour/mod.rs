@@ -1,0 +1,4 @@
+//! What a cache does, as its users see it: the same claims on every store.
+
+mod reads;
+mod topology;
