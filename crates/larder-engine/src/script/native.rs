@@ -27,8 +27,6 @@ pub(super) type Native = fn(&mut Call<'_>) -> Result<usize, Raise>;
 pub(super) enum Raise {
     /// A text after the position of the caller, as `luaL_error` raises it.
     Text(Cow<'static, str>),
-    /// A text alone, as Lua itself raises it from a native function.
-    Bare(Cow<'static, str>),
     /// An argument is not fit, as `luaL_argerror` raises it.
     Argument(Index, Cow<'static, str>),
     /// The table `{err = text}`: how Redis raises what a command or its own functions complain of.
@@ -158,14 +156,6 @@ impl Call<'_> {
             .ok_or_else(|| Raise::wrong_kind(at, "number", self.stack.kind(at)))
     }
 
-    /// Argument `at` as a table.
-    pub(super) fn table(&self, at: Index) -> Result<(), Raise> {
-        match self.stack.kind(at) {
-            Kind::Table => Ok(()),
-            other => Err(Raise::wrong_kind(at, "table", other)),
-        }
-    }
-
     /// Pushes `{field = text}` as the one result.
     pub(super) fn give_field(&mut self, field: &str, text: &[u8]) -> Result<usize, Raise> {
         self.stack.push_table(0, 1);
@@ -220,10 +210,6 @@ fn answer(stack: &mut Stack) -> Result<usize, Raise> {
 pub(super) fn stage(stack: &mut Stack, raise: Raise) -> Option<(c_int, *const std::ffi::c_char)> {
     match raise {
         Raise::Top => None,
-        Raise::Bare(text) => {
-            stack.push_bytes(text.as_bytes());
-            None
-        }
         Raise::Text(text) => {
             let state = stack.state();
             // SAFETY: alive; pushes the position of the caller.

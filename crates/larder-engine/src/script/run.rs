@@ -100,7 +100,7 @@ impl<'r, 'c> Run<'r, 'c> {
         if spec.flags.has(Flags::READONLY) {
             self.remember_keys();
         }
-        reply.into()
+        reply
     }
 
     fn admit(&self, flags: Flags) -> Result<(), ErrorReply> {

@@ -12,7 +12,7 @@
 //!   for a nil or NaN key in a raw set (excluded by [`Stack::raw_set`]'s callers, which check), or from a
 //!   metamethod (only raw access is used).
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 use mlua::ffi;
 
@@ -126,21 +126,9 @@ impl Stack {
         Some(unsafe { std::slice::from_raw_parts(start.cast(), len) })
     }
 
-    /// The length of the string or table at a position.
-    pub(super) fn len(&self, at: Index) -> usize {
-        // SAFETY: alive, no jump.
-        unsafe { ffi::lua_objlen(self.0, at) }
-    }
-
     pub(super) fn pointer(&self, at: Index) -> *mut c_void {
         // SAFETY: alive, no jump.
         unsafe { ffi::lua_touserdata(self.0, at) }
-    }
-
-    /// An address that tells tables apart.
-    pub(super) fn identity(&self, at: Index) -> *const c_void {
-        // SAFETY: alive, no jump.
-        unsafe { ffi::lua_topointer(self.0, at) }
     }
 
     // --- pushing ---
@@ -242,18 +230,6 @@ impl Stack {
         unsafe { ffi::lua_next(self.0, table) != 0 }
     }
 
-    /// Pushes the metatable of the value at a position; `false`, pushing nothing, if there is none.
-    pub(super) fn push_metatable(&self, at: Index) -> bool {
-        // SAFETY: alive, no jump.
-        unsafe { ffi::lua_getmetatable(self.0, at) != 0 }
-    }
-
-    /// Takes a table off the top and makes it the metatable of the value at a position.
-    pub(super) fn set_metatable(&mut self, at: Index) {
-        // SAFETY: alive, no jump; the callers have pushed a table.
-        unsafe { ffi::lua_setmetatable(self.0, at) };
-    }
-
     // --- moving ---
 
     pub(super) fn set_top(&mut self, top: Index) {
@@ -292,16 +268,10 @@ impl Stack {
         Ref(unsafe { ffi::luaL_ref(self.0, ffi::LUA_REGISTRYINDEX) })
     }
 
-    /// Gives a kept value up.
-    pub(super) fn forget(&mut self, reference: Ref) {
-        // SAFETY: alive, no jump.
-        unsafe { ffi::luaL_unref(self.0, ffi::LUA_REGISTRYINDEX, reference.0) }
-    }
-
     // --- code ---
 
     /// Compiles source text and pushes the function, or the error's text.
-    pub(super) fn load(&mut self, source: &[u8], name: &std::ffi::CStr) -> Result<(), ()> {
+    pub(super) fn load(&mut self, source: &[u8], name: &CStr) -> Result<(), ()> {
         let start: *const c_char = source.as_ptr().cast();
         // SAFETY: alive; compiling reports errors by its result. Only text gets here: the caller refuses
         // precompiled chunks, which Lua would trust.
