@@ -29,8 +29,19 @@ pub(crate) fn run(ctx: &mut Ctx<'_>, args: &[&[u8]]) -> Reply {
             Reply::Error(error)
         }
     };
+    end_caching(ctx, args);
     ctx.core.settle_tracking();
     reply
+}
+
+/// `CLIENT CACHING` is for the next command, or for the transaction that begins with it.
+fn end_caching(ctx: &mut Ctx<'_>, args: &[&[u8]]) {
+    let client = ctx.client();
+    let Some(mode) = client.tracking.as_mut().filter(|mode| mode.caching) else {
+        return;
+    };
+    let asked_for_it = args.first().is_some_and(|name| name.eq_ignore_ascii_case(b"CLIENT"));
+    mode.caching = asked_for_it || client.transaction.queue.is_some();
 }
 
 /// Commands that a transaction does not queue.

@@ -4,6 +4,7 @@
 //! routing, the docs table and the conformance suite derive from it.
 
 mod args;
+mod bitmap;
 mod connection;
 mod expiry;
 mod hash;
@@ -32,6 +33,7 @@ pub(crate) use transactions::abort as abort_transaction;
 
 /// The families, each a list of commands.
 const FAMILIES: &[&[&CommandSpec]] = &[
+    bitmap::COMMANDS,
     connection::COMMANDS,
     hash::COMMANDS,
     keys::COMMANDS,

@@ -73,6 +73,7 @@ pub enum Group {
     List,
     Set,
     SortedSet,
+    Bitmap,
     Generic,
     Connection,
     Server,

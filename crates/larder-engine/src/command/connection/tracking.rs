@@ -259,3 +259,54 @@ fn flags(mode: &TrackingMode) -> Vec<&'static str> {
     add("broken_redirect", mode.redirect_broken);
     flags
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Shell;
+
+    #[test]
+    fn contradictions_are_refused_with_the_words_of_redis() {
+        Shell::new().check(
+            r"
+            CLIENT CACHING YES => ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled
+            CLIENT TRACKING MAYBE => ERR syntax error
+            CLIENT TRACKING ON FOO => ERR syntax error
+            CLIENT TRACKING ON PREFIX a => ERR PREFIX option requires BCAST mode to be enabled
+            CLIENT TRACKING ON BCAST OPTIN => ERR OPTIN and OPTOUT are not compatible with BCAST
+            CLIENT TRACKING ON OPTIN OPTOUT => ERR You can't specify both OPTIN mode and OPTOUT mode
+            CLIENT TRACKING ON REDIRECT 999 => ERR The client ID you want redirect to does not exist
+            CLIENT TRACKING ON REDIRECT x => ERR value is not an integer or out of range
+            CLIENT TRACKING ON BCAST PREFIX x PREFIX xy => ERR Prefix 'x' overlaps with another provided prefix 'xy'. Prefixes for a single client must not overlap.
+            CLIENT TRACKING ON BCAST PREFIX a => OK
+            CLIENT TRACKING ON BCAST PREFIX ab => ERR Prefix 'ab' overlaps with an existing prefix 'a'. Prefixes for a single client must not overlap.
+            CLIENT TRACKING ON => ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it with a different mode.
+            CLIENT TRACKING OFF => OK
+            CLIENT TRACKING ON OPTIN => OK
+            CLIENT CACHING NO => ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.
+            CLIENT CACHING x => ERR syntax error
+            CLIENT TRACKING ON OPTOUT => ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with a different mode.
+            ",
+        );
+    }
+
+    #[test]
+    fn the_mode_is_told() {
+        Shell::new().check(
+            r#"
+            CLIENT GETREDIR => (int) -1
+            CLIENT TRACKINGINFO => {"flags": {"off"}, "redirect": (int) -1, "prefixes": []}
+            CLIENT TRACKING ON NOLOOP => OK
+            CLIENT TRACKINGINFO => {"flags": {"on" "noloop"}, "redirect": (int) 0, "prefixes": []}
+            CLIENT TRACKING OFF => OK
+            CLIENT TRACKING ON BCAST PREFIX b PREFIX a => OK
+            CLIENT TRACKINGINFO => {"flags": {"on" "bcast"}, "redirect": (int) 0, "prefixes": ["a" "b"]}
+            CLIENT TRACKING OFF => OK
+            CLIENT TRACKING ON OPTIN => OK
+            CLIENT CACHING YES => OK
+            CLIENT TRACKINGINFO => {"flags": {"on" "optin" "caching-yes"}, "redirect": (int) 0, "prefixes": []}
+            GET k => nil
+            CLIENT TRACKINGINFO => {"flags": {"on" "optin"}, "redirect": (int) 0, "prefixes": []}
+            "#,
+        );
+    }
+}

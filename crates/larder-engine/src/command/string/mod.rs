@@ -5,6 +5,8 @@ mod getdel;
 mod getex;
 mod getrange;
 mod incr;
+mod incrbyfloat;
+mod lcs;
 mod length;
 mod mset;
 mod set;
@@ -22,6 +24,8 @@ pub(super) const COMMANDS: &[&CommandSpec] = &[
     &incr::DECR,
     &incr::INCRBY,
     &incr::DECRBY,
+    &incrbyfloat::INCRBYFLOAT,
+    &lcs::LCS,
     &length::APPEND,
     &length::STRLEN,
     &length::SETRANGE,
