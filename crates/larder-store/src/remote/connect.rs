@@ -109,12 +109,21 @@ where
     let (conn, driver) = MultiplexedConnection::new_with_config(&greeting(config), stream, settings)
         .await
         .map_err(cause)?;
-    let life = life.clone();
+    let end = EndOnDrop(life.clone());
     tasks.spawn("store connection", async move {
         driver.await;
-        life.end();
+        drop(end);
     });
     Ok(conn)
+}
+
+/// Ends a connection with the task that carries it, however that ends: its runtime may be gone.
+struct EndOnDrop(Arc<Life>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 fn greeting(config: &StoreConfig) -> RedisConnectionInfo {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use futures_util::future::{Fuse, FusedFuture as _, FutureExt as _};
 use larder_base::Tasks;
 use tokio::sync::{Notify, watch};
 
@@ -63,7 +64,8 @@ impl Line {
 
     /// Keeps a connection up until the store is gone.
     pub(super) async fn keep(self: Arc<Self>) {
-        let mut previous = None;
+        // There is one already if the runtime of an earlier keeper is gone.
+        let mut previous = self.current.swap(None).map(|link| link.as_previous());
         loop {
             let tasks = Tasks::new();
             let link = self.establish(previous.as_ref(), &tasks).await;
@@ -73,10 +75,7 @@ impl Line {
             self.current.store(None);
             metrics::disconnected(link.life.is_overdue());
             tracing::info!(address = %self.address, overdue = link.life.is_overdue(), "lost the connection to the store");
-            previous = Some(Previous {
-                id: link.id,
-                generation: link.server.generation.clone(),
-            });
+            previous = Some(link.as_previous());
             // `tasks` ends here, and with it the connection's own task and everything that waited on it.
         }
     }
@@ -136,7 +135,7 @@ impl Line {
     /// Returns when the connection is of no use any more: it ended, or a command is past its deadline.
     async fn watch_over(&self, link: &Link) {
         let tick = Deadlines::tick(self.config.command_deadline());
-        let mut probe = std::pin::pin!(futures_util::future::Fuse::terminated());
+        let mut probe = std::pin::pin!(Fuse::terminated());
         loop {
             tokio::select! {
                 () = link.life.over.cancelled() => return,
@@ -148,8 +147,8 @@ impl Line {
                     }
                     // Nobody waits for the answers that callers gave up on: a PING of our own finds out whether the
                     // connection still gives any.
-                    if link.deadlines.was_abandoned() {
-                        probe.set(futures_util::FutureExt::fuse(link.probe()));
+                    if link.deadlines.was_abandoned() && probe.is_terminated() {
+                        probe.set(link.probe().fuse());
                     }
                 }
             }
@@ -181,6 +180,13 @@ impl Line {
 }
 
 impl Link {
+    fn as_previous(&self) -> Previous {
+        Previous {
+            id: self.id,
+            generation: self.server.generation.clone(),
+        }
+    }
+
     /// A sign of life; without one the deadline ends the connection.
     async fn probe(&self) {
         let _answered = self.send(&redis::cmd("PING")).await;

@@ -37,7 +37,7 @@ use self::{
     pool::Pool,
     request::{Batch, One},
 };
-use crate::{Invalidations, Listening, Node, StoreConfig, StoreError, listen::Listeners};
+use crate::{Invalidations, Listening, Node, Resp, StoreConfig, StoreError, listen::Listeners};
 
 pub use breaker::BreakerState;
 pub(crate) use pool::Loan;
@@ -161,6 +161,11 @@ impl Remote {
     }
 
     pub(crate) async fn listen(&self, listener: Arc<dyn Invalidations>) -> Result<Listening, StoreError> {
+        let line = &self.lines[0];
+        if line.config.resp == Resp::V2 {
+            // The server would say OK, and never push anything.
+            return Err(line.cannot_track(connect::cause(std::io::Error::other("`resp` is 2"))));
+        }
         let listening = self.listeners.add(listener);
         for index in 0..self.lines.len() {
             self.track(index).await?;
