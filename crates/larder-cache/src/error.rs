@@ -104,6 +104,14 @@ pub enum Error {
         /// Why.
         source: CodecError,
     },
+    /// What is under a plain key is not of this type: another program's, or another version of it.
+    #[error("the value of `{key}` is not of the expected type; remove it, or read it as what it is")]
+    Decode {
+        /// The key.
+        key: KeyLabel,
+        /// Why.
+        source: CodecError,
+    },
     /// A tag is empty, longer than 255 bytes, or one too many.
     #[error("`{key}` cannot be tagged: {why} (a value has at most 64 tags of 1 to 255 bytes)")]
     Tags {
