@@ -1,6 +1,7 @@
 //! Real servers, faults, naive baselines and waiting without sleeping, for testing Larder and code that uses it.
 //!
-//! - [`RedisServer`]: a private redis-server that can be killed, paused and restarted.
+//! - [`for_each_topology`]: one test on the embedded engine, on the engine served over TCP, and on redis-server.
+//! - [`RedisServer`], [`LarderServer`]: private servers that can be killed, paused and restarted.
 //! - [`history`]: what every process saw, and the rules that a correct cache keeps in it.
 //! - [`eventually`]: wait for a condition with a deadline; [`UNIT`]: the unit in which tests state times.
 //! - [`Wire`]: a bare client that shows exactly what a server said.
@@ -14,17 +15,21 @@
 mod answer;
 mod child;
 pub mod history;
+mod larder_server;
 pub mod naive;
 mod proxy;
 mod redis_server;
 mod seed;
+mod topology;
 mod wait;
 mod wire;
 pub mod worker;
 
 pub use answer::Answer;
+pub use larder_server::{LarderServer, PROGRAM_VARIABLE};
 pub use proxy::Proxy;
 pub use redis_server::{RedisServer, SERVER_VARIABLE};
 pub use seed::{Case, SEED_VARIABLE};
+pub use topology::{Kind, Outcome, TOPOLOGY_VARIABLE, Topology, for_each_topology};
 pub use wait::{UNIT, eventually};
 pub use wire::Wire;

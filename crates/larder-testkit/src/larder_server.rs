@@ -1,0 +1,133 @@
+//! `larder serve` as a process of its own: the program that users start, killed on drop.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+use rustix::process::Signal;
+
+use crate::child::OwnedChild;
+
+/// The variable that names the `larder` program to test with.
+pub const PROGRAM_VARIABLE: &str = "LARDER_BIN";
+
+/// A running `larder serve` on a free loopback port, on the machine's clock.
+///
+/// # Which program
+/// The one that `LARDER_BIN` names. Without it, in Larder's own workspace under `cargo test`, the program is built in
+/// the profile of the test, and is the one next to it; elsewhere it is the `larder` on the path.
+#[derive(Debug)]
+pub struct LarderServer {
+    child: OwnedChild,
+    port: u16,
+}
+
+impl LarderServer {
+    /// Starts one and waits until it says that it is ready.
+    ///
+    /// # Panics
+    /// If the program is missing or ends instead.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with more options of `larder serve`, such as `&["--maxmemory", "2mb"]`.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_with(options: &[&str]) -> Self {
+        let program = program();
+        let mut command = Command::new(&program);
+        command
+            .args(["serve", "--bind", "127.0.0.1:0"])
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        let mut child = OwnedChild::spawn(&mut command)
+            .unwrap_or_else(|error| panic!("could not start {}: {error}; set {PROGRAM_VARIABLE}", program.display()));
+        let stdout = child.take_stdout().expect("the output is piped");
+        let mut line = String::new();
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("what it prints is text");
+        let port = line
+            .trim()
+            .strip_prefix("ready ")
+            .and_then(|addr| addr.rsplit(':').next()?.parse().ok());
+        let port = port.unwrap_or_else(|| panic!("`larder serve` printed `{}`, not `ready <addr>`", line.trim()));
+        Self { child, port }
+    }
+
+    /// `redis://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill();
+    }
+
+    /// SIGSTOP: connections stay open and nothing answers.
+    ///
+    /// # Panics
+    /// If the process is gone.
+    pub fn pause(&self) {
+        self.child.signal(Signal::STOP).expect("the server is running");
+    }
+
+    /// SIGCONT after [`pause`](Self::pause).
+    ///
+    /// # Panics
+    /// If the process is gone.
+    pub fn resume(&self) {
+        self.child.signal(Signal::CONT).expect("the server is running");
+    }
+}
+
+fn program() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM
+        .get_or_init(|| named().or_else(built).unwrap_or_else(|| PathBuf::from("larder")))
+        .clone()
+}
+
+fn named() -> Option<PathBuf> {
+    std::env::var_os(PROGRAM_VARIABLE).map(PathBuf::from)
+}
+
+/// Builds the program beside the running test, which lies in `target/<profile>/deps`. A program of an earlier state
+/// of the code would make a test pass or fail for the wrong reason.
+fn built() -> Option<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.parent()?;
+    let cargo = std::env::var_os("CARGO").filter(|_| workspace.join("crates/larder-cli").is_dir())?;
+    let folder = std::env::current_exe().ok()?.parent()?.parent()?.to_path_buf();
+    let mut build = Command::new(cargo);
+    build
+        .args(["build", "--quiet", "--workspace", "--bin", "larder"])
+        .current_dir(workspace);
+    if folder.file_name()? == "release" {
+        build.arg("--release");
+    }
+    let built = build.stdin(Stdio::null()).status().is_ok_and(|status| status.success());
+    assert!(built, "`cargo build --workspace --bin larder` failed");
+    Some(folder.join("larder"))
+}
