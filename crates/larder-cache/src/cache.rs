@@ -226,11 +226,7 @@ where
         T: Into<Loaded<V>>,
         E: Into<BoxError>,
     {
-        let load = FromCall(move |context| {
-            let loading = load(context);
-            async move { loading.await.map(Into::into).map_err(Into::into) }
-        });
-        self.core.read(key, Some(load)).await
+        self.core.read(key, Some(FromCall(load))).await
     }
 
     /// Whether a value is cached: fresh, or stale within grace. Loads nothing.

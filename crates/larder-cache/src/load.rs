@@ -93,19 +93,21 @@ struct Panicked;
 /// member of the flight loads with its own.
 pub(crate) struct FromCall<F>(pub(crate) F);
 
-impl<K, V, F, Fut> Loader<K, V> for FromCall<F>
+impl<K, V, F, Fut, T, E> Loader<K, V> for FromCall<F>
 where
     K: CacheKey,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
     F: FnOnce(LoadContext<V>) -> Fut + Send,
-    Fut: Future<Output = Result<Loaded<V>, BoxError>> + Send,
+    Fut: Future<Output = Result<T, E>> + Send,
+    T: Into<Loaded<V>>,
+    E: Into<BoxError>,
 {
     fn take(slot: &mut Option<Self>) -> Option<Self> {
         slot.take()
     }
 
-    fn load(self, _: &K, context: LoadContext<V>) -> impl Future<Output = Result<Loaded<V>, BoxError>> + Send {
-        (self.0)(context)
+    async fn load(self, _: &K, context: LoadContext<V>) -> Result<Loaded<V>, BoxError> {
+        (self.0)(context).await.map(Into::into).map_err(Into::into)
     }
 
     async fn run(self, core: &Arc<Core<K, V>>, job: Job<K, V>) -> Option<Outcome<V>> {

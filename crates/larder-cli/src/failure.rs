@@ -11,6 +11,8 @@ pub(crate) struct Failure {
     pub(crate) code: u8,
     error: anyhow::Error,
     hint: Option<String>,
+    pub(crate) is_interrupted: bool,
+    pub(crate) is_told_in_json: bool,
 }
 
 impl Failure {
@@ -24,6 +26,22 @@ impl Failure {
         Self {
             code: 2,
             ..Self::new(what)
+        }
+    }
+
+    /// A signal ended what was asked, and everything was put away.
+    pub(crate) fn interrupted() -> Self {
+        Self {
+            is_interrupted: true,
+            ..Self::new("interrupted")
+        }
+    }
+
+    /// The document has been printed and says it all: under `--json` nothing is added to it.
+    pub(crate) fn told_in_json(self) -> Self {
+        Self {
+            is_told_in_json: true,
+            ..self
         }
     }
 
@@ -49,6 +67,8 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
             code: 1,
             error: error.into(),
             hint: None,
+            is_interrupted: false,
+            is_told_in_json: false,
         }
     }
 }

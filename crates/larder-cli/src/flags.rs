@@ -1,5 +1,7 @@
 //! Flags that several commands share.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use crate::failure::{Failure, Outcome};
@@ -29,5 +31,43 @@ impl LiveStore {
             Failure::usage("this command works on a live store, and none was named")
                 .hint("add --store redis://127.0.0.1:6379, or set LARDER_STORE")
         })
+    }
+}
+
+/// The units a span may be given in, longest suffix first, in nanoseconds.
+const UNITS: [(&str, f64); 5] = [("ms", 1e6), ("us", 1e3), ("µs", 1e3), ("m", 60e9), ("s", 1e9)];
+
+/// The longest span a flag takes: one hour. Longer is a slip of the keyboard.
+const SPAN_MAX: f64 = 3_600e9;
+
+/// Reads `2s`, `1.5s`, `50ms`, `200us` or `1m`; `0` needs no unit.
+pub(crate) fn span(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let unit = UNITS
+        .iter()
+        .find_map(|(unit, size)| Some((text.strip_suffix(unit)?, size)));
+    let nanos = unit.and_then(|(number, size)| Some(number.trim().parse::<f64>().ok()? * size));
+    match nanos {
+        Some(nanos) if (0.0..=SPAN_MAX).contains(&nanos) => Ok(Duration::from_nanos(nanos as u64)),
+        Some(_) => Err("must be between 0 and 60m".to_owned()),
+        None => Err("must be a number with a unit, such as 2s or 50ms".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_read_with_their_unit() {
+        assert_eq!(span("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(span("1.5ms"), Ok(Duration::from_micros(1_500)));
+        assert_eq!(span("3m"), Ok(Duration::from_secs(180)));
+        assert_eq!(span("0"), Ok(Duration::ZERO));
+        for wrong in ["2", "s", "-1s", "2h", "61m", "NaNs", ""] {
+            assert!(span(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

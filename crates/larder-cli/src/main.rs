@@ -64,7 +64,10 @@ async fn run(command: cmd::Command, ui: &Ui) -> Result<Result<(), Failure>, Inte
         return Err(interrupted);
     }
     tokio::select! {
-        ended = &mut work => Ok(ended),
+        ended = &mut work => match ended {
+            Err(failure) if failure.is_interrupted => Err(interrupted),
+            ended => Ok(ended),
+        },
         () = context.clock.sleep(TIDY_END) => Err(interrupted),
         second = signals.next() => Err(second),
     }

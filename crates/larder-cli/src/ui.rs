@@ -69,12 +69,11 @@ impl Ui {
 
     /// Reports why a command failed: on stderr, and under `--json` as the document too.
     pub(crate) fn fail(&self, failure: &Failure) -> ExitCode {
-        if self.json {
+        if self.json && !failure.is_told_in_json {
             let chain: Vec<String> = failure.chain().collect();
             self.document(&serde_json::json!({ "error": chain, "hint": failure.hint_text() }));
-        } else {
-            let _ = writeln!(io::stderr().lock(), "{failure}");
         }
+        let _ = writeln!(io::stderr().lock(), "{failure}");
         ExitCode::from(failure.code)
     }
 }

@@ -2,7 +2,18 @@
 //!
 //! This crate is the face of Larder: it re-exports what applications use and adds nothing of its own.
 
-pub use larder_base::{CacheKey, Clock, KeyLabel, KeyPart, ManualClock, Random, WrittenKey, show_keys};
-pub use larder_cache::{BoxError, Source};
+pub use larder_base::{CacheKey, Clock, KeyLabel, KeyPart, ManualClock, Random, WrittenKey, codec::Codec, show_keys};
+pub use larder_cache::{
+    BoxError, Cache, CacheBuilder, Coherence, Error, Freshness, LoadContext, Loaded, Lookup, OnStoreDown, Source,
+    Stats, Tier, Ttl,
+};
 #[cfg(feature = "sql")]
 pub use larder_sql::{PoolConfig, SqlError, SqlTable};
+pub use larder_store::{Store, StoreConfig, StoreError, redis};
+
+/// What most programs need: `use larder::prelude::*`.
+pub mod prelude {
+    pub use crate::{BoxError, Cache, CacheKey, Coherence, OnStoreDown, Source, Store, Ttl};
+    #[cfg(feature = "sql")]
+    pub use crate::{PoolConfig, SqlTable};
+}

@@ -1,0 +1,204 @@
+//! What the scenes play on: the store, the table that is read, the demo's own users, and the figures asked for.
+
+use std::time::Duration;
+
+use larder::{Cache, CacheBuilder, Clock, Coherence, PoolConfig, SqlError, SqlTable, Store, redis};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    Args,
+    progress::Progress,
+    source::Counted,
+    users::{self, Row, Users},
+};
+use crate::{
+    context::Context,
+    failure::{Failure, OrHint, Outcome},
+};
+
+/// Everything a scene needs.
+pub(super) struct Stage {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    /// The table that the reading scenes read, and its name.
+    pub(super) table: Counted,
+    pub(super) table_name: String,
+    /// Keys of that table, at least one.
+    pub(super) keys: Vec<String>,
+    /// The demo's own database, for the scenes that write, and its table.
+    pub(super) users: Users,
+    pub(super) own: Counted,
+    pub(super) user_count: u64,
+    pub(super) lookups: u64,
+    /// What the names of all caches of this run begin with, so that two runs on one store do not meet.
+    run: String,
+}
+
+/// Keys of the table that the scenes read at most.
+const KEYS: u32 = 1_000;
+
+/// Entries the near tier of a scene keeps: more than any scene reads.
+const NEAR: usize = 10_000;
+
+/// On a remote store the near tier of this version is bounded by time alone; this is how stale it may be.
+const NEAR_STALENESS: Duration = Duration::from_secs(1);
+
+impl Stage {
+    /// Opens the store and the database, and fills the demo's own.
+    pub(super) async fn set(args: &Args, users: Users, context: &Context) -> Outcome<Self> {
+        let ui = &context.ui;
+        let store = open_store(&args.store.store).await?;
+        ui.line("Larder demo: one table, read through a two-tier cache.");
+        ui.line(format_args!("  store     {}", store.url()));
+        if store.is_embedded() {
+            ui.line("            in this process; to use a server: larder demo --store redis://127.0.0.1:6379");
+        } else {
+            ui.line(format_args!(
+                "            a server: the near tier is bounded by time (TtlOnly, at most {NEAR_STALENESS:?} stale)"
+            ));
+        }
+        let counted = |table| Counted::new(table, context.clock.clone(), args.load_delay);
+        let own_table = SqlTable::new(users.pool.clone(), users::TABLE);
+        let table = match (&args.db, &args.table) {
+            (Some(db), Some(table)) => foreign_table(db, table, args.key.as_deref()).await?,
+            _ => own_table.clone(),
+        };
+        let table_name = args.table.clone().unwrap_or_else(|| users::TABLE.to_owned());
+        ui.line(format_args!(
+            "  database  {}",
+            args.db.as_deref().unwrap_or("a private SQLite file")
+        ));
+        ui.line(format_args!("  table     {table_name}"));
+        ui.line(format_args!(
+            "  loading {} users in batches of {}",
+            args.users, args.batch
+        ));
+        users
+            .fill(args.users, args.batch, Progress::new(ui, args.users))
+            .await?;
+        let keys = table.first_keys(KEYS).await?;
+        if keys.is_empty() {
+            return Err(Failure::new(format_args!(
+                "the table {table_name:?} has no rows to read"
+            )));
+        }
+        let mut run = [0; 4];
+        context.random.fill(&mut run);
+        Ok(Self {
+            store,
+            clock: context.clock.clone(),
+            table: counted(table),
+            table_name,
+            keys,
+            users,
+            own: counted(own_table),
+            user_count: args.users,
+            lookups: args.lookups,
+            run: format!("demo-{:08x}", u32::from_ne_bytes(run)),
+        })
+    }
+
+    /// A cache of its own for `scene`: rows by the text of their key.
+    pub(super) fn cache(&self, scene: &str) -> CacheBuilder<String, Row> {
+        self.cache_of(scene)
+    }
+
+    /// A cache of its own for `scene`, of any value.
+    pub(super) fn cache_of<V>(&self, scene: &str) -> CacheBuilder<String, V>
+    where
+        V: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        let builder = Cache::builder(self.namespace(scene)).store(&self.store).near(NEAR);
+        if self.store.is_embedded() {
+            return builder;
+        }
+        builder.coherence(Coherence::TtlOnly {
+            max_staleness: NEAR_STALENESS,
+        })
+    }
+
+    /// The namespace of `scene` in this run.
+    pub(super) fn namespace(&self, scene: &str) -> String {
+        format!("{}-{scene}", self.run)
+    }
+
+    /// How many loads, one after another, a scene may make when each takes as long as asked for: all of `wanted`
+    /// unless that would take more than two seconds.
+    pub(super) fn affordable(&self, wanted: usize) -> usize {
+        const BUDGET: Duration = Duration::from_secs(2);
+        match self.table.delay() {
+            Duration::ZERO => wanted,
+            delay => ((BUDGET.as_secs_f64() / delay.as_secs_f64()) as usize).clamp(1, wanted),
+        }
+    }
+
+    /// Runs `work` and says how long it took.
+    pub(super) async fn timed<T>(&self, work: impl Future<Output = T>) -> (T, Duration) {
+        let started = self.clock.monotonic();
+        let done = work.await;
+        (done, self.clock.monotonic().saturating_sub(started))
+    }
+
+    /// Removes the keys of this run and the private database.
+    pub(super) async fn clean(self) {
+        // Best effort: what an unreachable store keeps expires by itself.
+        let _ = self.remove_keys().await;
+        self.store.close().await;
+        self.users.close().await;
+    }
+
+    async fn remove_keys(&self) -> redis::RedisResult<()> {
+        /// Keys looked at per SCAN: few round trips, none of them long.
+        const PAGE: usize = 1_000;
+        let mut store = self.store.clone();
+        let mut cursor = 0_u64;
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor)
+                .arg("MATCH")
+                .arg(format!("{}-*", self.run))
+                .arg("COUNT")
+                .arg(PAGE);
+            let (next, keys): (u64, Vec<Vec<u8>>) = scan.query_async(&mut store).await?;
+            if !keys.is_empty() {
+                redis::cmd("UNLINK").arg(keys).exec_async(&mut store).await?;
+            }
+            if next == 0 {
+                return Ok(());
+            }
+            cursor = next;
+        }
+    }
+}
+
+async fn open_store(url: &str) -> Outcome<Store> {
+    Store::open(url)
+        .await
+        .or_hint("start a server there, or leave out --store to run on the engine in this process")
+}
+
+/// The user's table: opened so that nothing can be written to it.
+async fn foreign_table(db: &str, table: &str, key: Option<&str>) -> Outcome<SqlTable> {
+    let pool = PoolConfig::new(db)
+        .read_only()
+        .open()
+        .await
+        .or_hint("--db takes a path or sqlite:PATH of an existing database")?;
+    let table = SqlTable::new(pool, table);
+    let table = key.map_or_else(|| table.clone(), |key| table.clone().key(key));
+    let schema = match table.schema().await {
+        Ok(schema) => schema,
+        Err(error @ SqlError::NoKey { .. }) => return Err(Failure::from(error).hint("add --key COLUMN")),
+        Err(error) => return Err(Failure::from(error)),
+    };
+    if schema.key().count() > 1 {
+        let columns: Vec<&str> = schema.key().collect();
+        let what = format!(
+            "the key of table {:?} has several columns: {}",
+            schema.name,
+            columns.join(", ")
+        );
+        return Err(Failure::new(what).hint("add --key COLUMN with one column that is unique"));
+    }
+    Ok(table)
+}
