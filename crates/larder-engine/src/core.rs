@@ -30,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) settings: Settings,
     pub(crate) random: Random,
     pub(crate) clock: Clock,
+    pub(crate) identity: Identity,
     pub(crate) watchers: Watchers,
     pub(crate) stats: Stats,
     pub(crate) slow_log: SlowLog,
@@ -40,6 +41,33 @@ pub(crate) struct Core {
     /// The database that random eviction drew from last.
     pub(crate) evict_next: usize,
     next_client: u64,
+}
+
+/// What tells this engine from another, and from itself after a restart.
+pub(crate) struct Identity {
+    pub(crate) run_id: String,
+    pub(crate) replication_id: String,
+    /// Unix milliseconds.
+    pub(crate) started_at: u64,
+}
+
+impl Identity {
+    fn new(random: &Random, clock: &Clock) -> Self {
+        /// Printed as 40 hexadecimal digits.
+        const BYTES: usize = 20;
+        let id = || {
+            random
+                .bytes::<BYTES>()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect()
+        };
+        Self {
+            run_id: id(),
+            replication_id: id(),
+            started_at: clock.unix().as_millis() as u64,
+        }
+    }
 }
 
 impl Core {
@@ -58,7 +86,8 @@ impl Core {
             pubsub: PubSub::default(),
             scripts: Scripts::new(clock.clone(), random.clone()),
             settings,
-            random,
+            random: random.clone(),
+            identity: Identity::new(&random, &clock),
             clock,
             watchers: Watchers::new(&hasher),
             stats: Stats::default(),

@@ -60,6 +60,11 @@ impl Entry {
     }
 }
 
+/// Bytes that a key and its value hold.
+pub(crate) fn cost(key: &[u8], entry: &Entry) -> usize {
+    ENTRY_OVERHEAD + key.len() + entry.value.weight()
+}
+
 #[derive(Debug)]
 pub(crate) struct Db {
     keys: IndexMap<Key, Entry, RandomState>,
@@ -135,7 +140,7 @@ impl Db {
             return position;
         }
         let key: Key = key.into();
-        self.used += ENTRY_OVERHEAD + key.len() + entry.value.weight();
+        self.used += cost(&key, &entry);
         if expires_at.is_some() {
             self.volatile.insert(key.clone());
         }
@@ -148,7 +153,7 @@ impl Db {
         if entry.expires_at.is_some() {
             self.volatile.swap_remove(&key);
         }
-        self.used -= ENTRY_OVERHEAD + key.len() + entry.value.weight();
+        self.used -= cost(&key, &entry);
         Some((key, entry))
     }
 
@@ -178,6 +183,15 @@ impl Db {
     /// The same among the keys with a deadline, below [`volatile_len`](Self::volatile_len).
     pub(crate) fn volatile_at(&self, position: usize) -> Option<&Key> {
         self.volatile.get_index(position)
+    }
+
+    /// Milliseconds that keys with a deadline have left, of a few of them.
+    pub(crate) fn average_ttl(&self, now: u64) -> u64 {
+        const SAMPLES: usize = 20;
+        let deadline = |key: &Key| self.keys.get(key).and_then(|entry| entry.expires_at);
+        let left = self.volatile.iter().take(SAMPLES).filter_map(deadline);
+        let (sum, count) = left.fold((0, 0), |(sum, count), at| (sum + at.saturating_sub(now), count + 1));
+        if count == 0 { 0 } else { sum / count }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Entry)> {

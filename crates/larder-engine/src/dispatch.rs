@@ -26,6 +26,7 @@ pub(crate) fn run(ctx: &mut Ctx<'_>, args: &[&[u8]]) -> Reply {
         }
         Err(error) => {
             ctx.client().transaction.flaw();
+            ctx.core.stats.count_error(&error);
             Reply::Error(error)
         }
     };
@@ -137,6 +138,9 @@ pub(crate) fn invoke(ctx: &mut Ctx<'_>, command: Command, args: &Args<'_>) -> Re
     let result = (command.run)(ctx, args);
     let spent = ctx.core.clock.coarse().saturating_sub(started);
     ctx.core.stats.count(command.number, spent, result.is_err());
+    if let Err(error) = &result {
+        ctx.core.stats.count_error(error);
+    }
     ctx.note_if_slow(spent, args);
     result.into()
 }

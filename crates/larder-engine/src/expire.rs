@@ -52,6 +52,8 @@ impl Core {
         // A wall clock may step back: then too the next step is due.
         if now.abs_diff(self.sweep.last) >= STEP_EVERY {
             self.sweep.last = now;
+            self.note_memory();
+            self.stats.rate.sample(now, self.stats.commands);
             if self.sweep.is_active {
                 self.sweep(now, ROUNDS_IN_COMMAND);
             }

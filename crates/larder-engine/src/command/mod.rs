@@ -89,6 +89,9 @@ static BY_NAME: LazyLock<HashMap<&'static str, Command>> = LazyLock::new(|| {
     all().map(number).collect()
 });
 
+/// The version of Redis that replies and errors are those of.
+pub(crate) const VERSION: &str = "7.0.15";
+
 /// The names of all commands and subcommands, at their numbers.
 pub(crate) fn names() -> Vec<&'static str> {
     let with_subcommands = |spec: &'static CommandSpec| std::iter::once(spec).chain(spec.subcommands.iter().copied());

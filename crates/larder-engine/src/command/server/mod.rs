@@ -3,6 +3,8 @@
 mod config;
 mod debug;
 mod flush;
+mod info;
+mod memory;
 mod parameters;
 mod select;
 mod slowlog;
@@ -16,6 +18,8 @@ pub(super) const COMMANDS: &[&CommandSpec] = &[
     &flush::FLUSHALL,
     &flush::FLUSHDB,
     &flush::SWAPDB,
+    &info::INFO,
+    &memory::MEMORY,
     &select::DBSIZE,
     &select::SELECT,
     &slowlog::SLOWLOG,
