@@ -47,6 +47,9 @@ texts! {
     STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
     OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'.";
     NO_AUTH = "NOAUTH Authentication required.";
+    NO_PASSWORD_SET = "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?";
+    WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled.";
+    HELLO_FIRST = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time";
     CLIENT_CLOSED = "ERR the client was closed by QUIT, CLIENT KILL or a full output buffer; connect again";
     SAME_OBJECT = "ERR source and destination objects are the same";
     DB_OUT_OF_RANGE = "ERR DB index is out of range";
@@ -113,6 +116,11 @@ impl ErrorReply {
         let word = String::from_utf8_lossy(&word[..word.len().min(SHOWN_MAX)]);
         let text = format!("ERR unknown subcommand '{word}'. Try {container} HELP.");
         Self(one_line(text))
+    }
+
+    pub(crate) fn hello_option(option: &[u8]) -> Self {
+        let option = String::from_utf8_lossy(option);
+        Self(one_line(format!("ERR Syntax error in HELLO option '{option}'")))
     }
 
     pub(crate) fn subscriber_only(command: &str) -> Self {

@@ -8,8 +8,10 @@ mod bitmap;
 mod connection;
 mod expiry;
 mod hash;
+pub(crate) mod info;
 mod keys;
 mod list;
+mod pubsub;
 mod random;
 pub(crate) mod scan;
 mod scripting;
@@ -38,6 +40,7 @@ const FAMILIES: &[&[&CommandSpec]] = &[
     hash::COMMANDS,
     keys::COMMANDS,
     list::COMMANDS,
+    pubsub::COMMANDS,
     scripting::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
@@ -69,6 +72,10 @@ impl std::fmt::Debug for Command {
 }
 
 impl Command {
+    pub(crate) const fn spec(self) -> &'static CommandSpec {
+        self.spec
+    }
+
     /// The subcommand that this word names, in any case.
     pub(crate) fn subcommand(self, word: &[u8]) -> Option<Self> {
         let position = self.spec.subcommands.iter().position(|sub| sub.is_subcommand(word))?;
@@ -89,17 +96,21 @@ static BY_NAME: LazyLock<HashMap<&'static str, Command>> = LazyLock::new(|| {
     all().map(number).collect()
 });
 
+/// The names of all commands and subcommands, at their numbers.
+pub(crate) fn names() -> Vec<&'static str> {
+    all_with_subcommands().map(|spec| spec.name).collect()
+}
+
 /// The version of Redis that replies and errors are those of.
 pub(crate) const VERSION: &str = "7.0.15";
 
-/// The names of all commands and subcommands, at their numbers.
-pub(crate) fn names() -> Vec<&'static str> {
-    let with_subcommands = |spec: &'static CommandSpec| std::iter::once(spec).chain(spec.subcommands.iter().copied());
-    all().flat_map(with_subcommands).map(|spec| spec.name).collect()
+pub(crate) fn all() -> impl Iterator<Item = &'static CommandSpec> {
+    FAMILIES.iter().flat_map(|family| family.iter().copied())
 }
 
-fn all() -> impl Iterator<Item = &'static CommandSpec> {
-    FAMILIES.iter().flat_map(|family| family.iter().copied())
+/// The commands, each container followed by its subcommands.
+pub(crate) fn all_with_subcommands() -> impl Iterator<Item = &'static CommandSpec> {
+    all().flat_map(|spec| std::iter::once(spec).chain(spec.subcommands.iter().copied()))
 }
 
 /// The longest name in the table, with room: a longer one cannot be a command.

@@ -223,7 +223,7 @@ fn caching(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     Ok(Reply::Ok)
 }
 
-fn redirection(mode: Option<&TrackingMode>) -> i64 {
+pub(super) fn redirection(mode: Option<&TrackingMode>) -> i64 {
     const NOT_TRACKING: i64 = -1;
     const TO_ITSELF: i64 = 0;
     mode.map_or(NOT_TRACKING, |mode| mode.redirect.map_or(TO_ITSELF, |id| id.0 as i64))

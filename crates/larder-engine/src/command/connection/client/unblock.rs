@@ -1,0 +1,32 @@
+//! `CLIENT UNBLOCK id [TIMEOUT|ERROR]`: ends another client's wait.
+//!
+//! Reference: <https://redis.io/commands/client-unblock/>. Commands that wait are not built yet, so there is never
+//! anyone to unblock.
+
+use super::info::LIST;
+use crate::{
+    ErrorReply, Reply,
+    command::{Args, Arity, CommandResult, CommandSpec},
+    ctx::Ctx,
+};
+
+pub(super) const UNBLOCK: CommandSpec = CommandSpec {
+    name: "CLIENT|UNBLOCK",
+    summary: "Unblocks a client blocked by a blocking command from a different connection",
+    since: "5.0.0",
+    complexity: "O(log N) where N is the number of client connections",
+    arity: Arity::at_least(3),
+    run: unblock,
+    ..LIST
+};
+
+fn unblock(_: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+    if args.len() > 4 {
+        return Err(ErrorReply::SYNTAX);
+    }
+    if args.len() == 4 && !args.is(3, "TIMEOUT") && !args.is(3, "ERROR") {
+        return Err(ErrorReply::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
+    }
+    args.int(2)?;
+    Ok(Reply::Int(0))
+}
