@@ -6,7 +6,8 @@ use larder_base::CacheKey;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    CacheBuilder, Error, LoadContext, Loaded, Lookup, Stats, Tier,
+    Batch, CacheBuilder, Error, LoadContext, Loaded, Lookup, Stats, Tier,
+    batch::{CallMany, NoLoader, SourceMany},
     core::Core,
     found::Freshness,
     load::{FromCall, FromSource},
@@ -229,6 +230,34 @@ where
         self.core.read(key, Some(FromCall(load))).await
     }
 
+    /// The values of many keys: what is cached with one round trip, the rest from the source with one call.
+    ///
+    /// Each key has its own outcome in the [`Batch`]: one that fails does not fail the others.
+    ///
+    /// # Cancel safety
+    /// The loads of this batch run in this future: dropped, they end, and whoever waits for one of their keys loads it.
+    pub async fn get_many(&self, keys: &[K]) -> Batch<K, V> {
+        match self.core.source.clone() {
+            Some(source) => Box::pin(self.core.get_many(keys, &SourceMany(source))).await,
+            None => Box::pin(self.core.get_many(keys, &NoLoader)).await,
+        }
+    }
+
+    /// The values of many keys; `load` is called with those that are not cached, in most cases once, and returns those
+    /// that exist, in any order. A key that others load at this moment is waited for, and loaded by a call of its own if
+    /// that comes to nothing.
+    ///
+    /// # Cancel safety
+    /// As [`get_many`](Self::get_many).
+    pub async fn get_or_load_many<F, Fut, E>(&self, keys: &[K], load: F) -> Batch<K, V>
+    where
+        F: Fn(Vec<K>) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<Vec<(K, V)>, E>> + Send,
+        E: Into<BoxError>,
+    {
+        Box::pin(self.core.get_many(keys, &CallMany(load))).await
+    }
+
     /// Whether a value is cached: fresh, or stale within grace. Loads nothing.
     ///
     /// # Errors
@@ -349,6 +378,7 @@ where
     pub fn stats(&self) -> Stats {
         let mut stats = self.core.counters.stats();
         stats.near_entries = self.core.near.len() as u64;
+        stats.in_flight = (self.core.loads.len() + self.core.peeks.len()) as u64;
         stats
     }
 

@@ -64,7 +64,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     }
 
     /// Drops near copies and detaches flights: whoever asks from now on asks the store.
-    fn forget(&self, keys: &[K]) {
+    pub(crate) fn forget(&self, keys: &[K]) {
         for key in keys {
             self.loads.detach(key);
             self.peeks.detach(key);

@@ -6,7 +6,7 @@ use larder_base::CacheKey;
 
 use crate::{
     core::{Core, Place},
-    script::{Release, Renew, Token},
+    script::{Release, Renew, Step as _, Token},
 };
 
 /// A lease is renewed this often in its time, so that one lost renewal does not cost it.
@@ -33,6 +33,10 @@ impl<K: CacheKey, V: Send + Sync + 'static> LeaseGuard<K, V> {
 
     pub(crate) const fn token(&self) -> Token {
         self.token
+    }
+
+    pub(crate) fn e(&self) -> &bytes::Bytes {
+        self.place.keys.e()
     }
 
     /// The lease is gone: used by a fill, or never granted.
@@ -84,6 +88,43 @@ impl<K: CacheKey, V: Send + Sync + 'static> LeaseGuard<K, V> {
                 }
                 None
             }
+        }
+    }
+}
+
+/// Runs `work` and keeps `leases` alive meanwhile, renewed in one pipeline.
+pub(crate) async fn keep_all<K, V, T>(
+    core: &Core<K, V>,
+    leases: &[&LeaseGuard<K, V>],
+    work: impl Future<Output = T>,
+) -> T
+where
+    K: CacheKey,
+    V: Send + Sync + 'static,
+{
+    let every = core.settings.lease / RENEWALS;
+    let lease_ms = core.settings.lease_ms();
+    let renewals = || {
+        let step = |lease: &&LeaseGuard<K, V>| {
+            Renew {
+                e: lease.e().clone(),
+                token: lease.token,
+                lease_ms,
+            }
+            .call()
+        };
+        leases.iter().map(step).collect::<Vec<_>>()
+    };
+    let mut work = std::pin::pin!(work);
+    loop {
+        if let Some(done) = core.clock.timeout(every, work.as_mut()).await {
+            return done;
+        }
+        let calls = renewals();
+        tokio::select! {
+            biased;
+            done = work.as_mut() => return done,
+            _renewed = core.store.call_many(&calls) => {}
         }
     }
 }

@@ -14,15 +14,18 @@
 //! | `record`, `layout` | what stands in the store, and under which keys |
 
 mod acquire;
+mod batch;
 mod builder;
 mod cache;
 mod coherence;
 mod context;
 mod core;
+mod counter;
 mod error;
 mod estimate;
 mod flight;
 mod found;
+mod hold;
 mod housekeeping;
 mod invalidate;
 mod layout;
@@ -31,6 +34,7 @@ mod load;
 mod marker;
 mod open;
 mod plain;
+mod put;
 mod read;
 mod record;
 mod registry;
@@ -38,13 +42,19 @@ mod script;
 mod settings;
 mod source;
 mod stats;
+mod warm;
+mod write;
 
+pub use batch::Batch;
 pub use builder::CacheBuilder;
 pub use cache::Cache;
 pub use context::{LoadContext, Loaded};
 pub use error::Error;
 pub use found::{Freshness, Lookup, Tier};
+pub use hold::{Committed, Hold};
 pub use plain::{Plain, PlainStore};
+pub use put::{Delivery, PutOptions, Receipt};
 pub use settings::{Coherence, OnStoreDown, Ttl};
 pub use source::{BoxError, Source};
 pub use stats::Stats;
+pub use warm::{Progress, Warming};

@@ -1,10 +1,10 @@
 //! Loading and filling: what happens between a lease and the value in the store.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{error::Error as StdError, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use larder_base::{
-    CacheKey,
+    CacheKey, KeyLabel,
     codec::{Encoded, Envelope},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -172,17 +172,26 @@ where
         self.count(Count::Loads);
         let began = self.now();
         let load = loader.load(key, context);
-        let loaded = match self.settings.load_timeout {
-            Some(limit) => self
-                .clock
-                .timeout(limit, load)
-                .await
-                .map_or(Err(LoadError::Timeout(limit)), |loaded| {
-                    loaded.map_err(LoadError::Failed)
-                }),
-            None => load.await.map_err(LoadError::Failed),
-        };
+        let loaded = self.within_limit(load).await;
         (loaded, self.now().saturating_sub(began))
+    }
+
+    /// Runs `load` for at most `load_timeout`.
+    pub(crate) async fn within_limit<T>(
+        &self,
+        load: impl Future<Output = Result<T, BoxError>>,
+    ) -> Result<T, LoadError> {
+        let loaded = match self.settings.load_timeout {
+            Some(limit) => self.clock.timeout(limit, load).await.ok_or(LoadError::Timeout(limit))?,
+            None => load.await,
+        };
+        loaded.map_err(|error| {
+            if error.is::<Panicked>() {
+                LoadError::Panicked
+            } else {
+                LoadError::Failed(error.into())
+            }
+        })
     }
 
     /// A failed load: the lease goes back at once, and what is left of the old value covers it.
@@ -199,7 +208,7 @@ where
         }
         match fallback {
             Some(found) => Ok(found),
-            None => Err(error.into_error(self.label(place))),
+            None => Err(error.to_error(self.label(place))),
         }
     }
 
@@ -275,7 +284,7 @@ where
             return false;
         }
         if place.address.is_reversible() {
-            let fresh_for = Duration::from_millis(new.soft_ms).saturating_sub(self.early_after_fill(new));
+            let fresh_for = self.near_time(new);
             marked.install(Copied {
                 value,
                 uid: new.uid(token),
@@ -287,8 +296,8 @@ where
         true
     }
 
-    /// As [`early_span`](Self::early_span), for a value that was just stored.
-    fn early_after_fill(&self, new: &NewValue) -> Duration {
+    /// How long the near tier may serve a value that was just stored before it has to be looked at.
+    pub(crate) fn near_time(&self, new: &NewValue) -> Duration {
         let by_share = self
             .settings
             .refresh_ahead
@@ -296,11 +305,12 @@ where
         let by_cost = self.settings.xfetch.map_or(0.0, |beta| {
             f64::from(new.cost_ms) * beta * -(1.0 - self.random.unit()).ln()
         });
-        Duration::from_secs_f64(by_share.max(by_cost) / 1000.0)
+        let early = Duration::from_secs_f64(by_share.max(by_cost) / 1000.0);
+        Duration::from_millis(new.soft_ms).saturating_sub(early)
     }
 
     /// Counts what became of a fill or extend, and gives the lease back where it may still stand.
-    async fn settle(&self, lease: LeaseGuard<K, V>, filled: Result<Filled, Error>) -> bool {
+    pub(crate) async fn settle(&self, lease: LeaseGuard<K, V>, filled: Result<Filled, Error>) -> bool {
         match filled {
             Ok(Filled { outcome: Ok(()), .. }) => {
                 lease.spent();
@@ -338,7 +348,7 @@ where
         leader: Option<&Leader<K, Outcome<V>>>,
     ) -> (Outcome<V>, Share) {
         let Some(previous) = previous else {
-            let error = LoadError::Failed("the loader said `not_modified` where there was no previous value".into());
+            let error = LoadError::Failed(Arc::new(NothingToKeep));
             return (self.failed(place, lease, error, None).await, Share::Members);
         };
         let ttl = notes.ttl.unwrap_or(self.settings.ttl.span());
@@ -455,17 +465,28 @@ struct Load<V> {
     previous: Option<Lookup<V>>,
 }
 
-enum LoadError {
-    Failed(BoxError),
+/// A loader said "not modified" of nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("the loader said `not_modified` where there was no previous value")]
+struct NothingToKeep;
+
+/// Why a load failed; of one key or of many.
+pub(crate) enum LoadError {
+    Failed(Arc<dyn StdError + Send + Sync>),
     Timeout(Duration),
+    Panicked,
 }
 
 impl LoadError {
-    fn into_error(self, key: larder_base::KeyLabel) -> Error {
+    /// As the callers of `key` see it.
+    pub(crate) fn to_error(&self, key: KeyLabel) -> Error {
         match self {
-            Self::Timeout(limit) => Error::LoadTimeout { key, limit },
-            Self::Failed(error) if error.is::<Panicked>() => Error::LoadPanicked { key },
-            Self::Failed(error) => Error::load(key, error),
+            Self::Timeout(limit) => Error::LoadTimeout { key, limit: *limit },
+            Self::Panicked => Error::LoadPanicked { key },
+            Self::Failed(source) => Error::Load {
+                key,
+                source: source.clone(),
+            },
         }
     }
 }

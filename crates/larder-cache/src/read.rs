@@ -9,7 +9,7 @@ use crate::{
     Error,
     acquire::{Acquire, Acquired},
     core::{Core, Place},
-    flight::{Leader, Share, Turn},
+    flight::{Leader, Member, Share, Turn},
     found::{Freshness, Lookup, Outcome, Tier},
     load::{Job, Loader},
     open::Unusable,
@@ -41,9 +41,19 @@ where
 
     /// A read that loads what is missing.
     async fn fetch<L: Loader<K, V>>(self: &Arc<Self>, key: &K, loader: L) -> Outcome<V> {
+        let member = self.loads.join(key);
+        self.fetch_as(member, key, loader).await
+    }
+
+    /// As a member of a flight: waits for its outcome, or leads it.
+    pub(crate) async fn fetch_as<L: Loader<K, V>>(
+        self: &Arc<Self>,
+        member: Member<K, Outcome<V>>,
+        key: &K,
+        loader: L,
+    ) -> Outcome<V> {
         let mut loader = Some(loader);
         let mut led = false;
-        let member = self.loads.join(key);
         loop {
             match member.turn().await {
                 Turn::Done(outcome) => {
@@ -200,8 +210,18 @@ where
         let stamp = copy.stamp();
         let uid = stamp.uid.to_be_bytes();
         let sent = self.now();
-        let Ok(Revalidated::Same { soft_left, .. }) = self.ask(&Revalidate { keys: &place.keys, uid }).await else {
-            return None;
+        let soft_left = match self.ask(&Revalidate { keys: &place.keys, uid }).await {
+            Ok(Revalidated::Same { soft_left, .. }) => soft_left,
+            Ok(Revalidated::Other { record, now }) => {
+                let opened = self.open(&place, record).ok()?;
+                let soft_left = span(opened.record.soft_at() - now);
+                self.install(&place, &marked, &opened, sent, soft_left, true);
+                let found = Ok(self.fresh(&opened, soft_left));
+                self.count_outcome(&found);
+                return found.ok();
+            }
+            // A failure is met again on the long way, which decides what to do about it.
+            Ok(Revalidated::No { .. }) | Err(_) => return None,
         };
         self.count(Count::Revalidated);
         let soft_left = span(soft_left);

@@ -1,6 +1,6 @@
 //! A record of E as its bytes: the 88-byte header, the tag block, the payload (protocol 1.1). Nothing is copied.
 
-use larder_base::codec::{Envelope, FLAG_NEGATIVE, Schema};
+use larder_base::codec::{Envelope, Schema};
 
 const MAGIC: &[u8; 3] = b"LD\x01";
 const HEADER: usize = 88;
@@ -35,10 +35,6 @@ impl Record {
         self.bytes[3]
     }
 
-    pub(crate) fn is_negative(&self) -> bool {
-        self.flags() & FLAG_NEGATIVE != 0
-    }
-
     pub(crate) fn is_tagged(&self) -> bool {
         self.tag_len > 0
     }
@@ -56,6 +52,7 @@ impl Record {
         f64::from_be_bytes(at(&self.bytes, 24))
     }
 
+    #[cfg(test)]
     /// When the value stops being usable at all, in ms of the server's clock.
     pub(crate) fn hard_at(&self) -> f64 {
         f64::from_be_bytes(at(&self.bytes, 32))
@@ -78,6 +75,7 @@ impl Record {
         uid
     }
 
+    #[cfg(test)]
     /// The tags it was stored with.
     pub(crate) fn tags(&self) -> Vec<String> {
         let mut block = &self.bytes[HEADER..HEADER + self.tag_len];

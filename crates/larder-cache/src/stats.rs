@@ -25,11 +25,13 @@ macro_rules! counters {
             $($(#[$doc])* pub $field: u64,)*
             /// Entries in the near tier now.
             pub near_entries: u64,
+            /// Keys that are being read or loaded now.
+            pub in_flight: u64,
         }
 
         impl Stats {
             fn of(sums: &[u64; KINDS]) -> Self {
-                Self { $($field: sums[Count::$variant as usize],)* near_entries: 0 }
+                Self { $($field: sums[Count::$variant as usize],)* near_entries: 0, in_flight: 0 }
             }
         }
     };

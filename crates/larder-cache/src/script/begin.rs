@@ -20,16 +20,9 @@ pub(crate) struct Begin<'a> {
     pub(crate) replaces: Token,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Begun {
-    /// No other hold is open, so the writer may store.
-    pub(crate) alone: bool,
-    /// The server's clock in ms.
-    pub(crate) now: f64,
-}
-
 impl Step for Begin<'_> {
-    type Reply = Begun;
+    /// The server's clock in ms. Whether other holds are open shows at the end, which stores only if none was.
+    type Reply = f64;
 
     fn call(&self) -> ScriptCall {
         Pack::new(&SCRIPT, self.keys.all())
@@ -40,15 +33,13 @@ impl Step for Begin<'_> {
             .done()
     }
 
-    fn parse(value: Value) -> Result<Begun, BadReply> {
+    fn parse(value: Value) -> Result<f64, BadReply> {
         let mut items = Items::of(value)?;
-        Ok(Begun {
-            alone: items.number()? == 1.0,
-            now: items.number()?,
-        })
+        items.number()?;
+        items.number()
     }
 
-    fn now(reply: &Begun) -> Option<f64> {
-        Some(reply.now)
+    fn now(reply: &f64) -> Option<f64> {
+        Some(*reply)
     }
 }

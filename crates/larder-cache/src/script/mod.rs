@@ -18,8 +18,8 @@ mod reply;
 mod revalidate;
 mod rotate;
 
-pub(crate) use begin::{Begin, Begun};
-pub(crate) use end::{Close, Closed, EndPut, Stored, Unstored};
+pub(crate) use begin::Begin;
+pub(crate) use end::{Close, EndPut};
 pub(crate) use extend::Extend;
 pub(crate) use fill::{Fill, Filled, Rejection};
 pub(crate) use get::{Get, Got, Lease, Mode};

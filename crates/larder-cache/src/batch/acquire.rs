@@ -1,0 +1,377 @@
+//! The store's part of a batch: one `MGET` for all keys, then one pipeline of `get` for what it could not tell.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use larder_base::CacheKey;
+use larder_store::{ScriptCall, StoreError};
+use redis::{Value, aio::ConnectionLike};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Batch, Later, Led};
+use crate::{
+    Error, Lookup,
+    acquire::Acquired,
+    coherence::Marked,
+    core::{Core, Place},
+    flight::Share,
+    lease::LeaseGuard,
+    open::{Opened, span},
+    record::Record,
+    script::{Get, Got, Lease, Mode, Step, Token},
+    stats::Count,
+};
+
+/// Keys per command: an answer of thousands of values would hold up everybody else on the connection.
+const BATCH: usize = 500;
+
+/// A key to load, under a lease or without.
+pub(super) struct ToLoad<K: CacheKey, V: Send + Sync + 'static> {
+    pub(super) led: Led<K, V>,
+    pub(super) lease: Option<LeaseGuard<K, V>>,
+    pub(super) fallback: Option<Lookup<V>>,
+    pub(super) bypass: bool,
+}
+
+/// What a batch's dealings with the store leave to do.
+type Split<K, V> = (Vec<ToLoad<K, V>>, Vec<Later<K, V>>);
+
+impl<K, V> Core<K, V>
+where
+    K: CacheKey,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// Ends the flights of what is cached; gives back what is to be loaded, and what has to be asked for once more.
+    pub(super) async fn acquire_many(self: &Arc<Self>, led: Vec<Led<K, V>>, batch: &mut Batch<K, V>) -> Split<K, V> {
+        let (mut loads, mut later) = (Vec::new(), Vec::new());
+        let mut led = led.into_iter();
+        loop {
+            let chunk: Vec<Led<K, V>> = led.by_ref().take(BATCH).collect();
+            if chunk.is_empty() {
+                return (loads, later);
+            }
+            let rest = if self.fast.is_worth_it() {
+                self.fast_many(chunk, batch).await
+            } else {
+                chunk
+            };
+            let (to_load, again) = self.lease_many(rest, batch).await;
+            loads.extend(to_load);
+            later.extend(again);
+        }
+    }
+
+    /// `MGET` of all entries and of the M of each partition that they are in; gives back what `get` has to tell.
+    async fn fast_many(self: &Arc<Self>, led: Vec<Led<K, V>>, batch: &mut Batch<K, V>) -> Vec<Led<K, V>> {
+        led.iter().for_each(|led| led.leader.handed_on());
+        let sent = self.now();
+        let marks: Vec<Marked<K, V>> = led
+            .iter()
+            .map(|led| self.near.mark(&led.key, led.place.address.partition))
+            .collect();
+        let places: Vec<&Place> = led.iter().map(|led| &*led.place).collect();
+        // A failure here is met again by the pipeline, which decides what to do about it.
+        let Ok(found) = self.fast_read_many(&places, sent).await else {
+            return led;
+        };
+        let mut rest = Vec::new();
+        for ((led, marked), found) in led.into_iter().zip(marks).zip(found) {
+            let opened = found.and_then(|(record, left)| Some((self.decode(&led.place, record).ok()?, left)));
+            match opened {
+                Some((opened, left)) if left > self.early_span(&opened) => {
+                    self.count(Count::FastHits);
+                    self.fast.note(true);
+                    self.install(&led.place, &marked, &opened, sent, left, true);
+                    self.answer(led, self.fresh(&opened, left), batch);
+                }
+                _ => rest.push(led),
+            }
+        }
+        rest
+    }
+
+    /// What of `places` is certain to be fresh, and for how long it stays so.
+    async fn fast_read_many(
+        &self,
+        places: &[&Place],
+        sent: Duration,
+    ) -> Result<Vec<Option<(Record, Duration)>>, Error> {
+        let nothing = || places.iter().map(|_| None).collect();
+        let Some(now) = self.server.latest(sent) else {
+            return Ok(nothing());
+        };
+        let mut command = redis::cmd("MGET");
+        let mut metas: HashMap<u8, usize> = HashMap::new();
+        for place in places {
+            command.arg(place.keys.e().as_ref());
+        }
+        for place in places {
+            let next = places.len() + metas.len();
+            metas.entry(place.address.partition).or_insert_with(|| {
+                command.arg(place.keys.m().as_ref());
+                next
+            });
+        }
+        let reply = self.store.clone().req_packed_command(&command).await;
+        let mut items = match reply.map_err(|error| self.store_error("MGET", StoreError::from(error)))? {
+            Value::Array(items) => items,
+            _ => return Ok(nothing()),
+        };
+        let take = |place: &&Place, item: Option<Value>, metas_of: &[Value]| {
+            let Some(Value::BulkString(bytes)) = item else {
+                return None;
+            };
+            let index = metas[&place.address.partition] - places.len();
+            let Some(Value::BulkString(meta)) = metas_of.get(index) else {
+                return None;
+            };
+            let record = Record::parse(bytes)?;
+            let left = span(record.soft_at() - now);
+            record.is_valid_now(meta, now).then_some((record, left))
+        };
+        let meta_items = items.split_off(places.len().min(items.len()));
+        let mut items = items.into_iter();
+        Ok(places
+            .iter()
+            .map(|place| take(place, items.next(), &meta_items))
+            .collect())
+    }
+
+    /// One pipeline of `get lease`.
+    async fn lease_many(self: &Arc<Self>, led: Vec<Led<K, V>>, batch: &mut Batch<K, V>) -> Split<K, V> {
+        if led.is_empty() {
+            return (Vec::new(), Vec::new());
+        }
+        let mut asked = Vec::with_capacity(led.len());
+        let mut calls: Vec<ScriptCall> = Vec::with_capacity(led.len());
+        for led in led {
+            let token: Token = self.random.bytes();
+            let marked = self.near.mark(&led.key, led.place.address.partition);
+            self.near.own_write(&led.key, Some(&marked));
+            calls.push(self.lease_step(&led, token).call());
+            led.leader.note_request(token);
+            led.leader.handed_on();
+            let guard = LeaseGuard::new(self, &led.place, token);
+            asked.push((led, marked, guard));
+        }
+        let sent = self.now();
+        let replies = self.store.call_many(&calls).await;
+        let (mut loads, mut later) = (Vec::new(), Vec::new());
+        for ((led, marked, guard), reply) in asked.into_iter().zip(replies) {
+            match reply
+                .map_err(|error| self.store_error("get", error))
+                .and_then(|value| self.parse::<Get>("get", value, sent))
+            {
+                Ok(got) => self.leased(led, got, guard, &marked, sent, batch, &mut loads, &mut later),
+                Err(error) => {
+                    guard.spent();
+                    self.unleased(led, error, batch, &mut loads, &mut later);
+                }
+            }
+        }
+        (loads, later)
+    }
+
+    fn lease_step(&self, led: &Led<K, V>, token: Token) -> Get {
+        Get {
+            keys: led.place.keys.clone(),
+            mode: Mode::Lease,
+            token,
+            lease_ms: self.settings.lease_ms(),
+            candidate: self.random.bytes(),
+            replaces: led.leader.replaces,
+        }
+    }
+
+    /// Sorts one answered key.
+    #[expect(clippy::too_many_arguments, reason = "one key's parts and where it may go")]
+    fn leased(
+        self: &Arc<Self>,
+        led: Led<K, V>,
+        got: Got,
+        guard: LeaseGuard<K, V>,
+        marked: &Marked<K, V>,
+        sent: Duration,
+        batch: &mut Batch<K, V>,
+        loads: &mut Vec<ToLoad<K, V>>,
+        later: &mut Vec<Later<K, V>>,
+    ) {
+        let now = got.now;
+        self.fast.note(matches!(got.state, Lease::Hit(_)));
+        if got.state.is_granted() {
+            self.near.own_write(&led.key, Some(marked));
+            let fallback = self.kept(&led, got);
+            loads.push(ToLoad {
+                led,
+                lease: Some(guard),
+                fallback,
+                bypass: false,
+            });
+            return;
+        }
+        guard.spent();
+        match got.state {
+            Lease::Hit(bytes) => match self.open(&led.place, bytes) {
+                Ok(opened) => {
+                    let left = span(opened.record.soft_at() - now);
+                    self.install(&led.place, marked, &opened, sent, left, true);
+                    self.answer(led, self.fresh(&opened, left), batch);
+                }
+                Err(_) => later.push(led.later()),
+            },
+            Lease::Stale(bytes) => match self.open(&led.place, bytes) {
+                Ok(opened) => self.answer(led, self.stale(&opened, now), batch),
+                Err(_) => later.push(led.later()),
+            },
+            Lease::Wait(_) => later.push(led.later()),
+            _ => loads.push(ToLoad {
+                led,
+                lease: None,
+                fallback: None,
+                bypass: false,
+            }),
+        }
+    }
+
+    /// The value that came with a lease: it covers a failed load.
+    fn kept(&self, led: &Led<K, V>, got: Got) -> Option<Lookup<V>> {
+        let now = got.now;
+        let open = |bytes| -> Option<Opened<V>> { self.open(&led.place, bytes).ok() };
+        match got.state {
+            Lease::StaleGranted(bytes) | Lease::FallbackGranted(bytes) | Lease::FreshGranted(bytes) => {
+                open(bytes).map(|opened| self.stale(&opened, now))
+            }
+            _ => None,
+        }
+    }
+
+    /// One key whose `get` failed: again by itself where that can help, else as `on_store_down` says.
+    fn unleased(
+        &self,
+        led: Led<K, V>,
+        error: Error,
+        batch: &mut Batch<K, V>,
+        loads: &mut Vec<ToLoad<K, V>>,
+        later: &mut Vec<Later<K, V>>,
+    ) {
+        if !error.is_store_down() {
+            later.push(led.later());
+            return;
+        }
+        match self.store_down(&led.key, error) {
+            Ok(Acquired::Ready(found)) => self.answer(led, found, batch),
+            Ok(_) => loads.push(ToLoad {
+                led,
+                lease: None,
+                fallback: None,
+                bypass: true,
+            }),
+            Err(error) => {
+                led.leader.finish(Err(error.clone()), Share::Members);
+                batch.put(led.key, Err(error));
+            }
+        }
+    }
+
+    fn answer(&self, led: Led<K, V>, found: Lookup<V>, batch: &mut Batch<K, V>) {
+        let outcome = Ok(found);
+        self.count_outcome(&outcome);
+        led.leader.finish(outcome.clone(), Share::Members);
+        batch.put(led.key, outcome);
+    }
+
+    /// What is cached of `keys`, without loading.
+    pub(super) async fn look_many(&self, keys: Vec<K>, batch: &mut Batch<K, V>) {
+        for chunk in keys.chunks(BATCH) {
+            if let Err((keys, error)) = self.look_chunk(chunk, batch).await {
+                for key in keys {
+                    let outcome = match self.store_down(&key, error.clone()) {
+                        Ok(Acquired::Ready(found)) => Ok(found),
+                        Ok(_) => Ok(Lookup::missing()),
+                        Err(error) => Err(error),
+                    };
+                    self.count_outcome(&outcome);
+                    batch.put(key, outcome);
+                }
+            }
+        }
+    }
+
+    async fn look_chunk(&self, keys: &[K], batch: &mut Batch<K, V>) -> Result<(), (Vec<K>, Error)> {
+        let placed: Vec<(K, Place)> = keys.iter().map(|key| (key.clone(), self.place(key))).collect();
+        let marks: Vec<Marked<K, V>> = placed
+            .iter()
+            .map(|(key, place)| self.near.mark(key, place.address.partition))
+            .collect();
+        let sent = self.now();
+        let places: Vec<&Place> = placed.iter().map(|(_, place)| place).collect();
+        let fast = self
+            .fast_read_many(&places, sent)
+            .await
+            .map_err(|error| (keys.to_vec(), error))?;
+        let mut rest = Vec::new();
+        for (((key, place), marked), found) in placed.into_iter().zip(marks).zip(fast) {
+            match found.and_then(|(record, left)| Some((self.decode(&place, record).ok()?, left))) {
+                Some((opened, left)) => {
+                    self.count(Count::FastHits);
+                    self.install(&place, &marked, &opened, sent, left, false);
+                    self.found(key, self.fresh(&opened, left), batch);
+                }
+                None => rest.push((key, place, marked)),
+            }
+        }
+        self.peek_many(rest, batch).await
+    }
+
+    async fn peek_many(
+        &self,
+        rest: Vec<(K, Place, Marked<K, V>)>,
+        batch: &mut Batch<K, V>,
+    ) -> Result<(), (Vec<K>, Error)> {
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let calls: Vec<ScriptCall> = rest.iter().map(|(_, place, _)| self.peek_step(place).call()).collect();
+        let sent = self.now();
+        let replies = self.store.call_many(&calls).await;
+        let mut failed: Option<(Vec<K>, Error)> = None;
+        for ((key, place, marked), reply) in rest.into_iter().zip(replies) {
+            let got = reply.map_err(|error| self.store_error("get", error));
+            match got.and_then(|value| self.parse::<Get>("get", value, sent)) {
+                Ok(got) => {
+                    let found = self.seen(&place, &marked, got, sent);
+                    self.found(key, found, batch);
+                }
+                Err(error) => match &mut failed {
+                    Some((keys, _)) => keys.push(key),
+                    None => failed = Some((vec![key], error)),
+                },
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// What a peek saw.
+    fn seen(&self, place: &Place, marked: &Marked<K, V>, got: Got, sent: Duration) -> Lookup<V> {
+        let now = got.now;
+        match got.state {
+            Lease::Hit(bytes) => self.open(place, bytes).map_or_else(
+                |_| Lookup::missing(),
+                |opened| {
+                    let left = span(opened.record.soft_at() - now);
+                    self.install(place, marked, &opened, sent, left, false);
+                    self.fresh(&opened, left)
+                },
+            ),
+            Lease::Stale(bytes) => self
+                .open(place, bytes)
+                .map_or_else(|_| Lookup::missing(), |opened| self.stale(&opened, now)),
+            _ => Lookup::missing(),
+        }
+    }
+
+    fn found(&self, key: K, found: Lookup<V>, batch: &mut Batch<K, V>) {
+        let outcome = Ok(found);
+        self.count_outcome(&outcome);
+        batch.put(key, outcome);
+    }
+}

@@ -1,0 +1,203 @@
+//! One loader call for all missing keys of a batch, and one pipeline of fills.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use larder_base::CacheKey;
+use larder_store::ScriptCall;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Batch, Led, ManyLoader, acquire::ToLoad};
+use crate::{
+    Error, Lookup, Tier,
+    coherence::{Copied, Marked},
+    context::Notes,
+    core::Core,
+    flight::Share,
+    found::Outcome,
+    lease::{LeaseGuard, keep_all},
+    load::LoadError,
+    script::{Fill, NewValue, Release, Step},
+    stats::Count,
+};
+
+/// A value to store, its flight still open.
+struct ToFill<K: CacheKey, V: Send + Sync + 'static> {
+    led: Led<K, V>,
+    lease: LeaseGuard<K, V>,
+    new: NewValue,
+    value: Option<Arc<V>>,
+    marked: Marked<K, V>,
+}
+
+impl<K, V> Core<K, V>
+where
+    K: CacheKey,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    pub(super) async fn load_many<L: ManyLoader<K, V>>(
+        self: &Arc<Self>,
+        loads: Vec<ToLoad<K, V>>,
+        loader: &L,
+        batch: &mut Batch<K, V>,
+    ) {
+        let keys: Vec<K> = loads.iter().map(|load| load.led.key.clone()).collect();
+        let bypass = loads.iter().any(|load| load.bypass);
+        let leases: Vec<&LeaseGuard<K, V>> = loads.iter().filter_map(|load| load.lease.as_ref()).collect();
+        let (loaded, cost) = keep_all(self, &leases, self.run_many(keys, loader, bypass)).await;
+        match loaded {
+            Ok(values) => self.keep_many(loads, values, cost, batch).await,
+            Err(error) => self.fail_many(loads, &error, batch).await,
+        }
+    }
+
+    /// Runs the loader under the cap and the deadline; also says how long it took.
+    async fn run_many<L: ManyLoader<K, V>>(
+        &self,
+        keys: Vec<K>,
+        loader: &L,
+        bypass: bool,
+    ) -> (Result<Vec<(K, V)>, LoadError>, Duration) {
+        let slots = if bypass { &self.bypass_slots } else { &self.load_slots };
+        let _slot = slots.acquire().await.expect("these semaphores are never closed");
+        self.counters.add_many(Count::Loads, keys.len() as u64);
+        let began = self.now();
+        let loaded = self.within_limit(loader.load_many(keys)).await;
+        (loaded, self.now().saturating_sub(began))
+    }
+
+    /// Every key of a failed call: its lease goes back, and what is left of its old value covers it.
+    async fn fail_many(&self, loads: Vec<ToLoad<K, V>>, error: &LoadError, batch: &mut Batch<K, V>) {
+        self.count(Count::LoadFailures);
+        let leases: Vec<LeaseGuard<K, V>> = Vec::with_capacity(loads.len());
+        let (leases, loads) = loads
+            .into_iter()
+            .fold((leases, Vec::new()), |(mut leases, mut rest), mut load| {
+                leases.extend(load.lease.take());
+                rest.push(load);
+                (leases, rest)
+            });
+        self.release_many(leases).await;
+        for ToLoad { led, fallback, .. } in loads {
+            let outcome = fallback.ok_or_else(|| error.to_error(self.label(&led.place)));
+            self.end(led, outcome, Share::Members, batch);
+        }
+    }
+
+    async fn release_many(&self, leases: Vec<LeaseGuard<K, V>>) {
+        let calls: Vec<ScriptCall> = leases
+            .iter()
+            .map(|lease| {
+                Release {
+                    e: lease.e().clone(),
+                    token: lease.token(),
+                }
+                .call()
+            })
+            .collect();
+        for (lease, released) in leases.into_iter().zip(self.store.call_many(&calls).await) {
+            // Not released: dropping the guard tries once more in the background.
+            if released.is_ok() {
+                lease.spent();
+            }
+        }
+    }
+
+    /// Stores what was loaded, each under its own lease, in one pipeline.
+    async fn keep_many(&self, loads: Vec<ToLoad<K, V>>, values: Vec<(K, V)>, cost: Duration, batch: &mut Batch<K, V>) {
+        let mut values: HashMap<K, Arc<V>, ahash::RandomState> =
+            values.into_iter().map(|(key, value)| (key, Arc::new(value))).collect();
+        // Each key bears its share: what one refresh of it would cost is not known better.
+        let cost = cost / u32::try_from(loads.len()).unwrap_or(u32::MAX).max(1);
+        let (mut fills, mut given_back) = (Vec::with_capacity(loads.len()), Vec::new());
+        for ToLoad { led, lease, .. } in loads {
+            let value = values.remove(&led.key);
+            let Some(lease) = lease else {
+                let outcome = self.loaded(value);
+                self.end(led, outcome, Share::Members, batch);
+                continue;
+            };
+            match self.new_value(&led.place, value.as_deref(), &Notes::default(), cost) {
+                Ok(new) => {
+                    let marked = self.near.mark(&led.key, led.place.address.partition);
+                    fills.push(ToFill {
+                        led,
+                        lease,
+                        new,
+                        value,
+                        marked,
+                    });
+                }
+                Err(error) => {
+                    self.count(Count::FillsFailed);
+                    tracing::warn!(key = %self.label(&led.place), %error, "a loaded value is served but not cached");
+                    given_back.push(lease);
+                    let outcome = self.loaded(value);
+                    self.end(led, outcome, Share::Members, batch);
+                }
+            }
+        }
+        self.release_many(given_back).await;
+        self.fill_many(fills, batch).await;
+    }
+
+    async fn fill_many(&self, fills: Vec<ToFill<K, V>>, batch: &mut Batch<K, V>) {
+        if fills.is_empty() {
+            return;
+        }
+        let step = |fill: &ToFill<K, V>| {
+            Fill {
+                keys: &fill.led.place.keys,
+                token: fill.lease.token(),
+                value: &fill.new,
+            }
+            .call()
+        };
+        let calls: Vec<ScriptCall> = fills.iter().map(step).collect();
+        for fill in &fills {
+            self.near.own_write(&fill.led.key, Some(&fill.marked));
+            fill.led.leader.fill_handed_on();
+        }
+        let sent = self.now();
+        let replies = self.store.call_many(&calls).await;
+        for (fill, reply) in fills.into_iter().zip(replies) {
+            let ToFill {
+                led,
+                lease,
+                new,
+                value,
+                marked,
+            } = fill;
+            self.near.own_write(&led.key, Some(&marked));
+            let token = lease.token();
+            let filled = reply
+                .map_err(|error| self.store_error("fill", error))
+                .and_then(|value| self.parse::<Fill<'_>>("fill", value, sent));
+            let stored = self.settle(lease, filled).await;
+            if stored && led.place.address.is_reversible() {
+                let fresh_for = self.near_time(&new);
+                let (uid, tagged) = (new.uid(token), !new.tags.is_empty());
+                marked.install(Copied {
+                    value: value.clone(),
+                    uid,
+                    tagged,
+                    sent,
+                    fresh_for,
+                });
+            }
+            let share = if stored { Share::Adopted } else { Share::Members };
+            let outcome = self.loaded(value);
+            self.end(led, outcome, share, batch);
+        }
+    }
+
+    fn loaded(&self, value: Option<Arc<V>>) -> Outcome<V> {
+        let ttl = self.full_ttl(value.is_none());
+        Ok(Lookup::fresh(value, Tier::Source, ttl, ttl))
+    }
+
+    fn end(&self, led: Led<K, V>, outcome: Result<Lookup<V>, Error>, share: Share, batch: &mut Batch<K, V>) {
+        self.count_outcome(&outcome);
+        led.leader.finish(outcome.clone(), share);
+        batch.put(led.key, outcome);
+    }
+}

@@ -1,0 +1,309 @@
+//! A writer's hold: while a commit is under way nobody stores what it is about to change (theorem T3).
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use larder_base::CacheKey;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    BoxError, Error,
+    context::Notes,
+    core::{Core, Place, is_out_of_memory, is_unknown_outcome},
+    script::{Begin, Close, EndPut, NO_TOKEN, Token},
+    stats::Count,
+};
+
+/// How often a begin or an end whose answer was not seen is repeated.
+const ATTEMPTS: u32 = 3;
+
+/// This share of a hold is kept back: a commit that begins so late would probably end after it.
+const MARGIN: u32 = 10;
+
+/// A key held for a commit: its cached value is gone, and nothing is stored for it until the hold ends.
+///
+/// Dropped without a commit, it ends in the background; after a crash it ends by itself.
+#[must_use = "a hold that is dropped ends: call `commit`"]
+pub struct Hold<K, V>
+where
+    K: CacheKey,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    core: Arc<Core<K, V>>,
+    key: K,
+    place: Arc<Place>,
+    token: Token,
+    /// When it ends by itself, at the earliest, on this process's clock.
+    until: Duration,
+    open: bool,
+}
+
+impl<K, V> fmt::Debug for Hold<K, V>
+where
+    K: CacheKey,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hold")
+            .field("key", &self.core.label(&self.place))
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a commit under a hold came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Committed<T> {
+    /// What the commit returned.
+    pub value: T,
+    /// Whether the hold stood until after the commit. If not, a reader may have stored the old value meanwhile; it is gone now.
+    pub held: bool,
+    /// Whether the new value was stored, by [`Hold::commit_value`] and undisturbed.
+    pub stored: bool,
+}
+
+impl<K, V> Core<K, V>
+where
+    K: CacheKey,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    pub(crate) async fn hold(self: &Arc<Self>, key: &K) -> Result<Hold<K, V>, Error> {
+        let place = Arc::new(self.place(key));
+        self.forget(std::slice::from_ref(key));
+        let (mut replaces, mut failure) = (NO_TOKEN, None);
+        for _ in 0..ATTEMPTS {
+            let token: Token = self.random.bytes();
+            let until = self.now() + self.settings.hold;
+            // Armed before it is asked for: cancelled before the answer is seen, it may have been granted all the same.
+            let mut hold = Hold {
+                core: self.clone(),
+                key: key.clone(),
+                place: place.clone(),
+                token,
+                until,
+                open: true,
+            };
+            match self
+                .ask_healing(&self.begin_step(&place, token, replaces), &place.keys)
+                .await
+            {
+                Ok(_) => {
+                    self.forget(std::slice::from_ref(key));
+                    return Ok(hold);
+                }
+                Err(error) if is_unknown_outcome(&error) => {
+                    hold.open = false;
+                    replaces = token;
+                    failure = Some(error);
+                }
+                Err(error) => {
+                    hold.open = false;
+                    return Err(error);
+                }
+            }
+        }
+        self.end_later(&place, replaces);
+        Err(failure.expect("ATTEMPTS is not zero"))
+    }
+
+    fn begin_step<'a>(&self, place: &'a Place, token: Token, replaces: Token) -> Begin<'a> {
+        let hold_ms = crate::settings::millis(self.settings.hold);
+        Begin {
+            keys: &place.keys,
+            token,
+            hold_ms,
+            candidate: self.random.bytes(),
+            replaces,
+        }
+    }
+
+    /// Ends a hold without waiting for it.
+    fn end_later(self: &Arc<Self>, place: &Arc<Place>, token: Token) {
+        // Outside a runtime (it is being shut down) the hold ends by itself.
+        if tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        let (core, step) = (
+            self.clone(),
+            Close {
+                e: place.keys.e().clone(),
+                token,
+            },
+        );
+        drop(
+            self.tasks
+                .spawn("end hold", async move { core.ask(&step).await.map(drop) }),
+        );
+    }
+}
+
+impl<K, V> Hold<K, V>
+where
+    K: CacheKey,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// For how long the hold lasts by itself. A commit has to end within it.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.until.saturating_sub(self.core.now())
+    }
+
+    /// Runs `commit`, then ends the hold: whoever reads from then on loads what was committed.
+    ///
+    /// # Errors
+    /// [`Error::HoldLapsed`], without running `commit`, if the hold is about to end; [`Error::Commit`] with its error;
+    /// [`Error::Pending`] if it committed and the store did not acknowledge the end: the hold ends by itself, repeat the
+    /// invalidation.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the commit may have happened or not, and the hold ends in the background.
+    pub async fn commit<T, E>(
+        mut self,
+        commit: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<Committed<T>, Error>
+    where
+        E: Into<BoxError>,
+    {
+        let value = self.run(commit).await?;
+        let held = self.close().await?;
+        Ok(Committed {
+            value,
+            held,
+            stored: false,
+        })
+    }
+
+    /// As [`commit`](Self::commit), for a commit that returns the new value: it is stored if no other writer or
+    /// invalidation interfered.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    ///
+    /// # Cancel safety
+    /// As [`commit`](Self::commit).
+    pub async fn commit_value<E>(
+        mut self,
+        commit: impl Future<Output = Result<V, E>> + Send,
+    ) -> Result<Committed<Arc<V>>, Error>
+    where
+        E: Into<BoxError>,
+    {
+        let value = Arc::new(self.run(commit).await?);
+        let new = match self
+            .core
+            .new_value(&self.place, Some(&value), &Notes::default(), Duration::ZERO)
+        {
+            Ok(new) => new,
+            Err(error) => {
+                tracing::warn!(key = %self.core.label(&self.place), %error, "a committed value is not cached");
+                let held = self.close().await?;
+                return Ok(Committed {
+                    value,
+                    held,
+                    stored: false,
+                });
+            }
+        };
+        let step = EndPut {
+            keys: &self.place.keys,
+            token: self.token,
+            value: &new,
+        };
+        let ended = self.core.ask_healing(&step, &self.place.keys).await;
+        match ended {
+            Ok(reply) => {
+                self.open = false;
+                self.core.forget(std::slice::from_ref(&self.key));
+                let held = reply.outcome.map_or_else(|unstored| unstored.own_found, |()| true);
+                self.note(held);
+                Ok(Committed {
+                    value,
+                    held,
+                    stored: reply.outcome.is_ok(),
+                })
+            }
+            Err(error) => {
+                if !is_out_of_memory(&error) {
+                    tracing::debug!(%error, "a hold is ended without storing");
+                }
+                let held = self.close().await?;
+                Ok(Committed {
+                    value,
+                    held,
+                    stored: false,
+                })
+            }
+        }
+    }
+
+    async fn run<T, E: Into<BoxError>>(
+        &mut self,
+        commit: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T, Error> {
+        let key = || self.core.label(&self.place);
+        if self.remaining() < self.core.settings.hold / MARGIN {
+            let error = Error::HoldLapsed { key: key() };
+            let _closed = self.close().await;
+            return Err(error);
+        }
+        match commit.await {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                let error = Error::Commit {
+                    key: key(),
+                    source: error.into().into(),
+                };
+                // It may have been committed all the same: the end drops what is cached.
+                let _closed = self.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the hold; whether it still stood.
+    async fn close(&mut self) -> Result<bool, Error> {
+        let step = Close {
+            e: self.place.keys.e().clone(),
+            token: self.token,
+        };
+        let mut failure = None;
+        for _ in 0..ATTEMPTS {
+            match self.core.ask_healing(&step, &self.place.keys).await {
+                Ok(closed) => {
+                    self.open = false;
+                    self.core.forget(std::slice::from_ref(&self.key));
+                    self.note(closed.own_found);
+                    return Ok(closed.own_found);
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        self.core.forget(std::slice::from_ref(&self.key));
+        self.core.count(Count::InvalidationsPending);
+        Err(match failure.expect("ATTEMPTS is not zero") {
+            Error::Store { source, .. } => Error::Pending {
+                what: "a key under a hold".to_owned(),
+                source,
+            },
+            other => other,
+        })
+    }
+
+    fn note(&self, held: bool) {
+        if !held {
+            self.core.count(Count::HoldsLost);
+        }
+    }
+}
+
+impl<K, V> Drop for Hold<K, V>
+where
+    K: CacheKey,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    fn drop(&mut self) {
+        if self.open {
+            self.core.forget(std::slice::from_ref(&self.key));
+            self.core.end_later(&self.place, self.token);
+        }
+    }
+}

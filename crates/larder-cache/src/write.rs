@@ -1,0 +1,192 @@
+//! The handle's writes.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{Stream, StreamExt as _};
+use larder_base::CacheKey;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Cache, Error, Hold, PutOptions, Receipt, context::Notes, warm::Warming};
+
+impl<K, V> Cache<K, V>
+where
+    K: CacheKey,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// Stores `value`: the last writer wins. For values that no source owns; a copy of a row is stored by a load instead.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] on a cache with a source, naming `invalidate`; [`Error::Held`] while a writer holds the key;
+    /// [`Error::OutcomeUnknown`] if it was sent and its answer not seen; [`Error::StoreFull`], with the old value gone;
+    /// [`Error::Encode`] and [`Error::Tags`] for what cannot be stored.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may have been stored or not.
+    pub async fn put(&self, key: &K, value: V) -> Result<Receipt, Error> {
+        self.core.put(key, &value, &Notes::default()).await
+    }
+
+    /// As [`put`](Self::put), with a TTL or tags of its own.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    ///
+    /// # Cancel safety
+    /// As [`put`](Self::put).
+    pub async fn put_with(
+        &self,
+        key: &K,
+        value: V,
+        options: impl FnOnce(PutOptions) -> PutOptions + Send,
+    ) -> Result<Receipt, Error> {
+        let notes = options(PutOptions::default()).into_notes();
+        self.core.put(key, &value, &notes).await
+    }
+
+    /// Stores `value` if none is cached, fresh or stale; whether it did. A remembered "there is none" counts as none.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    ///
+    /// # Cancel safety
+    /// As [`put`](Self::put).
+    pub async fn put_if_absent(&self, key: &K, value: V) -> Result<bool, Error> {
+        self.core.put_if_absent(key, value, &Notes::default()).await
+    }
+
+    /// [`put`](Self::put) for many values, pipelined.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put): the first failure; values that did not fail are stored.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, some are stored and some not.
+    pub async fn put_many(&self, values: impl IntoIterator<Item = (K, V)> + Send) -> Result<Receipt, Error> {
+        let values: Vec<(K, V)> = values.into_iter().collect();
+        self.core.put_many(values).await
+    }
+
+    /// Drops the cached value.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] on a cache with a source, naming `invalidate`; [`Error::Pending`] if the store did not acknowledge it.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may have happened or not.
+    pub async fn remove(&self, key: &K) -> Result<Receipt, Error> {
+        self.core.refuse_with_source("remove")?;
+        self.core.invalidate(std::slice::from_ref(key)).await?;
+        Ok(Receipt::ACKNOWLEDGED)
+    }
+
+    /// [`remove`](Self::remove) for many keys, pipelined.
+    ///
+    /// # Errors
+    /// As [`remove`](Self::remove).
+    ///
+    /// # Cancel safety
+    /// As [`remove`](Self::remove).
+    pub async fn remove_many(&self, keys: &[K]) -> Result<Receipt, Error> {
+        self.core.refuse_with_source("remove_many")?;
+        self.core.invalidate(keys).await?;
+        Ok(Receipt::ACKNOWLEDGED)
+    }
+
+    /// Gives the cached value a new TTL, from now; whether one was cached.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store cannot be asked; [`Error::Held`] while a writer holds the key.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may have happened or not.
+    pub async fn touch(&self, key: &K, ttl: Duration) -> Result<bool, Error> {
+        self.core.touch(key, ttl).await
+    }
+
+    /// Adds `by` to the counter of `key`, which begins at 0 and lives for the cache's TTL from its first step; the value after
+    /// it. The store adds, so no step is lost however many callers there are.
+    ///
+    /// A counter is a plain integer under a key of its own (`ns:{ns.p}:c:<key>`), apart from cached values: `get` and
+    /// `invalidate` do not concern it, [`counter`](Self::counter) and [`reset_counter`](Self::reset_counter) do.
+    ///
+    /// # Errors
+    /// [`Error::Store`], also for a counter that would leave the range of `i64`; [`Error::OutcomeUnknown`] if it was sent and
+    /// its answer not seen: it is not repeated, for that could count twice.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may have been added or not.
+    pub async fn incr(&self, key: &K, by: i64) -> Result<i64, Error> {
+        self.core.incr(key, by).await
+    }
+
+    /// Takes `by` from the counter of `key`: see [`incr`](Self::incr).
+    ///
+    /// # Errors
+    /// As [`incr`](Self::incr).
+    ///
+    /// # Cancel safety
+    /// As [`incr`](Self::incr).
+    pub async fn decr(&self, key: &K, by: i64) -> Result<i64, Error> {
+        let by = by
+            .checked_neg()
+            .ok_or_else(|| Error::config("the smallest `i64` cannot be taken from a counter"))?;
+        self.core.incr(key, by).await
+    }
+
+    /// The counter of `key`; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store cannot be asked.
+    pub async fn counter(&self, key: &K) -> Result<Option<i64>, Error> {
+        self.core.counter(key).await
+    }
+
+    /// Drops the counter of `key`; whether there was one.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store cannot be asked.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may have happened or not.
+    pub async fn reset_counter(&self, key: &K) -> Result<bool, Error> {
+        self.core.reset_counter(key).await
+    }
+
+    /// Holds `key` for a commit: its cached value goes now, and nobody stores one until the hold ends. With
+    /// [`Hold::commit`] no reader is ever served what the commit replaced, even if this process dies in the middle.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use larder_cache::Cache;
+    /// # let store = larder_store::Store::open("embedded:").await?;
+    /// # let users: Cache<u64, String> = Cache::builder("user").store(&store).ttl(Duration::from_secs(300)).build().await?;
+    /// # async fn rename_in_database() -> Result<(), std::io::Error> { Ok(()) }
+    /// let committed = users.hold(&42).await?.commit(rename_in_database()).await?;
+    /// assert!(committed.held);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store cannot be asked: the commit should then not happen.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, a hold that was granted ends in the background.
+    pub async fn hold(&self, key: &K) -> Result<Hold<K, V>, Error> {
+        self.core.hold(key).await
+    }
+
+    /// Loads what `keys` yields from the source and caches it, in batches: after a deployment, before the traffic comes.
+    /// What is cached already costs one round trip per batch.
+    ///
+    /// The future to await comes from [`Warming`], which also takes a callback for progress. It ends with
+    /// [`Error::Refused`] on a cache without a source, which has nothing to load from.
+    pub fn warm<S>(&self, keys: S) -> Warming<K, V>
+    where
+        S: Stream<Item = K> + Send + 'static,
+    {
+        Warming::new(Arc::clone(&self.core), keys.boxed())
+    }
+}
