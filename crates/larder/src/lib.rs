@@ -4,8 +4,8 @@
 
 pub use larder_base::{CacheKey, Clock, KeyLabel, KeyPart, ManualClock, Random, WrittenKey, codec::Codec, show_keys};
 pub use larder_cache::{
-    BoxError, Cache, CacheBuilder, Coherence, Error, Freshness, LoadContext, Loaded, Lookup, OnStoreDown, Source,
-    Stats, Tier, Ttl,
+    Batch, BoxError, Cache, CacheBuilder, Coherence, Committed, Delivery, Error, Freshness, Hold, LoadContext, Loaded,
+    Lookup, OnStoreDown, Plain, PlainStore, Progress, PutOptions, Receipt, Source, Stats, Tier, Ttl, Warming,
 };
 #[cfg(feature = "sql")]
 pub use larder_sql::{PoolConfig, SqlError, SqlTable};
@@ -13,7 +13,7 @@ pub use larder_store::{Store, StoreConfig, StoreError, redis};
 
 /// What most programs need: `use larder::prelude::*`.
 pub mod prelude {
-    pub use crate::{BoxError, Cache, CacheKey, Coherence, OnStoreDown, Source, Store, Ttl};
+    pub use crate::{BoxError, Cache, CacheKey, Coherence, OnStoreDown, PlainStore, Source, Store, Ttl};
     #[cfg(feature = "sql")]
     pub use crate::{PoolConfig, SqlTable};
 }

@@ -67,6 +67,8 @@ pub(super) async fn ask(stage: &Stage, context: &Context) -> Outcome<Vec<Value>>
     let cache = stage
         .cache("prompt")
         .ttl(TTL)
+        // The age that is shown is counted back from the TTL, which jitter would blur.
+        .jitter(0.0)
         .negative_ttl(NEGATIVE)
         .source(source.clone())
         .build()

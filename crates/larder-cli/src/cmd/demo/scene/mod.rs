@@ -1,10 +1,14 @@
 //! The scenes, in the order in which they are played: one file each, and one line here.
 
+mod batch;
 mod cold;
+mod counters;
 mod outage;
+mod plain;
 mod race;
 mod stampede;
 mod tags;
+mod ttl;
 mod warm;
 
 use std::pin::Pin;
@@ -29,10 +33,14 @@ pub(super) struct Scene {
 pub(super) const SCENES: &[Scene] = &[
     cold::SCENE,
     warm::SCENE,
+    batch::SCENE,
     stampede::SCENE,
     race::SCENE,
     outage::SCENE,
     tags::SCENE,
+    counters::SCENE,
+    ttl::SCENE,
+    plain::SCENE,
 ];
 
 /// The scenes with these names, in the order of [`SCENES`]; all of them if there are no names.

@@ -60,7 +60,8 @@ async fn cache_is_stale(stage: &Stage, table: &SqlTable, cache: &Cache<String, R
         Ok(cache.invalidate(&key).await?)
     });
     let (read, written) = tokio::join!(read, write);
-    (read?, written?);
+    read?;
+    written?;
     let cached = cache.get_or_load(&key, || row(table, &key)).await?;
     let is_stale = *cached != row(table, &key).await?;
     cache.invalidate(&key).await?;
@@ -77,7 +78,8 @@ async fn naive_is_stale(stage: &Stage, table: &SqlTable, naive: &Naive, id: u64)
         Ok(naive.del(&key).await?)
     });
     let (read, written) = tokio::join!(read, write);
-    (read?, written?);
+    read?;
+    written?;
     let cached = naive
         .get_or_load(&key, || async { row(table, &key).await.map(Some) })
         .await?;

@@ -36,18 +36,12 @@ async fn play(stage: &Stage) -> Outcome<Report> {
     let ids = 1..=USERS.min(stage.user_count);
     let members = ids.clone().filter(|id| id % TEAMS == TEAM).count() as u64;
     let keys: Vec<String> = ids.map(|id| id.to_string()).collect();
-    for key in &keys {
-        cache.get(key).await?;
-    }
-    for key in &keys {
-        cache.get(key).await?;
-    }
+    cache.get_many(&keys).await.all()?;
+    cache.get_many(&keys).await.all()?;
     let before = source.keys_asked();
     let (done, took) = stage.timed(cache.invalidate_tag(&format!("team:{TEAM}"))).await;
     done?;
-    for key in &keys {
-        cache.get(key).await?;
-    }
+    cache.get_many(&keys).await.all()?;
     let reloaded = source.keys_asked() - before;
 
     let mut report = Report::default();

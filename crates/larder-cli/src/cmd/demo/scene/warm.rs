@@ -31,12 +31,8 @@ async fn play(stage: &Stage) -> Outcome<Report> {
         .source(source.clone())
         .build()
         .await?;
-    for key in keys {
-        near.get(key).await?;
-    }
-    for key in keys {
-        store.get(key).await?;
-    }
+    near.get_many(keys).await.all()?;
+    store.get_many(keys).await.all()?;
     let filled = source.loads();
 
     let mut near_hits = Vec::new();

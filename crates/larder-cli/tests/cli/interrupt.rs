@@ -1,0 +1,65 @@
+//! Ctrl-C and SIGTERM end the demo at any moment, and leave nothing behind.
+
+use std::{
+    path::Path,
+    process::{Child, Stdio},
+    time::Duration,
+};
+
+use crate::run::{command, entries};
+
+/// A demo that keeps its private database in `folder`.
+fn start(args: &[&str], folder: &Path) -> Child {
+    let mut command = command(args);
+    command
+        .env("TMPDIR", folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.spawn().expect("the command starts")
+}
+
+fn signal(child: &Child, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(pid, signal).expect("the process runs");
+}
+
+/// Waits until the demo has made its folder.
+async fn until_started(folder: &Path) {
+    larder_testkit::eventually(Duration::from_secs(20), async || !entries(folder).is_empty()).await;
+}
+
+async fn ends_clean(args: &[&str], with: rustix::process::Signal, code: i32) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child = start(args, folder.path());
+    until_started(folder.path()).await;
+    signal(&child, with);
+    let status = child.wait().expect("the command ends");
+    assert_eq!(status.code(), Some(code));
+    assert_eq!(entries(folder.path()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn ctrl_c_while_the_database_is_filled() {
+    ends_clean(&["demo", "--users", "10000000"], rustix::process::Signal::INT, 130).await;
+}
+
+#[tokio::test]
+async fn ctrl_c_in_the_middle_of_a_load() {
+    ends_clean(
+        &["demo", "--load-delay", "60s", "--users", "10"],
+        rustix::process::Signal::INT,
+        130,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn sigterm_ends_it_as_clean() {
+    ends_clean(
+        &["demo", "--load-delay", "60s", "--users", "10"],
+        rustix::process::Signal::TERM,
+        143,
+    )
+    .await;
+}

@@ -1,0 +1,101 @@
+//! `--db` reads tables it has never seen, and writes to none.
+
+use std::path::PathBuf;
+
+use larder_sql::PoolConfig;
+use tempfile::TempDir;
+
+use crate::run::{larder, larder_fed};
+
+/// A database file with one odd table of every kind.
+fn database() -> (TempDir, PathBuf) {
+    const STATEMENTS: [&str; 9] = [
+        r#"CREATE TABLE "order" ("the key" TEXT PRIMARY KEY, "größe" REAL, picture BLOB, "select" TEXT)"#,
+        r#"INSERT INTO "order" VALUES ('é', 1.5, x'0102ff', NULL), ('a''b', NULL, NULL, 'x'), ('', 0, x'', '')"#,
+        r#"CREATE TABLE "x; drop" (id INTEGER PRIMARY KEY, v TEXT)"#,
+        r#"INSERT INTO "x; drop" VALUES (1, 'still here')"#,
+        "CREATE TABLE pair (a INTEGER, b INTEGER, v TEXT, PRIMARY KEY (a, b))",
+        "INSERT INTO pair VALUES (1, 1, 'p'), (1, 2, 'q')",
+        "CREATE TABLE nokey (a TEXT, b INTEGER)",
+        "INSERT INTO nokey VALUES ('one', 1), ('two', 2)",
+        "CREATE TABLE empty (id INTEGER PRIMARY KEY)",
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("odd name.db");
+    let fill = async {
+        let pool = PoolConfig::path(&path).create().open().await.expect("creates");
+        for statement in STATEMENTS {
+            sqlx::query(statement).execute(&pool).await.expect(statement);
+        }
+        pool.close().await;
+    };
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(fill);
+    (folder, path)
+}
+
+fn demo<'a>(db: &'a str, table: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec!["demo", "--lookups", "100", "--db", db, "--table", table];
+    args.extend(more);
+    args
+}
+
+#[test]
+fn odd_names_text_keys_nulls_and_blobs_run_every_scene() {
+    let (_folder, path) = database();
+    let path = path.to_str().expect("UTF-8");
+    let before = std::fs::read(path).expect("readable");
+    let run = larder_fed(&demo(path, "order", &["--json"]), "é\nnone\n").ended(0);
+    let document = run.json();
+    assert_eq!(document["ok"], true, "{document:#}");
+    assert_eq!(document["answers"][0]["row"]["picture"], "AQL/");
+    assert_eq!(document["answers"][0]["row"]["select"], serde_json::Value::Null);
+    assert_eq!(document["answers"][1]["row"], serde_json::Value::Null);
+    assert!(
+        before == std::fs::read(path).expect("readable"),
+        "the user's database is as it was"
+    );
+}
+
+#[test]
+fn a_name_with_sql_in_it_is_a_name() {
+    let (_folder, path) = database();
+    let path = path.to_str().expect("UTF-8");
+    let url = format!("sqlite:{}", path.replace(' ', "%20"));
+    larder(&demo(&url, "x; drop", &["--scene", "cold"])).ended(0);
+    let hostile = larder(&demo(path, "order; drop table pair", &[])).ended(1);
+    hostile.says(&[
+        "no table \"order; drop table pair\"",
+        "never runs as SQL",
+        "\"order\"",
+        "\"pair\"",
+    ]);
+}
+
+#[test]
+fn a_key_that_is_missing_or_composite_must_be_named() {
+    let (_folder, path) = database();
+    let path = path.to_str().expect("UTF-8");
+    larder(&demo(path, "nokey", &[]))
+        .ended(1)
+        .says(&["no primary key", "hint:", "--key"]);
+    larder(&demo(path, "pair", &[]))
+        .ended(1)
+        .says(&["several columns: a, b", "hint:", "--key"]);
+    larder(&demo(path, "nokey", &["--key", "a", "--scene", "cold,warm"])).ended(0);
+    larder(&demo(path, "nokey", &["--key", "c"]))
+        .ended(1)
+        .says(&["no column \"c\"", "\"a\", \"b\""]);
+    larder(&demo(path, "pair", &["--key", "a", "--scene", "cold"]))
+        .ended(1)
+        .says(&["more than one row"]);
+}
+
+#[test]
+fn an_empty_table_and_a_missing_file_are_named() {
+    let (_folder, path) = database();
+    let path = path.to_str().expect("UTF-8");
+    larder(&demo(path, "empty", &[])).ended(1).says(&["has no rows"]);
+    larder(&demo("/nowhere/at all.db", "t", &[]))
+        .ended(1)
+        .says(&["/nowhere/at all.db", "hint:", "--db"]);
+}
