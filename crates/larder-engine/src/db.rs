@@ -19,8 +19,12 @@ use crate::value::Value;
 /// A key. Shared between the map and the index of keys with a deadline.
 pub(crate) type Key = Arc<[u8]>;
 
-/// What holding a key costs beside its bytes and its value: the map's slot, hash and index, the `Arc`'s counts.
-const ENTRY_OVERHEAD: usize = 96;
+/// What holding a key costs beside its bytes and its value: the map's slot and index, each with the room that a table
+/// leaves to grow (a third more in the mean), the `Arc`'s counts, what the allocator adds to two allocations.
+const ENTRY_OVERHEAD: usize = 160;
+
+/// What having a deadline costs: a slot and an index in the set of such keys.
+const DEADLINE_OVERHEAD: usize = 40;
 
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -62,7 +66,12 @@ impl Entry {
 
 /// Bytes that a key and its value hold.
 pub(crate) fn cost(key: &[u8], entry: &Entry) -> usize {
-    ENTRY_OVERHEAD + key.len() + entry.value.weight()
+    let deadline = if entry.expires_at.is_some() {
+        DEADLINE_OVERHEAD
+    } else {
+        0
+    };
+    ENTRY_OVERHEAD + deadline + key.len() + entry.value.weight()
 }
 
 #[derive(Debug)]
@@ -130,7 +139,7 @@ impl Db {
             frequency: Entry::FREQUENCY_NEW,
         };
         if let Some((position, known, slot)) = self.keys.get_full_mut(key) {
-            self.used = self.used + entry.value.weight() - slot.value.weight();
+            self.used = self.used + cost(known, &entry) - cost(known, slot);
             match (slot.expires_at.is_some(), expires_at.is_some()) {
                 (false, true) => _ = self.volatile.insert(known.clone()),
                 (true, false) => _ = self.volatile.swap_remove(known),
@@ -167,7 +176,9 @@ impl Db {
         let Some((_, key, entry)) = self.keys.get_full_mut(key) else {
             return false;
         };
+        self.used -= cost(key, entry);
         entry.expires_at = expires_at;
+        self.used += cost(key, entry);
         match expires_at {
             Some(_) => self.volatile.insert(key.clone()),
             None => self.volatile.swap_remove(key),

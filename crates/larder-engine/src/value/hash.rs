@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use crate::value::{Bytes, kind};
 
 /// What a field costs beside its bytes: the map's slot, hash and index, two allocations.
-const FIELD_OVERHEAD: usize = 64;
+const FIELD_OVERHEAD: usize = 96;
 
 /// The hash type.
 #[derive(Clone, Debug, Default)]

@@ -19,14 +19,14 @@ use crate::ErrorReply;
 /// The bytes of a field, a member, an element: never changed in place, so without room to grow.
 pub(crate) type Bytes = Box<[u8]>;
 
-/// What a key holds.
+/// What a key holds. Collections are boxed: most keys are strings, and pay for the largest variant.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     String(Text),
-    Hash(Hash),
-    List(List),
-    Set(Set),
-    SortedSet(SortedSet),
+    Hash(Box<Hash>),
+    List(Box<List>),
+    Set(Box<Set>),
+    SortedSet(Box<SortedSet>),
 }
 
 /// One data type, as the keyspace sees it.
@@ -64,10 +64,10 @@ impl Value {
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::String(text) => text.weight(),
-            Self::Hash(hash) => hash.weight(),
-            Self::List(list) => list.weight(),
-            Self::Set(set) => set.weight(),
-            Self::SortedSet(set) => set.weight(),
+            Self::Hash(hash) => size_of::<Hash>() + hash.weight(),
+            Self::List(list) => size_of::<List>() + list.weight(),
+            Self::Set(set) => size_of::<Set>() + set.weight(),
+            Self::SortedSet(set) => size_of::<SortedSet>() + set.weight(),
         }
     }
 
@@ -110,7 +110,7 @@ macro_rules! kind {
                 }
             }
             fn into_value(self) -> $crate::value::Value {
-                $crate::value::Value::$variant(self)
+                $crate::value::Value::$variant(self.into())
             }
         }
     };

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What a member costs beside its bytes: the table's slot, hash and index, an allocation.
-const MEMBER_OVERHEAD: usize = 48;
+const MEMBER_OVERHEAD: usize = 64;
 
 /// The set type.
 #[derive(Clone, Debug, Default)]

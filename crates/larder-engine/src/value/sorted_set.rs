@@ -16,7 +16,7 @@ use crate::value::{
 
 /// What a member costs beside its bytes: the map's slot, hash and index, its place in the order, the shared
 /// allocation.
-const MEMBER_OVERHEAD: usize = 96;
+const MEMBER_OVERHEAD: usize = 140;
 
 /// The sorted set type.
 #[derive(Clone, Debug, Default)]

@@ -44,10 +44,6 @@ impl Text {
         &self.bytes
     }
 
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }

@@ -18,7 +18,7 @@ pub(super) const EXISTS: CommandSpec = CommandSpec {
     flags: Flags::READONLY.and(Flags::FAST),
     keys: KeySpec::all(),
     subcommands: &[],
-    run: |ctx, args| count(ctx, args, |ctx, key| ctx.exists(key)),
+    run: |ctx, args| count(ctx, args, |ctx, key| ctx.peek(key).is_some()),
 };
 
 pub(super) const TOUCH: CommandSpec = CommandSpec {

@@ -8,6 +8,7 @@ mod kind;
 mod object;
 mod rename;
 mod scan;
+mod sort;
 mod ttl;
 
 use crate::command::CommandSpec;
@@ -31,6 +32,8 @@ pub(super) const COMMANDS: &[&CommandSpec] = &[
     &scan::SCAN,
     &scan::KEYS,
     &scan::RANDOMKEY,
+    &sort::SORT,
+    &sort::SORT_RO,
     &ttl::TTL,
     &ttl::PTTL,
     &ttl::EXPIRETIME,

@@ -72,7 +72,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     settable(
         "client-query-buffer-limit",
         |core| number(core.settings.wire.query_max),
-        |core, value| Ok(core.settings.wire.query_max = memory_at_least(value, BUFFER_MIN)?),
+        |core, value| memory_at_least(value, BUFFER_MIN).map(|value| core.settings.wire.query_max = value),
     ),
     Parameter {
         name: "databases",
@@ -90,13 +90,13 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         |core| number(core.settings.wire.clients_max),
         |core, value| {
             const MAX: i64 = u32::MAX as i64;
-            Ok(core.settings.wire.clients_max = integer(value, 1, MAX)? as usize)
+            integer(value, 1, MAX).map(|value| core.settings.wire.clients_max = value as usize)
         },
     ),
     settable(
         "maxmemory",
         |core| number(core.settings.memory.max),
-        |core, value| Ok(core.settings.memory.max = memory(value)?),
+        |core, value| memory(value).map(|value| core.settings.memory.max = value),
     ),
     settable(
         "maxmemory-policy",
@@ -108,7 +108,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         |core| number(core.settings.memory.samples),
         |core, value| {
             const MAX: i64 = i32::MAX as i64;
-            Ok(core.settings.memory.samples = integer(value, 1, MAX)? as usize)
+            integer(value, 1, MAX).map(|value| core.settings.memory.samples = value as usize)
         },
     ),
     settable(
@@ -116,25 +116,30 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         |core| core.settings.notify.letters().into_bytes(),
         |core, value| {
             let text = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
-            Ok(core.settings.notify = Selection::parse(value).ok_or(text)?)
+            Selection::parse(value)
+                .ok_or_else(|| text.to_owned())
+                .map(|value| core.settings.notify = value)
         },
     ),
     settable(
         "proto-max-bulk-len",
         |core| number(core.settings.wire.bulk_max),
-        |core, value| Ok(core.settings.wire.bulk_max = memory_at_least(value, BUFFER_MIN)?),
+        |core, value| memory_at_least(value, BUFFER_MIN).map(|value| core.settings.wire.bulk_max = value),
     ),
     settable(
         "requirepass",
         |core| core.settings.password.clone(),
-        |core, value| Ok(core.settings.password = value.to_vec()),
+        |core, value| {
+            core.settings.password = value.to_vec();
+            Ok(())
+        },
     ),
     fixed("save", |_| Vec::new()),
     settable("slowlog-log-slower-than", slow_threshold, set_slow_threshold),
     settable(
         "slowlog-max-len",
         |core| number(core.settings.slow_log.len_max),
-        |core, value| Ok(core.settings.slow_log.len_max = integer(value, 0, i64::MAX)? as usize),
+        |core, value| integer(value, 0, i64::MAX).map(|value| core.settings.slow_log.len_max = value as usize),
     ),
     settable(
         "timeout",
@@ -148,7 +153,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     settable(
         "tracking-table-max-keys",
         |core| number(core.settings.tracking.keys_max),
-        |core, value| Ok(core.settings.tracking.keys_max = integer(value, 0, i64::MAX)? as usize),
+        |core, value| integer(value, 0, i64::MAX).map(|value| core.settings.tracking.keys_max = value as usize),
     ),
 ];
 
