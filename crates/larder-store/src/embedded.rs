@@ -191,7 +191,7 @@ impl Embedded {
     }
 
     /// A session of its own that listens to `topics`.
-    pub(crate) fn subscribe(&self, topics: Topics) -> Result<Subscription, StoreError> {
+    pub(crate) fn subscribe(&self, topics: &Topics) -> Result<Subscription, StoreError> {
         let events = subscribe::queue();
         let session = self.engine.connect_with(Arc::new(Messages(events.clone())));
         let _greeting = session.execute(&[b"HELLO", b"3"]);
@@ -244,6 +244,7 @@ fn to_owned(args: &[&[u8]]) -> Vec<Vec<u8>> {
     args.iter().map(|arg| arg.to_vec()).collect()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what the iterator yields")]
 fn simple(arg: Arg<&[u8]>) -> Option<&[u8]> {
     match arg {
         Arg::Simple(bytes) => Some(bytes),

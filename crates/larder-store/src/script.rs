@@ -31,8 +31,8 @@ pub struct Script {
 
 #[derive(Debug)]
 struct Shas {
-    whole: [u8; 40],
-    stripped: [u8; 40],
+    whole: String,
+    stripped: String,
 }
 
 impl Script {
@@ -69,19 +69,12 @@ impl Script {
             whole: sha1_hex(self.source(true)),
             stripped: sha1_hex(self.source(false)),
         });
-        let sha = if shebang { &shas.whole } else { &shas.stripped };
-        std::str::from_utf8(sha).expect("hex digits are ASCII")
+        if shebang { &shas.whole } else { &shas.stripped }
     }
 }
 
-fn sha1_hex(text: &str) -> [u8; 40] {
-    let digest = sha1_smol::Sha1::from(text).digest().bytes();
-    let mut hex = [0; 40];
-    for (pair, byte) in hex.chunks_exact_mut(2).zip(digest) {
-        pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
-        pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
-    }
-    hex
+fn sha1_hex(text: &str) -> String {
+    sha1_smol::Sha1::from(text).digest().to_string()
 }
 
 /// Keys and arguments of most calls fit without an allocation of their own.

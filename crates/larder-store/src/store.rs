@@ -305,7 +305,7 @@ impl Store {
     pub(crate) async fn start_subscription(&self, topics: Topics) -> Result<Subscription, StoreError> {
         match &self.inner.backend {
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => embedded.subscribe(topics),
+            Backend::Embedded(embedded) => embedded.subscribe(&topics),
             Backend::Remote(remote) => remote.subscribe(&self.inner.config, topics).await,
         }
     }

@@ -13,11 +13,13 @@ use larder_store::{
 use larder_testkit::{Proxy, RedisServer, eventually};
 
 async fn id(own: &mut Dedicated) -> i64 {
-    redis::cmd("CLIENT").arg("ID").query_async(own).await.unwrap()
+    let id = redis::cmd("CLIENT").arg("ID").query_async(own).await;
+    id.expect("the connection is up")
 }
 
 async fn opened(server: &RedisServer, parameters: &str) -> Store {
-    Store::open(&format!("{}?{parameters}", server.url())).await.unwrap()
+    let store = Store::open(&format!("{}?{parameters}", server.url())).await;
+    store.expect("the server is up")
 }
 
 /// Waits until a client of the server is blocked in a command.

@@ -101,9 +101,8 @@ async fn commands_that_would_block_or_change_the_session_are_refused_by_name() {
         pipe.set("a", 1).cmd("SELECT").arg(1).set("a", 2);
         let refused = StoreError::from(pipe.exec_async(&mut store).await.unwrap_err());
         assert!(refused.is_refused(), "{refused}");
-        assert_eq!(
-            store.exists::<_, bool>("a").await.unwrap(),
-            false,
+        assert!(
+            !store.exists::<_, bool>("a").await.unwrap(),
             "nothing of a refused pipeline is sent"
         );
         let refused = redis::cmd("subscribe")
@@ -246,11 +245,11 @@ async fn a_dedicated_connection_may_do_what_the_shared_one_may_not() {
         assert_eq!(outcome, None, "a watched key changed");
         redis::cmd("SELECT").arg(1).exec_async(&mut own).await.unwrap();
         let _: () = own.set("only-in-1", 1).await.unwrap();
-        assert_eq!(store.exists::<_, bool>("only-in-1").await.unwrap(), false);
+        assert!(!store.exists::<_, bool>("only-in-1").await.unwrap());
         drop(own);
         // The next user finds nothing of that.
         let mut own = store.dedicated().await.unwrap();
-        assert_eq!(own.exists::<_, bool>("only-in-1").await.unwrap(), false);
+        assert!(!own.exists::<_, bool>("only-in-1").await.unwrap());
         let refused = redis::cmd("SUBSCRIBE").arg("c").exec_async(&mut own).await.unwrap_err();
         assert!(refused.to_string().contains("Store::subscribe()"), "{refused}");
     })
@@ -312,7 +311,7 @@ async fn two_databases_are_two_worlds() {
         let mut first = place.store_with(|config| config.db(1)).await;
         let mut second = place.store_with(|config| config.db(2)).await;
         let _: () = first.set("k", 1).await.unwrap();
-        assert_eq!(second.exists::<_, bool>("k").await.unwrap(), false);
+        assert!(!second.exists::<_, bool>("k").await.unwrap());
     })
     .await;
 }

@@ -237,9 +237,12 @@ async fn requests_stuck_on_an_old_connection_cannot_run_later() {
 /// A server whose replies are held back, and a store on it; what is asked runs and is not answered.
 async fn mute() -> (RedisServer, Proxy, Store) {
     let server = RedisServer::start().await;
-    let proxy = Proxy::start(server.port()).await.unwrap();
-    let store = Store::open(&proxy.url()).await.unwrap();
-    store.call(&ScriptCall::new(&INCR).key("warm")).await.unwrap();
+    let proxy = Proxy::start(server.port()).await.expect("loopback has a free port");
+    let store = Store::open(&proxy.url()).await.expect("the server is up");
+    store
+        .call(&ScriptCall::new(&INCR).key("warm"))
+        .await
+        .expect("the server is up");
     proxy.hold_replies();
     (server, proxy, store)
 }

@@ -74,7 +74,7 @@ impl Ticket<'_> {
     #[inline]
     pub(super) const fn is_sample(&self) -> bool {
         const ONE_IN: u32 = 32;
-        self.others % ONE_IN == 0
+        self.others.is_multiple_of(ONE_IN)
     }
 
     /// An answer arrived, whatever it was.
