@@ -21,6 +21,9 @@ use crate::{
 /// Commands with more arguments than this take an allocation.
 const INLINE_ARGS: usize = 8;
 
+/// What errors call an engine in this process.
+const ADDRESS: &str = "embedded:";
+
 type Args<'a> = SmallVec<[&'a [u8]; INLINE_ARGS]>;
 
 /// One client of an engine.
@@ -63,8 +66,7 @@ impl Embedded {
             transit: None,
             closed: AtomicBool::new(false),
         };
-        // Replies come typed in any case; pushes of invalidations take RESP3.
-        let _greeting = embedded.session.execute(&[b"HELLO", b"3"]);
+        embedded.setup(&[b"HELLO", b"3"], "resp")?;
         if config.db != 0 {
             embedded.setup(&[b"SELECT", config.db.to_string().as_bytes()], "db")?;
         }
@@ -77,7 +79,8 @@ impl Embedded {
         self
     }
 
-    /// Lets a request travel: `run` is called when it arrives, or what `late` gives if it outlives its sender.
+    /// Runs a request, at once or after its travel.
+    #[inline]
     pub(crate) async fn carry<T>(
         self: &Arc<Self>,
         command: impl FnOnce() -> Arc<str>,
@@ -86,15 +89,26 @@ impl Embedded {
     ) -> Result<T, StoreError> {
         if self.is_closed() {
             return Err(StoreError::Closed {
-                address: "embedded:".into(),
+                address: ADDRESS.into(),
             });
         }
-        let Some(transit) = &self.transit else {
-            // An embedded command is always ready: without this a busy task would never let another one run.
-            tokio::task::consume_budget().await;
-            return Ok(run(self));
-        };
-        let command = command();
+        if let Some(transit) = &self.transit {
+            // In a box, so that the way without a transit stays small.
+            return Box::pin(self.travel(transit, command(), run, late)).await;
+        }
+        // An embedded command is always ready: without this a busy task would never let another one run.
+        tokio::task::consume_budget().await;
+        Ok(run(self))
+    }
+
+    /// Lets a request travel: `run` is called when it arrives, or what `late` gives if it outlives its sender.
+    async fn travel<T>(
+        self: &Arc<Self>,
+        transit: &Arc<dyn Transit>,
+        command: Arc<str>,
+        run: impl FnOnce(&Self) -> T,
+        late: impl FnOnce(Arc<Self>) -> Box<dyn FnOnce() + Send>,
+    ) -> Result<T, StoreError> {
         match transit.request(&command).await {
             Fate::Arrives => {
                 let answer = run(self);
@@ -105,7 +119,7 @@ impl Embedded {
             Fate::Lost => {}
             Fate::Late => transit.stuck(Stuck(late(self.clone()))),
         }
-        let address = Arc::from("embedded:");
+        let address = ADDRESS.into();
         Err(StoreError::Lost { address, command })
     }
 

@@ -32,7 +32,7 @@ impl Store {
     fn shared_lazy(url: &str) -> Result<Self, StoreError> {
         let mut stores = STORES.lock();
         if let Some(inner) = stores.get(url).and_then(Weak::upgrade) {
-            return Ok(Self { inner });
+            return Ok(Self::from_inner(inner));
         }
         stores.retain(|_, store| store.strong_count() > 0);
         let store = Self::lazy(url)?;

@@ -27,9 +27,25 @@ use crate::{
 ///
 /// # Cancel safety
 /// Dropping the future of a command abandons its answer, not the command: it may have reached the server.
-#[derive(Clone)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
+    seat: Seat,
+}
+
+/// What a clone that sends often keeps at hand. A clone begins without: many live for one command.
+#[derive(Default)]
+enum Seat {
+    #[default]
+    Unused,
+    /// It sent one command; with the next one it takes a seat.
+    Used,
+    Taken(Option<(usize, crate::remote::Seat)>),
+}
+
+impl Clone for Store {
+    fn clone(&self) -> Self {
+        Self::from_inner(self.inner.clone())
+    }
 }
 
 pub(crate) struct Inner {
@@ -136,8 +152,12 @@ impl Store {
     }
 
     fn of(config: StoreConfig, backend: Backend) -> Self {
-        let inner = Inner { config, backend };
-        Self { inner: Arc::new(inner) }
+        Self::from_inner(Arc::new(Inner { config, backend }))
+    }
+
+    pub(crate) fn from_inner(inner: Arc<Inner>) -> Self {
+        let seat = Seat::default();
+        Self { inner, seat }
     }
 
     /// Asks the server for a sign of life and says how long that took.
@@ -316,17 +336,43 @@ impl Store {
         Arc::as_ptr(&self.inner).addr()
     }
 
+    /// Runs one command: what [`redis::Cmd::query_async`] does on a clone, without the clone and the box.
+    ///
+    /// # Errors
+    /// The server's error reply as [`StoreError::Server`], or what kept it from answering.
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons the answer; the command may run.
+    pub async fn run(&self, cmd: &Cmd) -> Result<Value, StoreError> {
+        let reply = self.execute(cmd).await?;
+        Ok(reply.extract_error()?)
+    }
+
+    #[inline]
     pub(crate) async fn execute(&self, cmd: &Cmd) -> RedisResult<Value> {
-        refuse::check(cmd)?;
         match &self.inner.backend {
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => {
-                let late = |embedded: Arc<Embedded>| later(cmd.clone(), move |cmd| drop(embedded.command(cmd)));
-                let name = || command::label(cmd);
-                Ok(embedded.carry(name, |embedded| embedded.command(cmd), late).await?)
+            Backend::Embedded(embedded) => embedded_command(embedded, cmd).await,
+            Backend::Remote(remote) => {
+                refuse::check(cmd)?;
+                remote.command(cmd).await
             }
-            Backend::Remote(remote) => remote.command(cmd).await,
         }
+    }
+
+    /// [`execute`](Self::execute) on a connection that this clone keeps at hand.
+    #[inline]
+    async fn execute_seated(remote: &Remote, seat: &mut Seat, cmd: &Cmd) -> RedisResult<Value> {
+        refuse::check(cmd)?;
+        match seat {
+            Seat::Unused => *seat = Seat::Used,
+            Seat::Used => *seat = Seat::Taken(remote.seat()),
+            Seat::Taken(taken) => match remote.command_on(taken, cmd).await {
+                Some(outcome) => return outcome,
+                None => *seat = Seat::Unused,
+            },
+        }
+        remote.command(cmd).await
     }
 
     async fn execute_all(&self, pipeline: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
@@ -343,6 +389,15 @@ impl Store {
             Backend::Remote(remote) => remote.commands(pipeline, offset, count).await,
         }
     }
+}
+
+#[cfg(feature = "embedded")]
+#[inline]
+async fn embedded_command(embedded: &Arc<Embedded>, cmd: &Cmd) -> RedisResult<Value> {
+    refuse::check(cmd)?;
+    let late = |embedded: Arc<Embedded>| later(cmd.clone(), move |cmd| drop(embedded.command(cmd)));
+    let name = || command::label(cmd);
+    Ok(embedded.carry(name, |embedded| embedded.command(cmd), late).await?)
 }
 
 /// A run of `request` that outlives its sender.
@@ -365,7 +420,11 @@ fn embedded_backend(_: &StoreConfig) -> Result<Backend, StoreError> {
 
 impl ConnectionLike for Store {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(self.execute(cmd))
+        match &self.inner.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => Box::pin(embedded_command(embedded, cmd)),
+            Backend::Remote(remote) => Box::pin(Self::execute_seated(remote, &mut self.seat, cmd)),
+        }
     }
 
     fn req_packed_commands<'a>(
@@ -379,5 +438,34 @@ impl ConnectionLike for Store {
 
     fn get_db(&self) -> i64 {
         i64::from(self.inner.config.db)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The future of a command is allocated and moved for each one: what it may ever need besides must not be part of it.
+    #[tokio::test]
+    async fn the_future_of_a_command_is_small() {
+        let cmd = redis::cmd("PING");
+        let (near, _far) = tokio::io::duplex(64);
+        let info = redis::RedisConnectionInfo::default().set_skip_set_lib_name();
+        let (mut bare, _driver) = redis::aio::MultiplexedConnection::new(&info, near).await.unwrap();
+        let bare = std::mem::size_of_val(&bare.send_packed_command(&cmd));
+
+        let store = Store::open("embedded:").await.unwrap();
+        let Backend::Embedded(engine) = &store.inner.backend else {
+            panic!("embedded")
+        };
+        let embedded = std::mem::size_of_val(&embedded_command(engine, &cmd));
+        assert!(embedded <= 512, "{embedded}");
+
+        let store = Store::lazy("redis://localhost").unwrap();
+        let Backend::Remote(server) = &store.inner.backend else {
+            panic!("remote")
+        };
+        let remote = std::mem::size_of_val(&Store::execute_seated(server, &mut Seat::Used, &cmd));
+        assert!(remote <= 2 * bare, "{remote} against {bare}");
     }
 }

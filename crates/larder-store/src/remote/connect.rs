@@ -51,7 +51,7 @@ pub(super) async fn shared(
     if let Some(previous) = previous {
         bury(&mut conn, previous, &server).await?;
     }
-    let link = Link::new(conn, id, server, life, config.clock.clone());
+    let link = Link::new(conn, id, server, life);
     if !listeners.is_empty() {
         link.track().await?;
     }
@@ -202,7 +202,7 @@ impl Link {
         let mut pipe = redis::pipe();
         pipe.cmd("CLIENT").arg("TRACKING").arg("ON").arg("NOLOOP");
         pipe.cmd("CLIENT").arg("TRACKINGINFO");
-        let replies = self.send_all(&pipe, 0, 2).await.map_err(cause)?;
+        let replies = self.conn().send_packed_commands(&pipe, 0, 2).await.map_err(cause)?;
         let mut replies = replies.into_iter();
         if let Some(Value::ServerError(error)) = replies.next() {
             return Err(cause(RedisError::from(error)));

@@ -16,15 +16,23 @@ const TICKS: usize = 8;
 /// More than `TICKS` and the one that is being filled, so that a slot is empty before it is used again.
 const SLOTS: usize = 16;
 
-/// The commands of one connection that wait for their answer, by age.
+/// The commands that wait for their answer on one shared connection and its successors, by age.
+///
+/// A connection that ends fails everything that waits on it, so nothing of it is left when the next one begins.
 ///
 /// All orderings are relaxed: these are counts, and no other memory is read on their account.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
+    /// Read by every command, written eight times per deadline: apart from what every command writes.
     current: AtomicUsize,
-    slots: [AtomicU32; SLOTS],
     abandoned: AtomicU32,
+    counts: Counts,
 }
+
+/// On cache lines of their own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Counts([AtomicU32; SLOTS]);
 
 impl Deadlines {
     /// The time between two turns of the ring.
@@ -36,7 +44,7 @@ impl Deadlines {
     #[inline]
     pub(super) fn enter(&self) -> Ticket<'_> {
         let slot = self.current.load(Relaxed);
-        let others = self.slots[slot].fetch_add(1, Relaxed);
+        let others = self.counts.0[slot].fetch_add(1, Relaxed);
         Ticket {
             deadlines: self,
             slot,
@@ -51,7 +59,7 @@ impl Deadlines {
         self.current.store(next, Relaxed);
         // What this slot holds was sent between TICKS and TICKS + 1 turns ago.
         let due = (next + SLOTS - TICKS - 1) % SLOTS;
-        self.slots[due].load(Relaxed) > 0
+        self.counts.0[due].load(Relaxed) > 0
     }
 
     /// Whether callers gave up waiting since this was last asked: then only a probe can tell a dead connection.
@@ -87,7 +95,7 @@ impl Ticket<'_> {
 impl Drop for Ticket<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.deadlines.slots[self.slot].fetch_sub(1, Relaxed);
+        self.deadlines.counts.0[self.slot].fetch_sub(1, Relaxed);
         if !self.answered {
             self.deadlines.abandoned.fetch_add(1, Relaxed);
         }

@@ -1,6 +1,9 @@
 //! One shared connection over time: established, kept, replaced.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use arc_swap::ArcSwapOption;
 use futures_util::future::{Fuse, FusedFuture as _, FutureExt as _};
@@ -13,6 +16,7 @@ use super::{
     deadline::Deadlines,
     link::Link,
     metrics,
+    request::One,
 };
 use crate::{StoreConfig, StoreError, listen::Listeners};
 
@@ -37,6 +41,9 @@ pub(super) struct Line {
     pub(super) listeners: Arc<Listeners>,
     /// The connection that carries commands; only ever one that is wholly set up.
     pub(super) current: ArcSwapOption<Link>,
+    pub(super) deadlines: Deadlines,
+    /// Whether the last connection ended for want of an answer.
+    pub(super) overdue: AtomicBool,
     pub(super) attempts: watch::Sender<Attempts>,
     /// Rung to skip a pause between two attempts.
     pub(super) hurry: Notify,
@@ -50,10 +57,17 @@ impl Line {
             address: config.address(),
             listeners,
             current: ArcSwapOption::empty(),
+            deadlines: Deadlines::default(),
+            overdue: AtomicBool::new(false),
             attempts: watch::Sender::new(Attempts::default()),
             hurry: Notify::new(),
             breaker: Breaker::new(config.breaker.clone(), config.clock.clone(), config.address()),
         })
+    }
+
+    #[inline]
+    pub(super) fn is_up(&self) -> bool {
+        self.current.load().as_ref().is_some_and(|link| !link.life.is_over())
     }
 
     /// The connection, if one is up.
@@ -73,8 +87,9 @@ impl Line {
             self.watch_over(&link).await;
             link.life.end();
             self.current.store(None);
-            metrics::disconnected(link.life.is_overdue());
-            tracing::info!(address = %self.address, overdue = link.life.is_overdue(), "lost the connection to the store");
+            let overdue = self.overdue.load(Ordering::Acquire);
+            metrics::disconnected(overdue);
+            tracing::info!(address = %self.address, overdue, "lost the connection to the store");
             previous = Some(link.as_previous());
             // `tasks` ends here, and with it the connection's own task and everything that waited on it.
         }
@@ -124,6 +139,7 @@ impl Line {
             self.listeners.confirm();
         }
         self.breaker.succeeded();
+        self.overdue.store(false, Ordering::Release);
         self.current.store(Some(link.clone()));
         self.attempts.send_modify(|attempts| {
             attempts.failed = 0;
@@ -141,18 +157,24 @@ impl Line {
                 () = link.life.over.cancelled() => return,
                 () = &mut probe => {}
                 () = self.config.clock.sleep(tick) => {
-                    if link.deadlines.turn() {
-                        link.life.end_overdue();
+                    if self.deadlines.turn() {
+                        self.overdue.store(true, Ordering::Release);
+                        link.life.end();
                         return;
                     }
                     // Nobody waits for the answers that callers gave up on: a PING of our own finds out whether the
                     // connection still gives any.
-                    if link.deadlines.was_abandoned() && probe.is_terminated() {
-                        probe.set(link.probe().fuse());
+                    if self.deadlines.was_abandoned() && probe.is_terminated() {
+                        probe.set(self.probe(link).fuse());
                     }
                 }
             }
         }
+    }
+
+    /// A sign of life; without one the deadline ends the connection.
+    async fn probe(&self, link: &Link) {
+        let _answered = self.carry(&One(&redis::cmd("PING")), &mut link.conn()).await;
     }
 
     /// An error for whoever wanted to listen.
@@ -185,10 +207,5 @@ impl Link {
             id: self.id,
             generation: self.server.generation.clone(),
         }
-    }
-
-    /// A sign of life; without one the deadline ends the connection.
-    async fn probe(&self) {
-        let _answered = self.send(&redis::cmd("PING")).await;
     }
 }

@@ -2,27 +2,26 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use larder_base::Clock;
-use redis::{Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use tokio_util::sync::CancellationToken;
 
-use super::{deadline::Deadlines, server::ServerInfo};
+use super::server::ServerInfo;
 use crate::listen::Listeners;
 
 /// A connection that was greeted, checked and, where somebody listens, tracked.
 #[derive(Debug)]
 pub(super) struct Link {
     conn: MultiplexedConnection,
-    /// The server's id of this connection, for `CLIENT KILL ID`.
+    /// No other connection of this process has it.
+    pub(super) number: u64,
+    /// The server's id of this connection, for `CLIENT KILL ID`; never used twice by one run of a server.
     pub(super) id: i64,
     pub(super) server: ServerInfo,
-    pub(super) deadlines: Deadlines,
     pub(super) life: Arc<Life>,
     tracked: AtomicBool,
-    clock: Clock,
 }
 
 /// What became of a connection: shared with its push sender, which hears of the end first.
@@ -35,8 +34,6 @@ pub(super) struct Life {
     ended: AtomicBool,
     /// Set while it counts as up and tracked, for the listeners.
     counted: AtomicBool,
-    /// Set if it ended because a command got no answer in time.
-    overdue: AtomicBool,
 }
 
 impl Life {
@@ -46,7 +43,6 @@ impl Life {
             listeners,
             ended: AtomicBool::new(false),
             counted: AtomicBool::new(false),
-            overdue: AtomicBool::new(false),
         })
     }
 
@@ -66,31 +62,22 @@ impl Life {
         self.over.cancel();
     }
 
-    /// Ends it because a command is past its deadline.
-    pub(super) fn end_overdue(&self) {
-        self.overdue.store(true, Ordering::Release);
-        self.end();
-    }
-
     pub(super) fn is_over(&self) -> bool {
         self.ended.load(Ordering::Acquire)
-    }
-
-    pub(super) fn is_overdue(&self) -> bool {
-        self.overdue.load(Ordering::Acquire)
     }
 }
 
 impl Link {
-    pub(super) fn new(conn: MultiplexedConnection, id: i64, server: ServerInfo, life: Arc<Life>, clock: Clock) -> Self {
+    pub(super) fn new(conn: MultiplexedConnection, id: i64, server: ServerInfo, life: Arc<Life>) -> Self {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
         Self {
             conn,
+            // Relaxed: it only has to differ from all others.
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             id,
             server,
-            deadlines: Deadlines::default(),
             life,
             tracked: AtomicBool::new(false),
-            clock,
         }
     }
 
@@ -110,26 +97,9 @@ impl Link {
         }
     }
 
-    /// Sends a command and waits for its answer; the keeper ends the connection when that takes too long.
+    /// A handle to the connection, for one command or several after each other.
     #[inline]
-    pub(super) async fn send(&self, cmd: &Cmd) -> RedisResult<Value> {
-        let mut conn = self.conn.clone();
-        let ticket = self.deadlines.enter();
-        let began = ticket.is_sample().then(|| self.clock.monotonic());
-        let result = conn.send_packed_command(cmd).await;
-        ticket.answered();
-        if let Some(began) = began {
-            super::metrics::latency(self.clock.monotonic().saturating_sub(began));
-        }
-        result
-    }
-
-    /// Sends a pipeline as [`send`](Self::send) does a command.
-    pub(super) async fn send_all(&self, pipeline: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
-        let mut conn = self.conn.clone();
-        let ticket = self.deadlines.enter();
-        let result = conn.send_packed_commands(pipeline, offset, count).await;
-        ticket.answered();
-        result
+    pub(super) fn conn(&self) -> MultiplexedConnection {
+        self.conn.clone()
     }
 }

@@ -41,6 +41,7 @@ use crate::{Invalidations, Listening, Node, Resp, StoreConfig, StoreError, liste
 
 pub use breaker::BreakerState;
 pub(crate) use pool::Loan;
+pub(crate) use request::Seat;
 
 /// A server and our shared connections to it.
 pub(crate) struct Remote {
@@ -79,7 +80,7 @@ impl Remote {
     }
 
     pub(crate) fn is_connected(&self) -> bool {
-        self.lines.iter().all(|line| line.up().is_some())
+        self.lines.iter().all(|line| line.is_up())
     }
 
     pub(crate) fn breaker(&self) -> BreakerState {
@@ -111,6 +112,22 @@ impl Remote {
         self.line().run(One(cmd)).await
     }
 
+    /// A handle for a caller who is about to send many commands.
+    pub(crate) fn seat(&self) -> Option<(usize, Seat)> {
+        let index = self.turn();
+        self.lines[index].seat().map(|seat| (index, seat))
+    }
+
+    /// [`command`](Self::command) on a handle taken before; `None` if that is of no use any more.
+    pub(crate) async fn command_on(&self, seat: &mut Option<(usize, Seat)>, cmd: &Cmd) -> Option<RedisResult<Value>> {
+        let (index, held) = seat.as_mut()?;
+        if !held.is_good() {
+            *seat = None;
+            return None;
+        }
+        Some(self.lines[*index].run_on(One(cmd), held).await)
+    }
+
     pub(crate) async fn commands(&self, pipeline: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
         let batch = Batch {
             pipeline,
@@ -123,16 +140,21 @@ impl Remote {
     /// The next line in turn, with a keeper.
     #[inline]
     fn line(&self) -> &Arc<Line> {
-        let index = match self.lines.len() {
-            1 => 0,
-            // Relaxed: any order of turns is as good.
-            n => self.next.fetch_add(1, Ordering::Relaxed) % n,
-        };
+        let index = self.turn();
         let line = &self.lines[index];
-        if line.up().is_none() {
+        if !line.is_up() {
             self.ensure_keeper(index);
         }
         line
+    }
+
+    #[inline]
+    fn turn(&self) -> usize {
+        match self.lines.len() {
+            1 => 0,
+            // Relaxed: any order of turns is as good.
+            n => self.next.fetch_add(1, Ordering::Relaxed) % n,
+        }
     }
 
     /// Starts the line's keeper: at the first use, and again if the runtime that it was started on is gone.

@@ -1,12 +1,15 @@
 //! A command or a pipeline on its way: sent, judged, sent again where that is right.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use redis::{Cmd, Pipeline, RedisResult, Value};
+use redis::{Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection};
 
 use super::{
     line::Line,
-    link::Link,
+    link::{Life, Link},
     metrics,
     retry::{self, Verdict},
 };
@@ -15,7 +18,7 @@ use crate::{StoreError, command};
 /// What can be sent over a link, several times if need be.
 pub(super) trait Request {
     type Output;
-    fn send(&self, link: &Link) -> impl Future<Output = RedisResult<Self::Output>> + Send;
+    fn send(&self, conn: &mut MultiplexedConnection) -> impl Future<Output = RedisResult<Self::Output>> + Send;
     fn verdict(&self, outcome: &RedisResult<Self::Output>) -> Verdict;
     /// Whether running it twice is as good as once.
     fn is_idempotent(&self) -> bool;
@@ -28,8 +31,8 @@ pub(super) struct One<'a>(pub(super) &'a Cmd);
 impl Request for One<'_> {
     type Output = Value;
 
-    fn send(&self, link: &Link) -> impl Future<Output = RedisResult<Value>> + Send {
-        link.send(self.0)
+    fn send(&self, conn: &mut MultiplexedConnection) -> impl Future<Output = RedisResult<Value>> + Send {
+        conn.send_packed_command(self.0)
     }
 
     #[inline]
@@ -60,8 +63,8 @@ pub(super) struct Batch<'a> {
 impl Request for Batch<'_> {
     type Output = Vec<Value>;
 
-    fn send(&self, link: &Link) -> impl Future<Output = RedisResult<Vec<Value>>> + Send {
-        link.send_all(self.pipeline, self.offset, self.count)
+    fn send(&self, conn: &mut MultiplexedConnection) -> impl Future<Output = RedisResult<Vec<Value>>> + Send {
+        conn.send_packed_commands(self.pipeline, self.offset, self.count)
     }
 
     /// A pipeline is sent again as a whole only if none of it ran.
@@ -98,57 +101,150 @@ impl Request for Batch<'_> {
     }
 }
 
+/// A handle to one connection, kept by a clone of the store that sends often: taking one anew for each command writes to
+/// memory that all cores share.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    number: u64,
+    life: Arc<Life>,
+    conn: MultiplexedConnection,
+}
+
+impl Seat {
+    #[inline]
+    pub(super) fn is_good(&self) -> bool {
+        !self.life.is_over()
+    }
+}
+
 impl Line {
     /// Sends a request, again where that is right, within the command deadline.
     #[inline]
-    pub(super) async fn run<R: Request>(&self, request: R) -> RedisResult<R::Output> {
+    pub(super) async fn run<R: Request + Sync>(&self, request: R) -> RedisResult<R::Output>
+    where
+        R::Output: Send,
+    {
         let began = self.config.clock.coarse();
-        let Some(link) = self.up() else {
-            return self.insist(request, began, None).await;
+        let Some((number, mut conn)) = self.conn() else {
+            return Box::pin(self.insist(&request, began, None)).await;
         };
-        let outcome = request.send(&link).await;
+        let outcome = self.carry(&request, &mut conn).await;
+        self.judged(&request, began, number, outcome).await
+    }
+
+    /// [`run`](Self::run) on a connection that the caller has at hand.
+    #[inline]
+    pub(super) async fn run_on<R: Request + Sync>(&self, request: R, seat: &mut Seat) -> RedisResult<R::Output>
+    where
+        R::Output: Send,
+    {
+        let began = self.config.clock.coarse();
+        let outcome = self.carry(&request, &mut seat.conn).await;
+        self.judged(&request, began, seat.number, outcome).await
+    }
+
+    #[inline]
+    async fn judged<R: Request + Sync>(
+        &self,
+        request: &R,
+        began: Duration,
+        number: u64,
+        outcome: RedisResult<R::Output>,
+    ) -> RedisResult<R::Output>
+    where
+        R::Output: Send,
+    {
         match request.verdict(&outcome) {
             Verdict::Final => outcome,
-            _ => self.insist(request, began, Some((link, outcome))).await,
+            // In a box, so that the way that nearly all commands go stays small.
+            _ => Box::pin(self.insist(request, began, Some((number, outcome)))).await,
         }
+    }
+
+    /// A handle to the connection, if one is up.
+    #[inline]
+    pub(super) fn conn(&self) -> Option<(u64, MultiplexedConnection)> {
+        let current = self.current.load();
+        let link = current.as_ref().filter(|link| !link.life.is_over())?;
+        Some((link.number, link.conn()))
+    }
+
+    /// A handle to the connection for a caller who keeps it for many commands.
+    pub(super) fn seat(&self) -> Option<Seat> {
+        self.up().map(|link| Seat {
+            number: link.number,
+            life: link.life.clone(),
+            conn: link.conn(),
+        })
+    }
+
+    /// Sends over `conn` and waits for the answer; the keeper ends the connection when that takes too long.
+    #[inline]
+    pub(super) async fn carry<R: Request>(
+        &self,
+        request: &R,
+        conn: &mut MultiplexedConnection,
+    ) -> RedisResult<R::Output> {
+        let ticket = self.deadlines.enter();
+        let began = ticket.is_sample().then(|| self.config.clock.monotonic());
+        let outcome = request.send(conn).await;
+        ticket.answered();
+        if let Some(began) = began {
+            metrics::latency(self.config.clock.monotonic().saturating_sub(began));
+        }
+        outcome
     }
 
     /// The way of everything that did not go right at once.
     async fn insist<R: Request>(
         &self,
-        request: R,
+        request: &R,
         began: Duration,
-        first: Option<(Arc<Link>, RedisResult<R::Output>)>,
+        first: Option<(u64, RedisResult<R::Output>)>,
     ) -> RedisResult<R::Output> {
         let mut last = first;
         let mut sent = 0;
         loop {
-            if let Some((link, outcome)) = last.take() {
+            if let Some((number, outcome)) = last.take() {
                 sent += 1;
-                let verdict = request.verdict(&outcome);
                 let spent = sent >= self.config.retry.max_attempts;
-                match verdict {
+                match request.verdict(&outcome) {
                     Verdict::Final => return outcome,
                     Verdict::NotNow | Verdict::Elsewhere if spent => return outcome,
                     Verdict::Unknown if spent || !request.is_idempotent() => {
-                        return Err(self.unknown(&request, &link, began).into());
+                        return Err(self.unknown(request, began).into());
                     }
                     Verdict::NotNow => self.pause(sent).await,
                     Verdict::Elsewhere => {
-                        link.leave_replica();
+                        self.leave_replica();
                         self.pause(sent).await;
                     }
-                    Verdict::Unknown => {}
+                    // The answer to a command may break off before the end of the connection is told.
+                    Verdict::Unknown => self.give_up(number),
                 }
                 metrics::retried();
             }
-            let left = self.left(&request, began, sent > 0)?;
-            let link = self.wait_until_up(&request, left).await?;
-            let left = self.left(&request, began, sent > 0)?;
-            let Some(outcome) = self.config.clock.timeout(left, request.send(&link)).await else {
-                return Err(self.timed_out(&request, true).into());
+            let left = self.left(request, began, sent > 0)?;
+            let link = self.wait_until_up(request, left).await?;
+            let left = self.left(request, began, sent > 0)?;
+            let mut conn = link.conn();
+            let Some(outcome) = self.config.clock.timeout(left, self.carry(request, &mut conn)).await else {
+                return Err(self.timed_out(request, true).into());
             };
-            last = Some((link, outcome));
+            last = Some((link.number, outcome));
+        }
+    }
+
+    /// Ends the connection of this number, unless another one took its place already.
+    fn give_up(&self, number: u64) {
+        if let Some(link) = self.up().filter(|link| link.number == number) {
+            link.life.end();
+        }
+    }
+
+    fn leave_replica(&self) {
+        if let Some(link) = self.up() {
+            link.leave_replica();
         }
     }
 
@@ -168,9 +264,9 @@ impl Line {
         }
     }
 
-    fn unknown<R: Request>(&self, request: &R, link: &Link, began: Duration) -> StoreError {
+    fn unknown<R: Request>(&self, request: &R, began: Duration) -> StoreError {
         let waited = self.config.clock.monotonic().saturating_sub(began);
-        if link.life.is_overdue() && waited >= self.config.command_deadline() {
+        if self.overdue.load(Ordering::Acquire) && waited >= self.config.command_deadline() {
             return self.timed_out(request, true);
         }
         metrics::failed("lost");
