@@ -319,7 +319,8 @@ async fn two_databases_are_two_worlds() {
 #[tokio::test]
 async fn health_says_what_is_behind_the_store() {
     everywhere(async |place| {
-        let store = place.store().await;
+        let mut store = place.store().await;
+        let _: () = store.set("k", "v").await.unwrap();
         let health = store.health().await;
         assert!(health.is_healthy() && health.is_reachable(), "{health}");
         assert!(health.memory_used.unwrap_or(0) > 0, "{health:?}");
@@ -329,7 +330,7 @@ async fn health_says_what_is_behind_the_store() {
         );
         assert_eq!(store.topology().len(), 1);
         let sizes = store.each_primary(async |mut node| redis::cmd("DBSIZE").query_async::<i64>(&mut node).await);
-        assert_eq!(sizes.await.map_err(StoreError::from).unwrap(), [0]);
+        assert_eq!(sizes.await.map_err(StoreError::from).unwrap(), [1]);
     })
     .await;
 }

@@ -6,7 +6,10 @@ pub(crate) mod gate;
 
 use std::{sync::Arc, time::Duration};
 
-use larder_engine::Engine;
+use larder_engine::{
+    Engine,
+    serve::{ServeConfig, Server},
+};
 use larder_store::{Invalidations, Store, StoreConfig};
 use larder_testkit::RedisServer;
 use parking_lot::Mutex;
@@ -17,35 +20,43 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// Where the data is.
 pub(crate) enum Place {
     Embedded(Engine),
+    Serve(Server),
     Redis(RedisServer),
 }
 
 impl Place {
     /// A store there, as one more process would open it.
     pub(crate) async fn store(&self) -> Store {
-        match self {
-            Self::Embedded(engine) => Store::embedded(engine.clone()),
-            Self::Redis(server) => Store::open(&server.url()).await.expect("the server is up"),
-        }
+        self.store_with(|config| config).await
     }
 
     /// The same, with settings on top.
     pub(crate) async fn store_with(&self, set: impl FnOnce(StoreConfig) -> StoreConfig) -> Store {
-        match self {
+        let port = match self {
             Self::Embedded(engine) => {
-                Store::embedded_with(engine.clone(), set(StoreConfig::embedded())).expect("the settings are right")
+                let config = set(StoreConfig::embedded());
+                return Store::embedded_with(engine.clone(), config).expect("the settings are right");
             }
-            Self::Redis(server) => {
-                let config = StoreConfig::from_url(&server.url()).expect("the address is right");
-                Store::connect(set(config)).await.expect("the server is up")
-            }
-        }
+            Self::Serve(server) => server.local_addr().expect("it was bound to TCP").port(),
+            Self::Redis(server) => server.port(),
+        };
+        let config = set(StoreConfig::tcp("127.0.0.1", port));
+        Store::connect(config).await.expect("the server is up")
     }
 }
 
-/// Runs a test at every kind of place.
+/// Runs a test at every kind of place: on a redis-server, on an engine in this process, on one served over TCP.
 pub(crate) async fn everywhere(test: impl AsyncFn(&Place)) {
-    for place in [Place::Redis(RedisServer::start().await), Place::Embedded(Engine::new())] {
+    let bind = ServeConfig::new().bind("127.0.0.1:0");
+    let served = Server::start(Engine::new(), bind)
+        .await
+        .expect("loopback has a free port");
+    let redis = RedisServer::start().await;
+    for place in [
+        Place::Redis(redis),
+        Place::Embedded(Engine::new()),
+        Place::Serve(served),
+    ] {
         test(&place).await;
     }
 }
