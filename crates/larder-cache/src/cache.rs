@@ -1,6 +1,6 @@
 //! The handle.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc};
 
 use larder_base::CacheKey;
 use serde::{Serialize, de::DeserializeOwned};
@@ -57,6 +57,12 @@ impl<K: CacheKey, V> fmt::Debug for Cache<K, V> {
             .field("store", &self.core.store)
             .finish_non_exhaustive()
     }
+}
+
+/// Boxes the long way of a read, and forgets its type: a caller's `tokio::spawn` then need not prove again that it
+/// is `Send`, which the compiler cannot do through a loader's own type.
+fn boxed<'f, T>(future: impl Future<Output = T> + Send + 'f) -> Pin<Box<dyn Future<Output = T> + Send + 'f>> {
+    Box::pin(future)
 }
 
 impl<K, V> Cache<K, V>
@@ -152,7 +158,7 @@ where
     {
         let found = match self.near_hit(key) {
             Some(entry) => entry.into_value(),
-            None => Box::pin(self.load_with(key, |_| load())).await?.into_value(),
+            None => boxed(self.load_with(key, |_| load())).await?.into_value(),
         };
         found.ok_or_else(|| Error::Absent {
             key: self.core.label(&self.core.place(key)),
@@ -197,7 +203,7 @@ where
     {
         match self.near_hit(key) {
             Some(entry) => Ok(entry.into_value()),
-            None => Box::pin(self.load_with(key, load)).await.map(Lookup::into_value),
+            None => boxed(self.load_with(key, load)).await.map(Lookup::into_value),
         }
     }
 
@@ -216,7 +222,7 @@ where
     {
         match self.near_hit(key) {
             Some(entry) => Ok(self.near_lookup(entry)),
-            None => Box::pin(self.load_with(key, |_| load())).await,
+            None => boxed(self.load_with(key, |_| load())).await,
         }
     }
 
