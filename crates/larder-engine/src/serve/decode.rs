@@ -148,10 +148,20 @@ impl Decoder {
                 Err(error) => self.failed = Some(error),
             }
         }
+        self.skip_nothings();
         if self.failed.is_none() && self.bytes.len() > self.limits.query_max {
             self.failed = Some(ProtocolError::Silent("more bytes than client-query-buffer-limit"));
         }
         self.ends.len()
+    }
+
+    /// Drops empty lines and arrays, which are followed by no command that would take them along.
+    fn skip_nothings(&mut self) {
+        if self.args.is_empty() && self.missing == 0 && self.at > 0 {
+            self.bytes.drain(..self.at);
+            self.searched -= self.at;
+            self.at = 0;
+        }
     }
 
     /// Why what follows the complete commands can never be understood.
@@ -407,3 +417,6 @@ fn hex(digit: u8) -> u8 {
 const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r' | 0)
 }
+
+#[cfg(test)]
+mod tests;
