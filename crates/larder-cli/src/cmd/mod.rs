@@ -3,6 +3,7 @@
 //! A new command is a file, a `mod` line and a line in the table below.
 
 mod demo;
+mod serve;
 
 use crate::{context::Context, failure::Outcome};
 
@@ -28,4 +29,5 @@ macro_rules! commands {
 
 commands! {
     Demo => demo,
+    Serve => serve,
 }

@@ -20,6 +20,9 @@ use crate::{ClientId, Engine, client::Peer};
 /// After a failed accept, mostly for want of file descriptors: time for some to become free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// As often as Redis looks for expired keys by default (`hz 10`).
+const TICK: Duration = Duration::from_millis(100);
+
 /// What Redis says to one client too many.
 const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
 
@@ -71,6 +74,7 @@ impl Server {
             local.push(listener.local_addr()?);
             listeners.spawn("accept tcp", shared.clone().accept_tcp(listener));
         }
+        listeners.spawn("expire", shared.clone().expire());
         if let Some(socket) = unix {
             listeners.spawn("accept unix", shared.clone().accept_unix(socket));
         }
@@ -130,6 +134,14 @@ impl Shared {
                 Ok((stream, _)) => self.welcome_unix(stream, &path),
                 Err(error) => self.pause(&error).await,
             }
+        }
+    }
+
+    /// Lets keys that nobody asks for go when their time has come.
+    async fn expire(self) {
+        loop {
+            self.clock.sleep(TICK).await;
+            self.engine.tick();
         }
     }
 

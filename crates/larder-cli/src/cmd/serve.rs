@@ -1,0 +1,151 @@
+//! `larder serve`: the engine as a server that any Redis client can talk to.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use larder_engine::{
+    Engine, Reply,
+    serve::{ServeConfig, Server},
+};
+
+use crate::{
+    context::Context,
+    failure::{Failure, OrHint, Outcome},
+};
+
+/// Serve the engine over TCP and Unix sockets, in RESP2 and RESP3.
+///
+/// Prints one line `ready <address>` once it accepts connections. SIGINT and SIGTERM end it after the commands that
+/// have arrived are answered.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Address to listen on, host:port; port 0 takes a free one [default: 127.0.0.1:6379 unless --unix is given].
+    #[arg(long, value_name = "ADDR")]
+    bind: Vec<String>,
+    /// Unix socket to listen on.
+    #[arg(long, value_name = "PATH")]
+    unix: Option<PathBuf>,
+    /// Most bytes of keys and values, such as 100mb; 0 is no bound.
+    #[arg(long, value_name = "SIZE", default_value = "0")]
+    maxmemory: String,
+    /// What goes when memory is full: noeviction, allkeys-lru, volatile-ttl, ..
+    #[arg(long, value_name = "POLICY", default_value = "noeviction")]
+    maxmemory_policy: String,
+    /// Password that clients must give. On the command line others can see it: prefer the variable or the file.
+    #[arg(long, value_name = "PW", env = "LARDER_REQUIREPASS", hide_env_values = true)]
+    requirepass: Option<String>,
+    /// File whose first line is the password.
+    #[arg(long, value_name = "PATH", conflicts_with = "requirepass")]
+    requirepass_file: Option<PathBuf>,
+    /// Most connections at one time.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    maxclients: usize,
+    /// Seconds after which a silent connection is closed; 0 is never.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    timeout: u64,
+    /// Listen without a password even where other machines can reach it.
+    #[arg(long)]
+    unprotected: bool,
+    /// Folder of the append-only log.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Address to serve Prometheus metrics on.
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<String>,
+}
+
+/// How long clients may take to receive the answers to what they had sent.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
+    refuse_unbuilt(&args)?;
+    let stop = context.stop_signal();
+    let engine = Engine::builder()
+        .clock(context.clock.clone())
+        .random(context.random.clone())
+        .build();
+    limit_memory(&engine, &args)?;
+    let server = Server::start(engine, config(&args)?).await.map_err(explain)?;
+    announce(&server, &args, context);
+    stop.cancelled().await;
+    if !server.shutdown(LAST_ANSWERS).await {
+        context.ui.note("some clients did not take their last answers in time");
+    }
+    Ok(())
+}
+
+/// Accepting a setting that does nothing would be a lie about where the data is.
+fn refuse_unbuilt(args: &Args) -> Outcome {
+    if args.dir.is_some() {
+        return Err(Failure::usage("--dir: the append-only log is not built yet")
+            .hint("without it the data is kept in memory only"));
+    }
+    if args.metrics.is_some() {
+        return Err(Failure::usage("--metrics: the metrics endpoint is not built yet")
+            .hint("`larder stats` shows figures of a running server"));
+    }
+    Ok(())
+}
+
+/// As `CONFIG SET` reads them, so that sizes and policies are written alike everywhere.
+fn limit_memory(engine: &Engine, args: &Args) -> Outcome {
+    for (name, value) in [
+        ("maxmemory", &args.maxmemory),
+        ("maxmemory-policy", &args.maxmemory_policy),
+    ] {
+        let reply = engine
+            .connect()
+            .execute(&[b"CONFIG", b"SET", name.as_bytes(), value.as_bytes()]);
+        if let Reply::Error(error) = reply {
+            return Err(Failure::usage(format!("--{name} {value}: {error}")));
+        }
+    }
+    Ok(())
+}
+
+fn config(args: &Args) -> Outcome<ServeConfig> {
+    let mut config = ServeConfig::new()
+        .clients_max(args.maxclients)
+        .idle_timeout(Duration::from_secs(args.timeout));
+    for address in &args.bind {
+        config = config.bind(address);
+    }
+    if let Some(path) = &args.unix {
+        config = config.unix(path);
+    }
+    if let Some(password) = password(args)? {
+        config = config.requirepass(password);
+    }
+    Ok(if args.unprotected { config.unprotected() } else { config })
+}
+
+fn password(args: &Args) -> Outcome<Option<String>> {
+    let Some(path) = &args.requirepass_file else {
+        return Ok(args.requirepass.clone());
+    };
+    let text = std::fs::read_to_string(path).or_while(format!("cannot read the password from {}", path.display()))?;
+    match text.lines().next().map(str::trim_end) {
+        Some(password) if !password.is_empty() => Ok(Some(password.into())),
+        _ => Err(Failure::usage(format!(
+            "{} holds no password in its first line",
+            path.display()
+        ))),
+    }
+}
+
+fn explain(error: io::Error) -> Failure {
+    let is_taken = error.kind() == io::ErrorKind::AddrInUse;
+    let failure = Failure::from(error);
+    if is_taken {
+        failure.hint("another server is there; --bind 127.0.0.1:0 takes a free port")
+    } else {
+        failure
+    }
+}
+
+fn announce(server: &Server, args: &Args, context: &Context) {
+    let tcp = server.local_addr().map(|addr| addr.to_string());
+    let unix = args.unix.as_ref().map(|path| path.display().to_string());
+    let address = tcp.or(unix).expect("a server listens on something");
+    context.ui.line(format_args!("ready {address}"));
+    context.ui.document(&serde_json::json!({ "ready": address }));
+}
