@@ -1,0 +1,169 @@
+//! Store hits: one round trip to the store and the decoding, against the same by hand.
+//!
+//! By hand is what the fast path of a read does at its barest: `MGET` of the entry and its partition's marker, then
+//! the JSON behind the header. It checks nothing: no incarnation, no checksum, no time.
+
+use std::{collections::HashMap, hint::black_box, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use larder_base::Clock;
+use larder_cache::Cache;
+use larder_store::Store;
+use redis::{aio::ConnectionLike, cmd};
+use tokio::task::JoinSet;
+
+use super::{
+    cpu,
+    figure::Figure,
+    rounds::{Round, Tournament, histogram},
+    user::User,
+};
+
+/// Keys, all of them stored.
+const KEYS: u64 = 1_000;
+
+/// Reads of one round, all tasks together.
+const READS: u64 = 16_000;
+
+const TTL: Duration = Duration::from_secs(3_600);
+
+/// The two keys of each id, as Larder named them.
+type Names = Arc<HashMap<u64, (String, String)>>;
+
+/// A filled store and the ways to read from it.
+pub(crate) struct Bench<C> {
+    cache: Cache<u64, User>,
+    store: Store,
+    names: Names,
+    /// What the reads by hand go through.
+    hand: C,
+}
+
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> Bench<C> {
+    /// Stores every key under `namespace`; reads by hand go through `hand`, a connection to the same store.
+    pub(crate) async fn filled(store: &Store, namespace: &str, hand: C) -> anyhow::Result<Self> {
+        let cache = Cache::<u64, User>::builder(namespace)
+            .store(store)
+            .ttl(TTL)
+            .jitter(0.0)
+            .build()
+            .await?;
+        for id in 0..KEYS {
+            let load = || async move { Ok::<_, std::convert::Infallible>(User::number(id)) };
+            cache.get_or_load(&id, load).await?;
+        }
+        Ok(Self {
+            names: Arc::new(names(store, namespace).await?),
+            cache,
+            store: store.clone(),
+            hand,
+        })
+    }
+
+    /// Reads with so many tasks, in turns.
+    pub(crate) async fn run(&self, case: &str, tasks: u64, rounds: usize) -> anyhow::Result<Vec<Figure>> {
+        let mut tournament = Tournament::new(format!("{case}, {tasks} tasks"));
+        for _ in 0..rounds {
+            tournament.add("MGET and decode by hand", self.by_hand(tasks).await?);
+            tournament.add("MGET and decode through Store", self.through_store(tasks).await?);
+            tournament.add("larder Cache::get", self.through_cache(tasks).await?);
+            tournament.add("larder Cache::get_or_load", self.with_loader(tasks).await?);
+        }
+        Ok(tournament.figures())
+    }
+
+    async fn by_hand(&self, tasks: u64) -> anyhow::Result<Round> {
+        let (hand, names) = (self.hand.clone(), self.names.clone());
+        round(tasks, move |id| read_by_hand(hand.clone(), names.clone(), id)).await
+    }
+
+    async fn through_store(&self, tasks: u64) -> anyhow::Result<Round> {
+        let (store, names) = (self.store.clone(), self.names.clone());
+        round(tasks, move |id| read_by_hand(store.clone(), names.clone(), id)).await
+    }
+
+    async fn through_cache(&self, tasks: u64) -> anyhow::Result<Round> {
+        let cache = self.cache.clone();
+        round(tasks, move |id| {
+            let cache = cache.clone();
+            async move { cache.get(&id).await?.context("every read is a hit") }
+        })
+        .await
+    }
+
+    async fn with_loader(&self, tasks: u64) -> anyhow::Result<Round> {
+        let cache = self.cache.clone();
+        round(tasks, move |id| {
+            let cache = cache.clone();
+            async move { Ok(cache.get_or_load(&id, miss).await?) }
+        })
+        .await
+    }
+}
+
+/// The loader of reads that are all hits.
+async fn miss() -> Result<User, std::io::Error> {
+    Err(std::io::Error::other("every read is a hit"))
+}
+
+async fn read_by_hand<C: ConnectionLike>(mut connection: C, names: Names, id: u64) -> anyhow::Result<User> {
+    let (entry, marker) = &names[&id];
+    let (entry, _marker): (Vec<u8>, Vec<u8>) = cmd("MGET").arg(entry).arg(marker).query_async(&mut connection).await?;
+    decode(&entry)
+}
+
+/// What stands behind the header (88 bytes, its last four the length of the tags), the tags and the payload's head
+/// (checksum and codec, 5 bytes).
+fn decode(entry: &[u8]) -> anyhow::Result<User> {
+    let tags: [u8; 4] = entry.get(84..88).context("a whole header")?.try_into()?;
+    let json = entry.get(93 + u32::from_be_bytes(tags) as usize..).context("a payload")?;
+    Ok(serde_json::from_slice(json)?)
+}
+
+/// Runs a round's reads on so many tasks, one after another on each.
+async fn round<T, F, Fut>(tasks: u64, read: F) -> anyhow::Result<Round>
+where
+    F: Fn(u64) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = anyhow::Result<T>> + Send,
+    T: Send,
+{
+    let clock = Clock::system();
+    let (began, cpu) = (clock.monotonic(), cpu::of_process());
+    let mut running = JoinSet::new();
+    for task in 0..tasks {
+        let (read, clock) = (read.clone(), clock.clone());
+        running.spawn(async move {
+            let mut latencies = histogram();
+            for i in 0..READS / tasks {
+                let sent = clock.monotonic();
+                black_box(read((task * 31 + i) % KEYS).await?);
+                latencies.saturating_record((clock.monotonic() - sent).as_nanos() as u64);
+            }
+            anyhow::Ok(latencies)
+        });
+    }
+    let mut latencies = histogram();
+    while let Some(ended) = running.join_next().await {
+        latencies.add(ended??)?;
+    }
+    Ok(Round {
+        operations: latencies.len(),
+        cpu: cpu::of_process() - cpu,
+        wall: clock.monotonic() - began,
+        allocations: None,
+        latencies: Some(latencies),
+    })
+}
+
+/// Finds the keys of every id: Larder spreads them over 64 partitions.
+async fn names(store: &Store, namespace: &str) -> anyhow::Result<HashMap<u64, (String, String)>> {
+    let pattern = format!("{namespace}:{{{namespace}.*}}:e:*");
+    let keys: Vec<String> = cmd("KEYS").arg(pattern).query_async(&mut store.clone()).await?;
+    let mut names = HashMap::new();
+    for entry in keys {
+        let (partition, id) = entry.split_once(":e:").context("an entry's key")?;
+        names.insert(id.parse()?, (entry.clone(), format!("{partition}:m")));
+    }
+    anyhow::ensure!(names.len() as u64 == KEYS, "{} of {KEYS} keys are stored", names.len());
+    Ok(names)
+}
