@@ -87,11 +87,7 @@ impl Embedded {
         run: impl FnOnce(&Self) -> T,
         late: impl FnOnce(Arc<Self>) -> Box<dyn FnOnce() + Send>,
     ) -> Result<T, StoreError> {
-        if self.is_closed() {
-            return Err(StoreError::Closed {
-                address: ADDRESS.into(),
-            });
-        }
+        self.check_open()?;
         if let Some(transit) = &self.transit {
             // In a box, so that the way without a transit stays small.
             return Box::pin(self.travel(transit, command(), run, late)).await;
@@ -192,6 +188,7 @@ impl Embedded {
     }
 
     pub(crate) fn listen(&self, listener: Arc<dyn Invalidations>) -> Result<Listening, StoreError> {
+        self.check_open()?;
         let listening = self.listeners.add(listener);
         self.setup(&[b"CLIENT", b"TRACKING", b"ON", b"NOLOOP"], "listen()")?;
         self.listeners.confirm();
@@ -231,6 +228,15 @@ impl Embedded {
     /// Refuses every further command of this client. The engine goes on for its other clients.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn check_open(&self) -> Result<(), StoreError> {
+        if self.is_closed() {
+            return Err(StoreError::Closed {
+                address: ADDRESS.into(),
+            });
+        }
+        Ok(())
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -73,6 +73,8 @@ pub enum StoreError {
         address: Arc<str>,
         /// When the next probe may pass.
         retry_in: Duration,
+        /// Why the last attempt to connect failed, if one was made.
+        source: Option<Arc<dyn Error + Send + Sync>>,
     },
     /// Every dedicated connection is in use.
     #[error(

@@ -315,6 +315,7 @@ impl Store {
         match &self.inner.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => {
+                embedded.check_open()?;
                 let own = Embedded::join(embedded.engine().clone(), config)?;
                 Ok(Dedicated::embedded(own, config))
             }
@@ -325,7 +326,10 @@ impl Store {
     pub(crate) async fn start_subscription(&self, topics: Topics) -> Result<Subscription, StoreError> {
         match &self.inner.backend {
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => embedded.subscribe(&topics),
+            Backend::Embedded(embedded) => {
+                embedded.check_open()?;
+                embedded.subscribe(&topics)
+            }
             Backend::Remote(remote) => remote.subscribe(&self.inner.config, topics).await,
         }
     }

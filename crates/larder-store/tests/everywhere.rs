@@ -344,6 +344,9 @@ async fn a_closed_store_says_so() {
         let error = StoreError::from(store.get::<_, i64>("k").await.unwrap_err());
         assert!(error.is_closed(), "{error}");
         assert!(!store.is_connected());
+        assert!(store.dedicated().await.unwrap_err().is_closed());
+        assert!(store.subscribe(["c"]).await.unwrap_err().is_closed());
+        assert!(store.listen(Ear::new()).await.unwrap_err().is_closed());
     })
     .await;
 }

@@ -298,6 +298,24 @@ async fn an_idempotent_command_is_sent_again() {
 }
 
 #[tokio::test]
+async fn what_may_have_run_is_said_even_if_it_cannot_be_sent_again() {
+    let (server, proxy, store) = mute().await;
+    server.cli(&["CONFIG", "RESETSTAT"]);
+    let mut writer = store.clone();
+    let asking = tokio::spawn(async move { writer.set::<_, _, ()>("k", "v").await });
+    eventually(SOON, async || server.cli(&["GET", "k"]) == "v").await;
+    proxy.refuse(true);
+    proxy.cut();
+    let error = error_of(asking.await.unwrap());
+    assert!(
+        error.is_unknown_outcome(),
+        "the first copy ran, the second could not be sent: {error:?}"
+    );
+    let later = error_of(get(&store, "k").await);
+    assert!(!later.is_unknown_outcome(), "this one was never sent: {later:?}");
+}
+
+#[tokio::test]
 async fn a_busy_server_is_asked_again_until_it_has_time() {
     let server = RedisServer::start_with(&["--lua-time-limit", "1"]).await;
     let store = Store::open(&format!("{}?max_attempts=1000&retry_delay=2ms", server.url()))

@@ -97,6 +97,14 @@ pub(crate) fn is_idempotent(cmd: &Cmd) -> bool {
     }
 }
 
+/// Whether its reply is a script's, which may look like any of the server's own.
+pub(crate) fn is_script(cmd: &Cmd) -> bool {
+    matches!(
+        Name::of(cmd).as_bytes(),
+        b"EVALSHA" | b"EVAL" | b"FCALL" | b"EVALSHA_RO" | b"EVAL_RO" | b"FCALL_RO"
+    )
+}
+
 fn any_of(word: &[u8], options: &[&[u8]]) -> bool {
     options.iter().any(|option| word.eq_ignore_ascii_case(option))
 }

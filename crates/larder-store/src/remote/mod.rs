@@ -105,6 +105,7 @@ impl Remote {
                 link.life.end();
             }
         }
+        self.pool.clear();
         self.tasks.shutdown(&self.lines[0].config.clock, GRACE).await;
     }
 
@@ -170,8 +171,20 @@ impl Remote {
 
     /// Takes a connection of one's own.
     pub(crate) async fn dedicated(&self) -> Result<Loan, StoreError> {
+        self.check_open()?;
         self.keep_pool();
         self.pool.take().await
+    }
+
+    /// Refuses everything after [`close`](Self::close).
+    pub(crate) fn check_open(&self) -> Result<(), StoreError> {
+        let line = &self.lines[0];
+        if line.attempts.borrow().closed {
+            return Err(StoreError::Closed {
+                address: line.address.clone(),
+            });
+        }
+        Ok(())
     }
 
     /// Starts the upkeep of the pool: at the first use, and again if the runtime that it was started on is gone.

@@ -127,6 +127,12 @@ impl Pool {
         }
     }
 
+    /// Closes what is idle.
+    pub(super) fn clear(&self) {
+        let idle = std::mem::take(&mut *self.idle.lock());
+        drop(idle);
+    }
+
     fn put_back(&self, solo: Solo, dirty: bool) {
         let since = self.config.clock.monotonic();
         self.idle.lock().push(Idle { solo, since, dirty });

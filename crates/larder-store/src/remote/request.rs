@@ -38,7 +38,7 @@ impl Request for One<'_> {
     #[inline]
     fn verdict(&self, outcome: &RedisResult<Value>) -> Verdict {
         match outcome {
-            Ok(Value::ServerError(error)) => retry::of_reply(error),
+            Ok(Value::ServerError(error)) => retry::of_reply(error, command::is_script(self.0)),
             Ok(_) => Verdict::Final,
             Err(error) => retry::of_error(error),
         }
@@ -71,8 +71,9 @@ impl Request for Batch<'_> {
     fn verdict(&self, outcome: &RedisResult<Vec<Value>>) -> Verdict {
         match outcome {
             Ok(values) => {
-                let mut verdicts = values.iter().map(|value| match value {
-                    Value::ServerError(error) => retry::of_reply(error),
+                let mut replies = values.iter().zip(self.pipeline.cmd_iter());
+                let mut verdicts = replies.by_ref().map(|(value, cmd)| match value {
+                    Value::ServerError(error) => retry::of_reply(error, command::is_script(cmd)),
                     _ => Verdict::Final,
                 });
                 let first = verdicts.next().unwrap_or(Verdict::Final);
@@ -204,35 +205,74 @@ impl Line {
     ) -> RedisResult<R::Output> {
         let mut last = first;
         let mut sent = 0;
+        let mut may_have_run = false;
         loop {
             if let Some((number, outcome)) = last.take() {
                 sent += 1;
-                let spent = sent >= self.config.retry.max_attempts;
-                match request.verdict(&outcome) {
-                    Verdict::Final => return outcome,
-                    Verdict::NotNow | Verdict::Elsewhere if spent => return outcome,
-                    Verdict::Unknown if spent || !request.is_idempotent() => {
-                        return Err(self.unknown(request, began).into());
-                    }
-                    Verdict::NotNow => self.pause(sent).await,
-                    Verdict::Elsewhere => {
-                        self.leave_replica();
-                        self.pause(sent).await;
-                    }
-                    // The answer to a command may break off before the end of the connection is told.
-                    Verdict::Unknown => self.give_up(number),
+                let verdict = request.verdict(&outcome);
+                may_have_run |= verdict == Verdict::Unknown;
+                if verdict == Verdict::Final {
+                    return outcome;
                 }
-                metrics::retried();
+                if may_have_run && !request.is_idempotent() {
+                    return Err(self.unknown(request, began).into());
+                }
+                if sent >= self.config.retry.max_attempts {
+                    return if may_have_run {
+                        Err(self.unknown(request, began).into())
+                    } else {
+                        outcome
+                    };
+                }
+                self.prepare_again(verdict, number, sent).await;
             }
-            let left = self.left(request, began, sent > 0)?;
-            let link = self.wait_until_up(request, left).await?;
-            let left = self.left(request, began, sent > 0)?;
-            let mut conn = link.conn();
-            let Some(outcome) = self.config.clock.timeout(left, self.carry(request, &mut conn)).await else {
-                return Err(self.timed_out(request, true).into());
-            };
-            last = Some((link.number, outcome));
+            let next = self.resend(request, began, may_have_run).await;
+            last = Some(next.map_err(|error| self.not_sent(error, request, began, may_have_run))?);
         }
+    }
+
+    /// What comes before a request is sent again.
+    async fn prepare_again(&self, verdict: Verdict, number: u64, sent: u32) {
+        match verdict {
+            Verdict::Final => {}
+            // The answer to a command may break off before the end of the connection is told.
+            Verdict::Unknown => self.give_up(number),
+            Verdict::NotNow => self.pause(sent).await,
+            Verdict::Elsewhere => {
+                self.leave_replica();
+                self.pause(sent).await;
+            }
+        }
+        metrics::retried();
+    }
+
+    /// Waits for a connection and sends over it.
+    async fn resend<R: Request>(
+        &self,
+        request: &R,
+        began: Duration,
+        may_have_run: bool,
+    ) -> Result<(u64, RedisResult<R::Output>), StoreError> {
+        let left = self.left(request, began, may_have_run)?;
+        let waiting = self.config.clock.timeout(left, self.next_link());
+        let link = waiting
+            .await
+            .unwrap_or_else(|| Err(self.timed_out(request, may_have_run)))?;
+        let left = self.left(request, began, may_have_run)?;
+        let mut conn = link.conn();
+        let answer = self.config.clock.timeout(left, self.carry(request, &mut conn)).await;
+        answer
+            .map(|outcome| (link.number, outcome))
+            .ok_or_else(|| self.timed_out(request, true))
+    }
+
+    /// What to say of a request that could not be sent again: if its first copy may have run, that counts for more than why
+    /// the second one did not leave.
+    fn not_sent<R: Request>(&self, error: StoreError, request: &R, began: Duration, may_have_run: bool) -> StoreError {
+        if may_have_run && !error.is_unknown_outcome() {
+            return self.unknown(request, began);
+        }
+        error
     }
 
     /// Ends the connection of this number, unless another one took its place already.
@@ -287,16 +327,7 @@ impl Line {
         }
     }
 
-    /// Waits for a connection: until there is one, or `max_attempts` attempts failed, or time is up.
-    async fn wait_until_up<R: Request>(&self, request: &R, left: Duration) -> Result<Arc<Link>, StoreError> {
-        self.config
-            .clock
-            .timeout(left, self.next_link())
-            .await
-            .unwrap_or_else(|| Err(self.timed_out(request, false)))
-    }
-
-    /// The connection, or the next one.
+    /// The connection, or the next one: until there is one, or `max_attempts` attempts failed.
     pub(super) async fn next_link(&self) -> Result<Arc<Link>, StoreError> {
         let mut attempts = self.attempts.subscribe();
         let probe = self.breaker.admit().map_err(|retry_in| {
@@ -304,6 +335,7 @@ impl Line {
             StoreError::BreakerOpen {
                 address: self.address.clone(),
                 retry_in,
+                source: attempts.borrow().cause.clone(),
             }
         })?;
         // A probe asks for an attempt of its own; everyone else shares those of the keeper, the failed ones included.

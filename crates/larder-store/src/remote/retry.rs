@@ -15,10 +15,10 @@ pub(super) enum Verdict {
     Unknown,
 }
 
-/// What follows from a server's error reply.
+/// What follows from a server's error reply to a script or to another command.
 #[inline]
-pub(super) fn of_reply(error: &ServerError) -> Verdict {
-    match error.kind() {
+pub(super) fn of_reply(error: &ServerError, script: bool) -> Verdict {
+    let verdict = match error.kind() {
         Some(
             ServerErrorKind::BusyLoading
             | ServerErrorKind::TryAgain
@@ -26,12 +26,37 @@ pub(super) fn of_reply(error: &ServerError) -> Verdict {
             | ServerErrorKind::MasterDown,
         ) => Verdict::NotNow,
         Some(ServerErrorKind::ReadOnly) => Verdict::Elsewhere,
-        // One node of a cluster answers so for slots that it does not have; only `redis+cluster://` follows.
-        Some(ServerErrorKind::Moved | ServerErrorKind::Ask) => Verdict::Final,
+        // MOVED and ASK among them: one node of a cluster answers so for slots that it does not have, and only
+        // `redis+cluster://` follows.
         Some(_) => Verdict::Final,
         None if error.code() == "BUSY" => Verdict::NotNow,
         None => Verdict::Final,
+    };
+    // A script may answer `BUSY` in words of its own, after it has done half its work.
+    if script && verdict != Verdict::Final && !is_servers_own(error) {
+        return Verdict::Final;
     }
+    verdict
+}
+
+/// Whether the words are those of a server that did not begin with the script, or in which a script could not write.
+fn is_servers_own(error: &ServerError) -> bool {
+    const WORDS: &[(&str, &str)] = &[
+        ("LOADING", "Redis is loading"),
+        ("LOADING", "Valkey is loading"),
+        ("BUSY", "Redis is busy"),
+        ("BUSY", "Valkey is busy"),
+        ("TRYAGAIN", "Multiple keys request during rehashing"),
+        ("CLUSTERDOWN", "Hash slot not served"),
+        ("CLUSTERDOWN", "The cluster is down"),
+        ("MASTERDOWN", "Link with MASTER is down"),
+        ("READONLY", "You can't write against a read only"),
+        ("READONLY", "Can not run script with write flag"),
+    ];
+    let details = error.details().unwrap_or_default();
+    WORDS
+        .iter()
+        .any(|(code, words)| error.code() == *code && details.starts_with(words))
 }
 
 /// What follows from an error of the connection.
@@ -48,14 +73,27 @@ mod tests {
 
     use super::*;
 
+    fn verdict(text: &str, script: bool) -> Verdict {
+        let Ok(Value::ServerError(error)) = redis::parse_redis_value(format!("-{text}\r\n").as_bytes()) else {
+            panic!("{text} is no error")
+        };
+        of_reply(&error, script)
+    }
+
+    #[test]
+    fn a_scripts_own_words_are_final() {
+        assert_eq!(verdict("BUSY the lock is held", true), Verdict::Final);
+        assert_eq!(verdict("TRYAGAIN later", true), Verdict::Final);
+        assert_eq!(verdict("BUSY Redis is busy running a script.", true), Verdict::NotNow);
+        assert_eq!(
+            verdict("READONLY You can't write against a read only replica. script: x", true),
+            Verdict::Elsewhere
+        );
+    }
+
     #[test]
     fn the_table() {
-        let verdict = |text: &str| {
-            let Ok(Value::ServerError(error)) = redis::parse_redis_value(format!("-{text}\r\n").as_bytes()) else {
-                panic!("{text} is no error")
-            };
-            of_reply(&error)
-        };
+        let verdict = |text| verdict(text, false);
         for text in [
             "LOADING x",
             "BUSY Redis is busy",

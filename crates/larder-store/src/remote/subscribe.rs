@@ -15,6 +15,7 @@ use crate::{
 impl Remote {
     /// Subscribes, and starts the task that keeps it so until the store is closed or the subscription dropped.
     pub(crate) async fn subscribe(&self, config: &StoreConfig, topics: Topics) -> Result<Subscription, StoreError> {
+        self.check_open()?;
         if config.resp == Resp::V2 {
             return Err(StoreError::config("`subscribe()` takes RESP3, and `resp` is 2"));
         }
