@@ -79,6 +79,10 @@ impl Embedded {
         self
     }
 
+    pub(crate) fn has_transit(&self) -> bool {
+        self.transit.is_some()
+    }
+
     /// Runs a request, at once or after its travel.
     #[inline]
     pub(crate) async fn carry<T>(

@@ -119,14 +119,14 @@ impl Store {
     }
 
     /// [`embedded`](Self::embedded) behind an imagined network, on which `transit` decides what becomes of each request:
-    /// for tests of what stands on a store.
+    /// for tests of what stands on a store. `random` is this client's own, so that a seed replays.
     ///
     /// # Panics
     /// As [`embedded`](Self::embedded).
     #[cfg(feature = "embedded")]
     #[must_use]
-    pub fn embedded_through(engine: Engine, transit: Arc<dyn crate::Transit>) -> Self {
-        let config = StoreConfig::embedded().clock(engine.clock().clone());
+    pub fn embedded_through(engine: Engine, random: Random, transit: Arc<dyn crate::Transit>) -> Self {
+        let config = StoreConfig::embedded().clock(engine.clock().clone()).random(random);
         let embedded = Embedded::join(engine, &config).expect("the engine speaks RESP3");
         Self::of(config, Backend::Embedded(Arc::new(embedded.through(transit))))
     }
@@ -260,6 +260,17 @@ impl Store {
     /// As [`call`](Self::call).
     pub async fn call_many(&self, calls: &[ScriptCall]) -> Vec<Result<Value, StoreError>> {
         match &self.inner.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) if embedded.has_transit() => {
+                let run = |embedded: &Embedded| calls.iter().map(|call| embedded.call(call)).collect();
+                let late = |embedded: Arc<Embedded>| {
+                    later(calls.to_vec(), move |calls| {
+                        calls.iter().for_each(|call| drop(embedded.call(call)))
+                    })
+                };
+                let carried = embedded.carry(|| Arc::from("scripts"), run, late).await;
+                carried.unwrap_or_else(|error| calls.iter().map(|_| Err(error.clone())).collect())
+            }
             #[cfg(feature = "embedded")]
             Backend::Embedded(_) => {
                 let mut results = Vec::with_capacity(calls.len());

@@ -55,6 +55,7 @@ impl fmt::Debug for Stuck {
 mod tests {
     use std::sync::Arc;
 
+    use larder_base::Random;
     use larder_engine::Engine;
     use parking_lot::Mutex;
     use redis::AsyncCommands as _;
@@ -84,7 +85,7 @@ mod tests {
     async fn incr(fate: Fate) -> (Result<u64, StoreError>, Option<u64>, Arc<Always>, Store) {
         let engine = Engine::new();
         let network = Arc::new(Always(fate, Mutex::new(Vec::new())));
-        let mut through = Store::embedded_through(engine.clone(), network.clone());
+        let mut through = Store::embedded_through(engine.clone(), Random::seeded(1), network.clone());
         let answer = through.incr("n", 1).await.map_err(StoreError::from);
         let mut beside = Store::embedded(engine);
         let left = beside.get("n").await.expect("no network on this side");

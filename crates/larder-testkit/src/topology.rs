@@ -170,6 +170,9 @@ impl Topology {
     }
 
     /// Lets `n` units pass, one after another, so that what is due in each happens in its time.
+    ///
+    /// # Panics
+    /// If the server is gone.
     pub async fn advance(&self, n: u32) {
         let Some(hand) = self.clock.as_manual() else {
             self.clock.sleep(UNIT * n).await;

@@ -95,7 +95,7 @@ fn is_found(rule: Rule, bounds: Bounds, break_it: impl Fn(&mut History, &Random)
 fn c1_an_old_value_from_the_store_is_found() {
     is_found(Rule::C1, bounds(), |history, random| {
         change_a_read(history, random, |read| {
-            (read.served, read.version) = (Served::Joined, read.version - 1)
+            (read.served, read.version) = (Served::Joined, read.version - 1);
         });
     });
 }
@@ -111,7 +111,7 @@ fn c2_a_near_copy_beyond_its_bound_is_found_and_one_within_is_not() {
     let random = Random::seeded(1);
     let mut history = correct(&random);
     change_a_read(&mut history, &random, |read| {
-        (read.served, read.version) = (Served::Near, read.version - 1)
+        (read.served, read.version) = (Served::Near, read.version - 1);
     });
     let report = check(&history, &bounds());
     assert_eq!(
@@ -153,7 +153,7 @@ fn c3_an_old_value_after_a_visible_commit_is_found() {
 fn c4_a_value_past_its_grace_is_found() {
     is_found(Rule::C4, bounds(), |history, random| {
         change_a_read(history, random, |read| {
-            (read.served, read.overdue) = (Served::Stale, 5 * MS + 1)
+            (read.served, read.overdue) = (Served::Stale, 5 * MS + 1);
         });
     });
 }

@@ -2,3 +2,4 @@
 
 mod faults;
 mod servers;
+mod topologies;

@@ -26,6 +26,9 @@ macro_rules! checks {
         /// Every check by its name.
         const CHECKS: &[(&str, Check)] = &[$((stringify!($name), $module::$name)),*];
 
+        mod embedded {
+            $(#[test] fn $name() { super::run(super::Backend::Embedded, super::$module::$name); })*
+        }
         mod redis {
             $(#[test] fn $name() { super::run(super::Backend::Redis, super::$module::$name); })*
         }
