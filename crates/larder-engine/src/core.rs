@@ -79,6 +79,7 @@ impl Core {
             random.next_u64(),
         ];
         let hasher = RandomState::with_seeds(seeds[0], seeds[1], seeds[2], seeds[3]);
+        let identity = Identity::new(&random, &clock);
         Self {
             dbs: (0..databases).map(|_| Db::new(&hasher)).collect(),
             clients: BTreeMap::new(),
@@ -86,8 +87,8 @@ impl Core {
             pubsub: PubSub::default(),
             scripts: Scripts::new(clock.clone(), random.clone()),
             settings,
-            random: random.clone(),
-            identity: Identity::new(&random, &clock),
+            random,
+            identity,
             clock,
             watchers: Watchers::new(&hasher),
             stats: Stats::default(),

@@ -22,6 +22,8 @@ pub(crate) struct Ctx<'a> {
     pub(crate) client: ClientId,
     /// Frozen for the length of a command, a script or a transaction, as in Redis.
     now: Duration,
+    /// The same in Unix milliseconds.
+    now_ms: u64,
     /// The selected database when the command began; `SELECT` and `SWAPDB` write the client's own.
     pub(crate) db: usize,
     /// The protocol that replies are for: the client's own, or what a script speaks.
@@ -39,6 +41,7 @@ impl<'a> Ctx<'a> {
             core,
             client,
             now,
+            now_ms: now.as_millis() as u64,
             db,
             resp,
             touches,
@@ -47,7 +50,7 @@ impl<'a> Ctx<'a> {
 
     /// Unix milliseconds.
     pub(crate) fn now(&self) -> u64 {
-        self.now.as_millis() as u64
+        self.now_ms
     }
 
     /// Unix time, exact.
@@ -186,10 +189,8 @@ impl<'a> Ctx<'a> {
     /// of keyspace events learn of it. A collection that became empty goes, as a `del`.
     pub(crate) fn modified(&mut self, key: &[u8], class: Class, event: &'static str) {
         self.core.announce(self.db, key, Some(self.client), class, event);
-        let emptied = self.core.dbs[self.db]
-            .entry(key)
-            .is_some_and(|entry| entry.value.is_empty());
-        if emptied {
+        let db = &self.core.dbs[self.db];
+        if class.is_of_collections() && db.entry(key).is_some_and(|entry| entry.value.is_empty()) {
             self.core.dbs[self.db].take(key);
             self.core
                 .announce(self.db, key, Some(self.client), Class::Generic, "del");

@@ -202,7 +202,7 @@ impl Db {
         let deadline = |key: &Key| self.keys.get(key).and_then(|entry| entry.expires_at);
         let left = self.volatile.iter().take(SAMPLES).filter_map(deadline);
         let (sum, count) = left.fold((0, 0), |(sum, count), at| (sum + at.saturating_sub(now), count + 1));
-        if count == 0 { 0 } else { sum / count }
+        sum.checked_div(count).unwrap_or(0)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Entry)> {

@@ -8,31 +8,55 @@ use crate::{
 
 /// Runs one command for a client, or queues it if the client has begun a transaction.
 pub(crate) fn run(ctx: &mut Ctx<'_>, args: &[&[u8]]) -> Reply {
-    let (now, client) = (ctx.time(), ctx.client());
-    client.active_at = now;
-    if client.closing {
+    let found = find(args);
+    let standing = Standing::of(ctx, found.as_ref().ok());
+    if standing.is_closing {
         return Reply::Error(ErrorReply::CLIENT_CLOSED);
     }
     ctx.core.sweep_if_due(ctx.now());
-    let reply = match find(args).and_then(|command| admit(ctx, command).map(|()| command)) {
-        Ok(command) => {
-            let client = ctx.client();
-            client.last_command = Some(command.name);
-            if client.transaction.queue.is_some() && !ENDS_OR_STAYS_OUTSIDE.contains(&command.name) {
-                enqueue(ctx, command, args)
-            } else {
-                call(ctx, command, &Args::new(args))
-            }
+    let reply = match found.and_then(|command| admit(ctx, command, standing).map(|()| command)) {
+        Ok(command) if standing.has_begun && !ENDS_OR_STAYS_OUTSIDE.contains(&command.name) => {
+            enqueue(ctx, command, args)
         }
+        Ok(command) => call(ctx, command, &Args::new(args)),
         Err(error) => {
             ctx.client().transaction.flaw();
             ctx.core.stats.count_error(&error);
             Reply::Error(error)
         }
     };
-    end_caching(ctx, args);
-    ctx.core.settle_tracking();
+    if ctx.core.tracking.is_in_use() {
+        end_caching(ctx, args);
+        ctx.core.settle_tracking();
+    }
     reply
+}
+
+/// What a client may do, taken in one look-up before each command.
+#[derive(Clone, Copy)]
+struct Standing {
+    is_closing: bool,
+    is_authenticated: bool,
+    /// It subscribed and speaks RESP2.
+    is_listening: bool,
+    /// It is between `MULTI` and `EXEC`.
+    has_begun: bool,
+}
+
+impl Standing {
+    fn of(ctx: &mut Ctx<'_>, command: Option<&Command>) -> Self {
+        let (now, client) = (ctx.time(), ctx.client());
+        client.active_at = now;
+        if let Some(command) = command {
+            client.last_command = Some(command.name);
+        }
+        Self {
+            is_closing: client.closing,
+            is_authenticated: client.authenticated,
+            is_listening: client.resp == Resp::V2 && client.is_subscriber(),
+            has_begun: client.transaction.queue.is_some(),
+        }
+    }
 }
 
 /// `CLIENT CACHING` is for the next command, or for the transaction that begins with it.
@@ -78,11 +102,10 @@ pub(crate) fn find(args: &[&[u8]]) -> Result<Command, ErrorReply> {
 }
 
 /// Whether this client may run this command in the state it is in.
-fn admit(ctx: &mut Ctx<'_>, command: Command) -> Result<(), ErrorReply> {
-    let client = ctx.client();
-    let refusal = if !client.authenticated && !command.flags.has(Flags::NO_AUTH) {
+fn admit(ctx: &mut Ctx<'_>, command: Command, standing: Standing) -> Result<(), ErrorReply> {
+    let refusal = if !standing.is_authenticated && !command.flags.has(Flags::NO_AUTH) {
         ErrorReply::NO_AUTH
-    } else if client.resp == Resp::V2 && client.is_subscriber() && !SUBSCRIBER_COMMANDS.contains(&command.name) {
+    } else if standing.is_listening && !SUBSCRIBER_COMMANDS.contains(&command.name) {
         ErrorReply::subscriber_only(command.name)
     } else if is_too_large(ctx, command) {
         match command.name {
@@ -126,7 +149,7 @@ fn enqueue(ctx: &mut Ctx<'_>, command: Command, args: &[&[u8]]) -> Reply {
 /// Runs a command whose arguments are counted, and remembers what it read for client-side caching.
 pub(crate) fn call(ctx: &mut Ctx<'_>, command: Command, args: &Args<'_>) -> Reply {
     let reply = invoke(ctx, command, args);
-    if command.flags.has(Flags::READONLY) {
+    if ctx.core.tracking.is_in_use() && command.flags.has(Flags::READONLY) {
         ctx.core.remember_reads(ctx.client, command.keys.of(args));
     }
     reply

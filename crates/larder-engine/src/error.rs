@@ -140,7 +140,11 @@ impl ErrorReply {
     /// As Redis quotes it: the name cut at 128 bytes, then the arguments until 128 bytes are spent.
     pub(crate) fn unknown_command(args: &[&[u8]]) -> Self {
         const SHOWN_MAX: usize = 128;
-        let cut = |bytes: &[u8], max: usize| String::from_utf8_lossy(&bytes[..bytes.len().min(max)]).into_owned();
+        // Redis prints them as C strings, which end at the first zero.
+        let cut = |bytes: &[u8], max: usize| {
+            let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+            String::from_utf8_lossy(&bytes[..end.min(max)]).into_owned()
+        };
         let mut shown = String::new();
         for arg in &args[1..] {
             if shown.len() >= SHOWN_MAX {

@@ -22,6 +22,11 @@ pub(crate) enum Class {
 }
 
 impl Class {
+    /// Whether the event is of a type whose values can become empty.
+    pub(crate) const fn is_of_collections(self) -> bool {
+        matches!(self, Self::List | Self::Set | Self::Hash | Self::SortedSet)
+    }
+
     const fn bit(self) -> u32 {
         1 << self as u32
     }

@@ -80,6 +80,8 @@ pub(crate) struct TrackingTable {
     prefixes: BTreeMap<Vec<u8>, Listeners>,
     /// How often a key was taken out, see [`state`](Self::state).
     removals: u64,
+    /// Whether anyone ever tracked anything: until then, commands need not look.
+    is_in_use: bool,
 }
 
 /// Who listens to a prefix, and the keys under it that the running command changed, each with the changer.
@@ -95,7 +97,18 @@ impl TrackingTable {
             readers: IndexMap::with_hasher(hasher.clone()),
             prefixes: BTreeMap::new(),
             removals: 0,
+            is_in_use: false,
         }
+    }
+
+    /// Whether a client has asked to be told of anything.
+    pub(crate) const fn is_in_use(&self) -> bool {
+        self.is_in_use
+    }
+
+    /// From now on reads are remembered.
+    pub(crate) fn enable(&mut self) {
+        self.is_in_use = true;
     }
 
     /// While this stays the same, every key that was entered is still there: a script need not enter its keys again.
@@ -164,6 +177,9 @@ impl Core {
 
     /// Tells every tracking client that read `key`, once; it must read again to be told again.
     pub(crate) fn invalidate_tracked(&mut self, key: &[u8], by: Option<ClientId>) {
+        if !self.tracking.is_in_use {
+            return;
+        }
         for (prefix, listeners) in &mut self.tracking.prefixes {
             if key.starts_with(prefix) && !listeners.changed.contains_key(key) {
                 listeners.changed.insert(key.to_vec(), by);

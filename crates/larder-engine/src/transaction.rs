@@ -71,10 +71,6 @@ impl Transaction {
             queue.flawed = true;
         }
     }
-
-    pub(crate) fn watched(&self) -> usize {
-        self.watched.len()
-    }
 }
 
 /// Which clients watch which key.

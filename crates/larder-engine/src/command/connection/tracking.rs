@@ -190,6 +190,7 @@ fn enable(ctx: &mut Ctx<'_>, wanted: &Wanted<'_>) -> Result<(), ErrorReply> {
     for prefix in &prefixes {
         ctx.core.tracking.listen(id, prefix);
     }
+    ctx.core.tracking.enable();
     ctx.client().tracking = Some(TrackingMode {
         no_loop: wanted.no_loop,
         gate: wanted.gate(),

@@ -193,8 +193,9 @@ fn weigh(text: Option<Vec<u8>>, alpha: bool) -> Result<Weight, ErrorReply> {
         return Ok(Weight::Text(text));
     }
     let number = match text {
-        None => Some(0.0),
-        Some(text) => parse_double(&text),
+        // As `strtod` reads them: nothing is zero, and blanks may come first.
+        Some(text) if !text.is_empty() => parse_double(text.trim_ascii_start()),
+        _ => Some(0.0),
     };
     // Zero has two signs and one place in the order.
     number

@@ -160,7 +160,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
 /// The least that Redis allows for what one client may send.
 const BUFFER_MIN: usize = 1 << 20;
 
-fn number(n: impl ToString) -> Vec<u8> {
+fn number(n: impl Copy + ToString) -> Vec<u8> {
     n.to_string().into_bytes()
 }
 
