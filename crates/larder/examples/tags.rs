@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use larder::{BoxError, Cache, Store};
+use larder::{BoxError, Cache, Delivery, Store};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,9 +24,10 @@ async fn main() -> Result<(), BoxError> {
         .await?;
 
     let ids: Vec<u64> = (0..30).collect();
-    for &id in &ids {
-        players.put(&id, Player { team: id % 3 }).await?;
-    }
+    let receipt = players
+        .put_many(ids.iter().map(|&id| (id, Player { team: id % 3 })))
+        .await?;
+    assert_eq!(receipt.invalidation(), Delivery::Acknowledged);
     println!("{} players cached", players.get_many(&ids).await.all()?.len());
     players.invalidate_tag("team:1").await?;
     let left = players.get_many(&ids).await.all()?;

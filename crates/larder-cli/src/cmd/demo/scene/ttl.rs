@@ -21,12 +21,9 @@ async fn play(stage: &Stage) -> Outcome<Report> {
     // Without jitter, so that what is left can be compared with what was given.
     let cache = stage.cache("ttl").ttl(TTL).jitter(0.0).build().await?;
     let (short, touched) = ("1".to_owned(), "2".to_owned());
-    cache
-        .put_with(&short, users::row(1), |options| options.ttl(SHORT))
-        .await?;
-    cache
-        .put_with(&touched, users::row(2), |options| options.ttl(SHORT))
-        .await?;
+    for key in [&short, &touched] {
+        let _receipt = cache.put_with(key, users::row(1), |options| options.ttl(SHORT)).await?;
+    }
     let left = cache.ttl(&short).await?;
     let before = cache.contains(&short).await?;
     cache.touch(&touched, TTL).await?;
