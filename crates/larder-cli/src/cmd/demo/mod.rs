@@ -118,8 +118,9 @@ async fn play(stage: &Stage, scenes: &[&Scene], context: &Context) -> Outcome {
         "promises were BROKEN"
     };
     context.ui.line(format_args!(
-        "\n{} scenes in {}, {verdict}.",
+        "\n{} scene{} in {}, {verdict}.",
         reports.len(),
+        if reports.len() == 1 { "" } else { "s" },
         report::shown(took)
     ));
     let answers = prompt::ask(stage, context).await?;

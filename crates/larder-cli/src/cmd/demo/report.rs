@@ -50,6 +50,11 @@ impl Report {
         self.figure(label, text.clone(), json!(text));
     }
 
+    /// Adds a yes or no.
+    pub(super) fn flag(&mut self, label: &str, is_so: bool) {
+        self.figure(label, if is_so { "yes" } else { "no" }.to_owned(), json!(is_so));
+    }
+
     fn figure(&mut self, label: &str, shown: String, value: Value) {
         self.figures.push(Figure {
             label: label.to_owned(),

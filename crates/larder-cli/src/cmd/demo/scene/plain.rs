@@ -48,7 +48,7 @@ async fn play(stage: &Stage) -> Outcome<Report> {
     let back = plain.get(&ID).await?;
 
     report.text("key", &key);
-    report.text("redis-cli GET shows", &raw);
+    report.text("redis_cli_get", &raw);
     report.claim(
         serde_json::from_str::<Value>(&raw).ok() == Some(Value::Object(user.clone())),
         "GET shows the value as JSON",

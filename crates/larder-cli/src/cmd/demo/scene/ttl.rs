@@ -34,9 +34,9 @@ async fn play(stage: &Stage) -> Outcome<Report> {
     let mut report = Report::default();
     report.span("given", SHORT);
     report.span("left_at_once", left.unwrap_or_default());
-    report.text("there_at_once", before);
-    report.text("there_after_twice_that", after);
-    report.text("there_if_touched", kept);
+    report.flag("there_at_once", before);
+    report.flag("there_after_twice_that", after);
+    report.flag("there_if_touched", kept);
     report.claim(before && !after, "a value is there until its TTL ends, and not after");
     report.claim(
         left.is_some_and(|left| left <= SHORT),
