@@ -49,7 +49,7 @@ texts! {
     NO_AUTH = "NOAUTH Authentication required.";
     NO_PASSWORD_SET = "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?";
     WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled.";
-    HELLO_FIRST = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time";
+    HELLO_FIRST = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time";
     CLIENT_CLOSED = "ERR the client was closed by QUIT, CLIENT KILL or a full output buffer; connect again";
     SAME_OBJECT = "ERR source and destination objects are the same";
     DB_OUT_OF_RANGE = "ERR DB index is out of range";

@@ -30,6 +30,9 @@ const KEPT_MAX: usize = 256 << 10;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     ByClient,
+    /// By a command of its own: `QUIT`, `CLIENT KILL`.
+    Quit,
+    /// By another client's `CLIENT KILL`, or because it did not read what it was sent.
     ByEngine,
     Idle,
     Unread,
@@ -56,6 +59,8 @@ pub(crate) struct Connection {
     limits: WireLimits,
     clock: Clock,
     active_at: Duration,
+    /// A command of its own closed the client.
+    has_quit: bool,
 }
 
 impl Connection {
@@ -74,6 +79,7 @@ impl Connection {
             limits,
             clock,
             active_at,
+            has_quit: false,
         }
     }
 
@@ -99,7 +105,7 @@ impl Connection {
     /// Why the task should end now, if it should.
     fn finished(&self) -> Option<Ending> {
         if self.outbox.is_closed() {
-            return Some(Ending::ByEngine);
+            return Some(if self.has_quit { Ending::Quit } else { Ending::ByEngine });
         }
         if let Some(error) = self.decoder.failed() {
             return Some(Ending::Protocol(error.clone()));
@@ -160,11 +166,14 @@ impl Connection {
             decoder,
             out,
             limits,
+            has_quit,
             ..
         } = self;
         let mut turn = session.turn();
         outbox.take(out);
+        let was_closed = turn.client().closing;
         decoder.drain(|args| run_command(&mut turn, outbox, out, args));
+        *has_quit = !was_closed && turn.client().closing;
         *limits = turn.core().settings.wire;
         let authenticated = turn.client().authenticated;
         drop(turn);
@@ -197,10 +206,10 @@ impl Connection {
         self.idle_left().is_some_and(|left| left.is_zero())
     }
 
-    /// Writes what a client that leaves in order still has to get.
+    /// Writes what a client that leaves in order still has to get. One that was cut off gets nothing more.
     async fn farewell<W: AsyncWrite + Unpin>(&mut self, ending: &Ending, writer: &mut W) {
-        let in_order = !matches!(ending, Ending::Socket(_) | Ending::Unread | Ending::Idle);
-        if in_order {
+        let in_order = [Ending::ByClient, Ending::Quit, Ending::Stopped].contains(ending);
+        if in_order || matches!(ending, Ending::Protocol(_)) {
             let last_words = async {
                 writer.write_all(&self.out[self.sent..]).await?;
                 writer.shutdown().await

@@ -95,7 +95,7 @@ fn info(_: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         [] => command::all().map(entry).collect(),
         names => names
             .iter()
-            .map(|name| named(name).map_or(Reply::NullArray, entry))
+            .map(|name| named(name).map_or(Reply::Null, entry))
             .collect(),
     };
     Ok(Reply::Array(entries))
@@ -127,7 +127,7 @@ mod tests {
         let shell = Shell::new();
         shell.check(
             r#"
-            COMMAND INFO nosuch client|nosuch => [nil-array nil-array]
+            COMMAND INFO nosuch client|nosuch => [nil nil]
             COMMAND COUNT extra => ERR wrong number of arguments for 'command|count' command
             COMMAND FOO => ERR unknown subcommand 'FOO'. Try COMMAND HELP.
             "#,
