@@ -18,7 +18,7 @@ pub const PROGRAM_VARIABLE: &str = "LARDER_BIN";
 ///
 /// # Which program
 /// The one that `LARDER_BIN` names. Without it, in Larder's own workspace under `cargo test`, the program is built in
-/// the profile of the test, and is the one next to it; elsewhere it is the `larder` on the path.
+/// the profile of the test, and is the one next to it; else it is the one next to the test, or the `larder` on the path.
 #[derive(Debug)]
 pub struct LarderServer {
     child: OwnedChild,
@@ -118,8 +118,11 @@ fn named() -> Option<PathBuf> {
 /// of the code would make a test pass or fail for the wrong reason.
 fn built() -> Option<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.parent()?;
-    let cargo = std::env::var_os("CARGO").filter(|_| workspace.join("crates/larder-cli").is_dir())?;
     let folder = std::env::current_exe().ok()?.parent()?.parent()?.to_path_buf();
+    let program = folder.join("larder");
+    let Some(cargo) = std::env::var_os("CARGO").filter(|_| workspace.join("crates/larder-cli").is_dir()) else {
+        return program.exists().then_some(program);
+    };
     let mut build = Command::new(cargo);
     build
         .args(["build", "--quiet", "--workspace", "--bin", "larder"])
@@ -129,5 +132,5 @@ fn built() -> Option<PathBuf> {
     }
     let built = build.stdin(Stdio::null()).status().is_ok_and(|status| status.success());
     assert!(built, "`cargo build --workspace --bin larder` failed");
-    Some(folder.join("larder"))
+    Some(program)
 }

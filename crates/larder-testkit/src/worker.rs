@@ -146,10 +146,18 @@ impl Worker {
     /// If it is silent for 60 s, or the record is of another type.
     pub fn next_record<R: DeserializeOwned>(&mut self) -> Option<R> {
         match self.records.recv_timeout(SILENCE_MAX) {
-            Ok(text) => Some(serde_json::from_str(&text).unwrap_or_else(|error| panic!("`{text}`: {error}"))),
+            Ok(text) => Some(parse(&text)),
             Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => panic!("the worker said nothing for {SILENCE_MAX:?}"),
         }
+    }
+
+    /// Its next record if that comes within `wait`; `None` if not.
+    ///
+    /// # Panics
+    /// If the record is of another type.
+    pub fn next_within<R: DeserializeOwned>(&mut self, wait: Duration) -> Option<R> {
+        self.records.recv_timeout(wait).ok().map(|text| parse(&text))
     }
 
     /// `kill -9`.
@@ -187,6 +195,10 @@ impl Worker {
         assert!(status.success(), "the worker ended with {status}");
         records
     }
+}
+
+fn parse<R: DeserializeOwned>(text: &str) -> R {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("`{text}`: {error}"))
 }
 
 fn forward(stdout: std::process::ChildStdout, records: &SyncSender<String>) {

@@ -2,5 +2,6 @@
 
 mod behaviour;
 mod model;
+mod processes;
 mod protocol;
 mod races;
