@@ -52,6 +52,11 @@ impl SortedSet {
         compact
     }
 
+    /// Leaves the compact encoding, whatever the size.
+    pub(crate) fn outgrow(&mut self) {
+        self.outgrown = true;
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.scores.len()
     }

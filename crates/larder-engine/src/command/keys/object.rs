@@ -43,18 +43,14 @@ const FREQ: CommandSpec = CommandSpec {
     name: "OBJECT|FREQ",
     summary: "Returns the logarithmic access frequency counter of a Redis object",
     since: "4.0.0",
-    run: |ctx, args| look(ctx, args, |_, _| Err(ErrorReply::new(NO_FREQUENCY))),
+    run: frequency,
     ..ENCODING
 };
 
 const IDLETIME: CommandSpec = CommandSpec {
     name: "OBJECT|IDLETIME",
     summary: "Returns the time since the last access to a Redis object",
-    run: |ctx, args| {
-        look(ctx, args, |entry, now| {
-            Ok(Reply::Int((now.saturating_sub(entry.used_at) / 1_000) as i64))
-        })
-    },
+    run: idle_time,
     ..ENCODING
 };
 
@@ -70,7 +66,7 @@ const HELP: CommandSpec = CommandSpec {
     summary: "Returns helpful text about the different subcommands",
     since: "6.2.0",
     arity: Arity::exactly(2),
-    flags: Flags::NONE,
+    flags: Flags::LOADING.and(Flags::STALE),
     keys: KeySpec::None,
     run: |_, _| Ok(help("OBJECT", HELP_TEXT)),
     ..ENCODING
@@ -92,6 +88,24 @@ const HELP_TEXT: &[&str] = &[
     "    Return the number of references of the value associated with the specified",
     "    <key>.",
 ];
+
+const NO_IDLE_TIME: &str = "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.";
+
+fn frequency(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+    let is_lfu = ctx.core.settings.memory.policy.is_lfu();
+    look(ctx, args, |entry, now| match is_lfu {
+        true => Ok(Reply::Int(i64::from(entry.frequency(now)))),
+        false => Err(ErrorReply::new(NO_FREQUENCY)),
+    })
+}
+
+fn idle_time(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+    let is_lfu = ctx.core.settings.memory.policy.is_lfu();
+    look(ctx, args, |entry, now| match is_lfu {
+        true => Err(ErrorReply::new(NO_IDLE_TIME)),
+        false => Ok(Reply::Int((now.saturating_sub(entry.used_at) / 1_000) as i64)),
+    })
+}
 
 fn look(
     ctx: &mut Ctx<'_>,
@@ -152,5 +166,24 @@ mod tests {
                 .starts_with("ERR An LFU maxmemory policy is not selected,")
         );
         shell.check("OBJECT FREQ none => nil");
+    }
+
+    #[test]
+    fn with_an_lfu_policy_use_is_counted_and_fades() {
+        let shell = Shell::new();
+        shell.check("CONFIG SET maxmemory-policy allkeys-lfu => OK\n SET k v => OK\n OBJECT FREQ k => (int) 5");
+        (0..200).for_each(|_| _ = shell.run("GET k"));
+        let counted = shell.print("OBJECT FREQ k");
+        assert_ne!(counted, "(int) 5");
+        shell.advance(10 * 60 * 1_000);
+        let Some(faded) = counted.strip_prefix("(int) ").and_then(|n| n.parse::<i64>().ok()) else {
+            panic!("a count, not {counted}")
+        };
+        shell.check(&format!("OBJECT FREQ k => (int) {}", (faded - 10).max(0)));
+        assert!(
+            shell
+                .print("OBJECT IDLETIME k")
+                .starts_with("ERR An LFU maxmemory policy is selected,")
+        );
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     ctx::Ctx,
     notify::Class,
     number::parse_double,
-    value::{End, Hash, Kind, List, Text, Value},
+    value::{End, Hash, Kind, List, SortedSet, Text, Value},
 };
 
 pub(super) const SORT: CommandSpec = CommandSpec {
@@ -146,10 +146,16 @@ fn elements(ctx: &mut Ctx<'_>, key: &[u8], options: &Options<'_>) -> Result<(Vec
             (elements, stores && !options.sorts())
         }
         Value::SortedSet(zset) => {
-            let mut elements: Vec<Vec<u8>> = zset.iter().map(|(member, _)| member.to_vec()).collect();
+            let mut elements: Vec<Vec<u8>> = zset
+                .order()
+                .range(0..zset.len())
+                .map(|item| item.member.to_vec())
+                .collect();
             if options.descending {
                 elements.reverse();
             }
+            // As a side effect of sorting, Redis gives up the compact encoding.
+            ctx.update(key, SortedSet::outgrow)?;
             (elements, false)
         }
         Value::String(_) | Value::Hash(_) => return Err(ErrorReply::WRONG_TYPE),
@@ -279,10 +285,12 @@ mod tests {
             EXISTS d => (int) 0
             SORT_RO s STORE d => ERR syntax error
             SORT_RO s DESC => ["3" "2" "1"]
-            ZADD z 1 b 2 a => (int) 2
-            SORT z BY nosort => ["b" "a"]
-            SORT z BY nosort DESC => ["a" "b"]
-            SORT z ALPHA => ["a" "b"]
+            ZADD z 1 b 2 a 1 c => (int) 3
+            SORT z BY nosort => ["b" "c" "a"]
+            SORT z BY nosort DESC => ["a" "c" "b"]
+            SORT z BY nosort LIMIT 1 1 DESC => ["c"]
+            SORT z ALPHA => ["a" "b" "c"]
+            OBJECT ENCODING z => "skiplist"
             "#,
         );
     }
