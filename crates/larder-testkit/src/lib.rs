@@ -3,6 +3,7 @@
 //! - [`for_each_topology`]: one test on the embedded engine, on the engine served over TCP, and on redis-server.
 //! - [`RedisServer`], [`LarderServer`]: private servers that can be killed, paused and restarted.
 //! - [`history`]: what every process saw, and the rules that a correct cache keeps in it.
+//! - [`verify`]: random reads and writes of any cache, under faults, checked.
 //! - [`eventually`]: wait for a condition with a deadline; [`UNIT`]: the unit in which tests state times.
 //! - [`Wire`]: a bare client that shows exactly what a server said.
 //! - [`Proxy`]: a network that delays, holds back and cuts.
@@ -21,6 +22,7 @@ mod proxy;
 mod redis_server;
 mod seed;
 mod topology;
+pub mod verify;
 mod wait;
 mod wire;
 pub mod worker;

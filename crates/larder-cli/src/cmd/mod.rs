@@ -4,6 +4,7 @@
 
 mod demo;
 mod serve;
+mod verify;
 
 use crate::{context::Context, failure::Outcome};
 
@@ -30,4 +31,5 @@ macro_rules! commands {
 commands! {
     Demo => demo,
     Serve => serve,
+    Verify => verify,
 }

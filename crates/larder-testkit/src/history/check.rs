@@ -72,6 +72,9 @@ pub struct Report {
     pub staleness: Histogram<u64>,
 }
 
+/// A lease is granted before its load is seen to start: by a reply's way and a turn of the scheduler.
+const GRANTED_BEFORE: Moment = 20_000_000;
+
 /// More violations than this say nothing new; the count of stale reads goes on.
 const VIOLATIONS_MAX: usize = 1_000;
 
@@ -194,7 +197,7 @@ impl Checker<'_> {
             self.freshness(key, read, &settled);
         }
         self.monotone(key, &mut events.reads);
-        self.loads(key, &mut events.loads);
+        self.loads(key, &mut events.loads, &events.writes);
     }
 
     fn freshness(&mut self, key: u64, read: &Read, settled: &Settled) {
@@ -265,24 +268,28 @@ impl Checker<'_> {
         }
     }
 
-    /// C7: loads of one key do not overlap.
-    fn loads(&mut self, key: u64, loads: &mut [Load]) {
+    /// C7: loads of one key do not overlap, unless the lease of the first was ended meanwhile.
+    fn loads(&mut self, key: u64, loads: &mut [Load], writes: &[Write]) {
         loads.sort_unstable_by_key(|load| load.start);
-        let mut running_until = 0;
+        let mut running: Option<Load> = None;
         for load in loads {
-            if load.start < running_until && !self.leases_lost(load.start) {
-                self.note(Rule::C7, key, || {
-                    format!("another load ran until {running_until}: {load:?}")
-                });
+            if let Some(other) = running.filter(|other| load.start < other.end)
+                && !self.lease_ended(other.start.saturating_sub(GRANTED_BEFORE), load.start, writes)
+            {
+                self.note(Rule::C7, key, || format!("{load:?} beside {other:?}"));
             }
-            running_until = running_until.max(load.end);
+            running = Some(running.filter(|other| other.end > load.end).unwrap_or(*load));
         }
     }
 
-    fn leases_lost(&self, moment: Moment) -> bool {
-        self.windows.iter().any(|window| match *window {
-            Window::LostLeases { start, end } | Window::Rollback { start, end } => (start..=end).contains(&moment),
-        })
+    /// Whether an invalidation or a fault may have ended a lease between two moments. An invalidation takes
+    /// effect at some moment between the commit and its acknowledgement.
+    fn lease_ended(&self, from: Moment, to: Moment, writes: &[Write]) -> bool {
+        let by_write = |write: &Write| write.committed <= to && write.acknowledged.is_none_or(|at| at >= from);
+        let by_fault = |window: &Window| match *window {
+            Window::LostLeases { start, end } | Window::Rollback { start, end } => start <= to && end >= from,
+        };
+        writes.iter().any(by_write) || self.windows.iter().any(by_fault)
     }
 
     fn note(&mut self, rule: Rule, key: u64, what: impl FnOnce() -> String) {

@@ -21,7 +21,7 @@ fn correct(random: &Random) -> History {
                 committed: now,
                 acknowledged: Some(acknowledged),
             }));
-            now = acknowledged + 1 + random.below(MS);
+            now = acknowledged + 25 * MS + random.below(MS);
             history.push(Event::Load(Load {
                 process: 0,
                 key,

@@ -1,0 +1,117 @@
+//! What was found, as text and as JSON.
+
+use std::fmt::{self, Display};
+
+use larder_testkit::verify::{Fault, Outcome as Run};
+use serde_json::{Value, json};
+
+use crate::{
+    context::Context,
+    failure::{Failure, Outcome},
+};
+
+/// One cache's result.
+pub(super) struct Verdict {
+    name: &'static str,
+    run: Run,
+    fills_rejected: u64,
+}
+
+impl Verdict {
+    pub(super) const fn new(name: &'static str, run: Run, fills_rejected: u64) -> Self {
+        Self {
+            name,
+            run,
+            fills_rejected,
+        }
+    }
+
+    fn is_clean(&self) -> bool {
+        self.run.is_clean()
+    }
+
+    fn json(&self) -> Value {
+        let report = &self.run.report;
+        json!({
+            "reads": report.reads,
+            "stale_reads": report.stale_reads,
+            "violations": report.violations.len(),
+            "loads": report.loads,
+            "fills_rejected": self.fills_rejected,
+            "writes": report.writes,
+            // Nothing here writes through the cache: a write is the source's own.
+            "lost_writes": 0,
+            "pending": self.run.pending,
+            "unanswered": self.run.unanswered,
+            "faults_made": self.run.faults,
+            "wrong_at_rest": self.run.at_rest.len(),
+            "staleness_us_p50": report.staleness.value_at_quantile(0.5),
+            "staleness_us_max": report.staleness.max(),
+            "is_clean": self.is_clean(),
+        })
+    }
+}
+
+impl Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = &self.run.report;
+        writeln!(f, "\n{}", self.name)?;
+        writeln!(f, "    reads           {}", report.reads)?;
+        writeln!(f, "    stale reads     {}", report.stale_reads)?;
+        if report.stale_reads > 0 {
+            let (p50, max) = (report.staleness.value_at_quantile(0.5), report.staleness.max());
+            writeln!(f, "    stale for       {p50} µs p50, {max} µs at most")?;
+        }
+        writeln!(f, "    wrong at rest   {}", self.run.at_rest.len())?;
+        writeln!(f, "    loads           {}", report.loads)?;
+        writeln!(f, "    fills rejected  {}", self.fills_rejected)?;
+        writeln!(f, "    writes          {}", report.writes)?;
+        writeln!(f, "    faults made     {}", self.run.faults)?;
+        let kept = if self.is_clean() {
+            "every promise held"
+        } else {
+            "promises were broken"
+        };
+        write!(f, "  => {kept}")?;
+        for violation in report.violations.iter().take(3) {
+            write!(
+                f,
+                "\n     {:?} on key {}: {}",
+                violation.rule, violation.key, violation.what
+            )?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn list(faults: &[Fault]) -> String {
+    let names: Vec<&str> = faults.iter().map(|fault| fault.name()).collect();
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+/// Prints the document, and fails if a promise was broken.
+pub(super) fn finish(context: &Context, verdicts: &[Verdict], seed: u64, faults: &[Fault]) -> Outcome {
+    let faults: Vec<&str> = faults.iter().map(|fault| fault.name()).collect();
+    let mut document = json!({ "seed": seed, "faults": faults });
+    for verdict in verdicts {
+        document[verdict.name] = verdict.json();
+    }
+    context.ui.document(&document);
+    let broken: Vec<&str> = verdicts
+        .iter()
+        .filter(|verdict| !verdict.is_clean())
+        .map(|verdict| verdict.name)
+        .collect();
+    if broken.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format_args!(
+        "promises were broken by {}; seed {seed}",
+        broken.join(", ")
+    ))
+    .told_in_json())
+}

@@ -1,0 +1,82 @@
+//! What a run does.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+/// A kind of trouble that a run makes, again and again at random moments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Single keys of the store are lost, as by eviction.
+    Evict,
+    /// Everything in the store is lost.
+    Flush,
+    /// Every connection of the store's clients is cut.
+    Disconnect,
+}
+
+impl Fault {
+    /// Every fault.
+    pub const ALL: [Self; 3] = [Self::Evict, Self::Flush, Self::Disconnect];
+
+    /// The word that names it on a command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Evict => "evict",
+            Self::Flush => "flush",
+            Self::Disconnect => "disconnect",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|fault| fault.name() == word).ok_or_else(|| {
+            let known = Self::ALL.map(Self::name).join(", ");
+            format!("no fault is called `{word}`; there are {known}")
+        })
+    }
+}
+
+/// How much is done, and how.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Reads and writes together. 100,000 by default.
+    pub ops: u64,
+    /// Keys that they share: few, so that they collide. 8 by default.
+    pub keys: u64,
+    /// Tasks that read, for each subject. 6 by default.
+    pub readers: usize,
+    /// Tasks that write, for each subject. 2 by default.
+    pub writers: usize,
+    /// One operation of a writer for so many of a reader, by pausing in between. 20 by default.
+    pub reads_per_write: u64,
+    /// The longest pause before and after a loader looks at the row. 2 ms by default.
+    pub load_delay: Duration,
+    /// Troubles to make.
+    pub faults: Vec<Fault>,
+    /// The mean time between two of them. 20 ms by default.
+    pub fault_every: Duration,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            ops: 100_000,
+            keys: 8,
+            readers: 6,
+            writers: 2,
+            reads_per_write: 20,
+            load_delay: Duration::from_millis(2),
+            faults: Vec::new(),
+            fault_every: Duration::from_millis(20),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The source: one row a key, whose value is its version.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use larder_base::{Clock, Random};
+use parking_lot::Mutex;
+
+use crate::history::{Event, Load, Moment, Recorder};
+
+/// A versioned table in memory, which records its loads and gives versions to its writes.
+#[derive(Debug)]
+pub struct Rows {
+    versions: Mutex<BTreeMap<u64, u64>>,
+    recorder: Recorder,
+    clock: Clock,
+    random: Random,
+    delay: Duration,
+}
+
+impl Rows {
+    /// An empty table; a load pauses for up to `delay` before and after it looks.
+    #[must_use]
+    pub fn new(clock: Clock, random: Random, delay: Duration) -> Self {
+        let recorder = Recorder::with_clock(clock.clone());
+        Self {
+            versions: Mutex::default(),
+            recorder,
+            clock,
+            random,
+            delay,
+        }
+    }
+
+    /// The version of `key` at some moment of the call: the snapshot that theorem T1 asks for.
+    pub async fn load(&self, process: u32, key: u64) -> u64 {
+        let start = self.recorder.now();
+        self.pause().await;
+        let version = self.version(key);
+        self.pause().await;
+        let end = self.recorder.now();
+        self.recorder.note(Event::Load(Load {
+            process,
+            key,
+            start,
+            end,
+        }));
+        version
+    }
+
+    /// Commits a new version of `key`: the version, and when it was certainly visible.
+    pub fn commit(&self, key: u64) -> (u64, Moment) {
+        let version = {
+            let mut versions = self.versions.lock();
+            let version = versions.entry(key).or_default();
+            *version += 1;
+            *version
+        };
+        (version, self.recorder.now())
+    }
+
+    /// The version of `key` now.
+    #[must_use]
+    pub fn version(&self, key: u64) -> u64 {
+        self.versions.lock().get(&key).copied().unwrap_or(0)
+    }
+
+    /// Every row that was written.
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<u64, u64> {
+        self.versions.lock().clone()
+    }
+
+    /// Where the events of this run are noted.
+    #[must_use]
+    pub const fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    async fn pause(&self) {
+        let span = self.delay.mul_f64(self.random.unit());
+        if !span.is_zero() {
+            self.clock.sleep(span).await;
+        }
+    }
+}

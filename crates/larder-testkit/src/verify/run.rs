@@ -1,0 +1,247 @@
+//! Driving the subjects.
+
+use std::{
+    collections::BTreeSet,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use larder_base::{Clock, Random, Tasks};
+use parking_lot::Mutex;
+
+use super::{Fault, Plan, Rows, Subject};
+use crate::history::{Bounds, Copy, Event, Mismatch, Read, Report, Window, Write, check, compare_at_rest};
+
+/// What a run found.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The rules, over all that happened.
+    pub report: Report,
+    /// Tiers that disagreed with the source when all was quiet.
+    pub at_rest: Vec<Mismatch>,
+    /// Invalidations that were not acknowledged.
+    pub pending: u64,
+    /// Reads that were not answered.
+    pub unanswered: u64,
+    /// Faults made.
+    pub faults: u64,
+}
+
+impl Outcome {
+    /// Whether every promise was kept.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.report.violations.is_empty() && self.at_rest.is_empty()
+    }
+}
+
+/// Drives `subjects`, one a process, as `plan` says; `make` is called to make a fault.
+///
+/// # Panics
+/// Outside a Tokio runtime.
+///
+/// # Cancel safety
+/// Dropping the future stops every task of the run.
+pub async fn run<S, F>(
+    plan: &Plan,
+    subjects: Vec<S>,
+    bounds: Bounds,
+    clock: &Clock,
+    random: &Random,
+    make: impl Fn(Fault) -> F + Send + Sync + 'static,
+) -> Outcome
+where
+    S: Subject,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let rows = Arc::new(Rows::new(clock.clone(), random.clone(), plan.load_delay));
+    let shared = Arc::new(Shared {
+        plan: plan.clone(),
+        rows: rows.clone(),
+        clock: clock.clone(),
+        random: random.clone(),
+        done: AtomicU64::new(0),
+        over: AtomicBool::new(false),
+        pending: Mutex::default(),
+        unanswered: AtomicU64::new(0),
+        faults: AtomicU64::new(0),
+    });
+    let tasks = Tasks::new();
+    let subjects: Vec<Arc<S>> = subjects.into_iter().map(Arc::new).collect();
+    let mut running = Vec::new();
+    for (process, subject) in subjects.iter().enumerate() {
+        for _ in 0..plan.readers {
+            running.push(tasks.spawn("verify reader", shared.clone().read(process as u32, subject.clone())));
+        }
+        for _ in 0..plan.writers {
+            running.push(tasks.spawn("verify writer", shared.clone().write(subject.clone())));
+        }
+    }
+    let troublemaker = tasks.spawn("verify faults", shared.clone().make_trouble(make));
+    for task in running {
+        task.await.expect("a subject does not panic");
+    }
+    shared.over.store(true, Ordering::Release);
+    troublemaker.await.expect("making a fault does not panic");
+    shared.deliver_pending(&*subjects[0]).await;
+    clock.sleep(bounds.near).await;
+    let at_rest = compare(&rows, &subjects).await;
+    let report = check(&rows.recorder().take(), &bounds);
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    Outcome {
+        report,
+        at_rest,
+        pending: shared.pending.lock().0,
+        unanswered: count(&shared.unanswered),
+        faults: count(&shared.faults),
+    }
+}
+
+async fn compare<S: Subject>(rows: &Rows, subjects: &[Arc<S>]) -> Vec<Mismatch> {
+    let source = rows.all();
+    let mut copies = Vec::new();
+    for (process, subject) in subjects.iter().enumerate() {
+        for key in source.keys() {
+            let tiers = subject.cached(*key).await;
+            copies.extend(tiers.into_iter().map(|(tier, version)| Copy {
+                tier: format!("{tier} of process {process}"),
+                key: *key,
+                version,
+            }));
+        }
+    }
+    compare_at_rest(&source, copies)
+}
+
+struct Shared {
+    plan: Plan,
+    rows: Arc<Rows>,
+    clock: Clock,
+    random: Random,
+    done: AtomicU64,
+    over: AtomicBool,
+    // Relaxed throughout: counts for the report, read after the tasks have ended.
+    pending: Mutex<(u64, BTreeSet<u64>)>,
+    unanswered: AtomicU64,
+    faults: AtomicU64,
+}
+
+impl Shared {
+    /// Takes one operation of those that are left.
+    fn take(&self) -> bool {
+        self.done.fetch_add(1, Ordering::Relaxed) < self.plan.ops
+    }
+
+    fn key(&self) -> u64 {
+        self.random.below(self.plan.keys)
+    }
+
+    async fn read<S: Subject>(self: Arc<Self>, process: u32, subject: Arc<S>) {
+        while self.take() {
+            let key = self.key();
+            let start = self.rows.recorder().now();
+            let seen = subject.read(process, key, &self.rows).await;
+            let end = self.rows.recorder().now();
+            let Some(seen) = seen else {
+                self.unanswered.fetch_add(1, Ordering::Relaxed);
+                // Whoever answers with errors at once would use up the operations in no time.
+                self.clock.sleep(Duration::from_millis(1)).await;
+                continue;
+            };
+            let (version, served, overdue) = (seen.version, seen.served, seen.overdue);
+            let read = Read {
+                process,
+                key,
+                start,
+                end,
+                version,
+                served,
+                overdue,
+            };
+            self.rows.recorder().note(Event::Read(read));
+            // A hit never waits: without this, one reader would keep its thread to itself.
+            tokio::task::consume_budget().await;
+        }
+    }
+
+    async fn write<S: Subject>(self: Arc<Self>, subject: Arc<S>) {
+        while self.take() {
+            let key = self.key();
+            let (version, committed) = self.rows.commit(key);
+            let invalidated = subject.invalidate(key, self.random.next_u64()).await;
+            let now = self.rows.recorder().now();
+            let acknowledged = invalidated.acknowledged.then_some(now);
+            if invalidated.everything {
+                self.rows.recorder().note(Event::Window(Window::LostLeases {
+                    start: committed,
+                    end: now,
+                }));
+            }
+            if acknowledged.is_none() {
+                let mut pending = self.pending.lock();
+                pending.0 += 1;
+                pending.1.insert(key);
+            }
+            self.rows.recorder().note(Event::Write(Write {
+                key,
+                version,
+                committed,
+                acknowledged,
+            }));
+            self.pause_between_writes().await;
+        }
+    }
+
+    /// Repeats what was not acknowledged, as a writer has to: at rest nothing may be pending.
+    async fn deliver_pending<S: Subject>(&self, subject: &S) {
+        /// Enough for every connection to come back.
+        const ATTEMPTS: usize = 100;
+        let keys = std::mem::take(&mut self.pending.lock().1);
+        for key in keys {
+            for _ in 0..ATTEMPTS {
+                if subject.invalidate(key, u64::MAX).await.acknowledged {
+                    break;
+                }
+                self.clock.sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+
+    /// Waits until the readers have done their share.
+    async fn pause_between_writes(&self) {
+        /// A writer that readers hold up for so long goes on: they may all wait for it.
+        const PAUSE_MAX: Duration = Duration::from_millis(20);
+        let share = self.plan.reads_per_write * self.plan.writers as u64;
+        let until = self.done.load(Ordering::Relaxed) + self.random.below(2 * share + 1);
+        let began = self.clock.monotonic();
+        while self.done.load(Ordering::Relaxed) < until.min(self.plan.ops)
+            && self.clock.monotonic().saturating_sub(began) < PAUSE_MAX
+        {
+            self.clock.sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    async fn make_trouble<F: Future<Output = ()>>(self: Arc<Self>, make: impl Fn(Fault) -> F) {
+        while !self.over.load(Ordering::Acquire) && !self.plan.faults.is_empty() {
+            self.clock
+                .sleep(self.plan.fault_every.mul_f64(2.0 * self.random.unit()))
+                .await;
+            let fault = self.plan.faults[self.random.below(self.plan.faults.len() as u64) as usize];
+            let start = self.rows.recorder().now();
+            make(fault).await;
+            self.faults.fetch_add(1, Ordering::Relaxed);
+            // A load that was under way when its lease was lost may go on beside the next one.
+            let end = self.rows.recorder().now() + 2 * self.plan.load_delay.as_nanos() as u64 + LEASE_LOST_FOR;
+            self.rows
+                .recorder()
+                .note(Event::Window(Window::LostLeases { start, end }));
+        }
+    }
+}
+
+/// How long after a fault loads may still overlap on its account: a pause of the machine included.
+const LEASE_LOST_FOR: u64 = 1_000_000_000;

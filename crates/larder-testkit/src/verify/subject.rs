@@ -1,0 +1,39 @@
+//! What is put to the test.
+
+use std::{future::Future, sync::Arc};
+
+use crate::{history::Served, verify::Rows};
+
+/// What a read saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The version in the value.
+    pub version: u64,
+    /// Who answered.
+    pub served: Served,
+    /// How long past its TTL the value was, in nanoseconds; 0 for a fresh one.
+    pub overdue: u64,
+}
+
+/// What became of an invalidation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invalidated {
+    /// The store acknowledged it.
+    pub acknowledged: bool,
+    /// It ended the leases of all keys, so that loads under way may overlap with the next ones.
+    pub everything: bool,
+}
+
+/// A cache as one process uses it, over [`Rows`]. Values are versions.
+pub trait Subject: Send + Sync + 'static {
+    /// Reads `key`, loading it from `rows` where it is missing.
+    ///
+    /// `None` where the cache could not answer, which is no stale read.
+    fn read(&self, process: u32, key: u64, rows: &Arc<Rows>) -> impl Future<Output = Option<Seen>> + Send;
+
+    /// Invalidates `key` after a commit. `choice` is a random number for subjects that know several ways.
+    fn invalidate(&self, key: u64, choice: u64) -> impl Future<Output = Invalidated> + Send;
+
+    /// What the cache would serve for `key` without loading, tier by tier; for the check at rest.
+    fn cached(&self, key: u64) -> impl Future<Output = Vec<(&'static str, u64)>> + Send;
+}
