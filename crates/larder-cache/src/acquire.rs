@@ -142,7 +142,7 @@ where
         self.leader.note_request(token);
         self.leader.handed_on();
         // If this is cancelled before the answer is seen, the lease may have been granted all the same.
-        let guard = LeaseGuard::new(self.core, self.place, token);
+        let guard = LeaseGuard::new(self.core, self.key, self.place, token);
         let sent = self.core.now();
         match self.core.ask(&self.get(token)).await {
             Ok(got) => {

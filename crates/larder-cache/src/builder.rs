@@ -206,12 +206,10 @@ where
         let near = Arc::new(NearTier::new(layout.clone(), self.settings.near, max_age, listens));
         let listening = if listens {
             let operation = "listen";
-            Some(
-                store
-                    .listen(near.clone())
-                    .await
-                    .map_err(|source| Error::Store { operation, source })?,
-            )
+            Some(store.listen(near.clone()).await.map_err(|source| Error::Store {
+                operation,
+                source: Arc::new(source),
+            })?)
         } else {
             None
         };

@@ -19,7 +19,7 @@ use crate::{
     flight::Flights,
     found::Outcome,
     layout::{Address, Layout},
-    script::{EntryKeys, Heal, Release, Step, Token},
+    script::{EntryKeys, Heal, Step},
     settings::{OnStoreDown, Settings},
     source::SharedSource,
     stats::{Count, Counters},
@@ -106,7 +106,10 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
 
     pub(crate) fn store_error(&self, operation: &'static str, source: StoreError) -> Error {
         self.count(Count::StoreErrors);
-        Error::Store { operation, source }
+        Error::Store {
+            operation,
+            source: Arc::new(source),
+        }
     }
 
     /// Runs a step on an entry; if one of its keys has a wrong type, drops that key and runs the step once more.
@@ -127,27 +130,6 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         let dropped = self.ask(&Heal { keys }).await?;
         self.counters.add_many(Count::Healed, dropped.unsigned_abs());
         Ok(())
-    }
-
-    /// Gives a lease back without waiting for it: for those who were dropped and cannot wait.
-    pub(crate) fn release_later(self: &Arc<Self>, keys: &EntryKeys, token: Token) {
-        // Outside a runtime (it is being shut down) the lease runs out by itself.
-        if tokio::runtime::Handle::try_current().is_err() {
-            return;
-        }
-        let (core, step) = (
-            self.clone(),
-            Release {
-                e: keys.e().clone(),
-                token,
-            },
-        );
-        let release = async move {
-            if let Err(error) = core.ask(&step).await {
-                tracing::debug!(%error, "a lease could not be given back; it runs out by itself");
-            }
-        };
-        drop(self.tasks.spawn("release", release));
     }
 
     /// The limit of loads at a time while the store is down.

@@ -45,7 +45,7 @@ pub enum Error {
         /// What was asked of it.
         operation: &'static str,
         /// What the store said.
-        source: StoreError,
+        source: Arc<StoreError>,
     },
     /// The store answered a script with something that it never says: another version of it, or no such server.
     #[error("the store's reply to {operation} could not be read")]
@@ -62,7 +62,7 @@ pub enum Error {
         /// The key, or how many keys or which tags.
         what: String,
         /// What the store said.
-        source: StoreError,
+        source: Arc<StoreError>,
     },
     /// A write was sent and its answer not seen: it may have been done or not.
     #[error("the outcome of {operation} on `{key}` is unknown: the store's answer was not seen")]
@@ -72,7 +72,7 @@ pub enum Error {
         /// On what.
         key: KeyLabel,
         /// What the store said.
-        source: StoreError,
+        source: Arc<StoreError>,
     },
     /// A writer holds the key, so nothing was stored.
     #[error("`{key}` is held by a writer for at most {left:?}; nothing was stored")]
@@ -161,7 +161,7 @@ impl Error {
 
     /// What the store said, if it is the cause.
     #[must_use]
-    pub const fn store_error(&self) -> Option<&StoreError> {
+    pub fn store_error(&self) -> Option<&StoreError> {
         match self {
             Self::Store { source, .. } | Self::Pending { source, .. } | Self::OutcomeUnknown { source, .. } => {
                 Some(source)

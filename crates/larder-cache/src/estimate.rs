@@ -14,6 +14,9 @@ const USABLE: Duration = Duration::from_secs(5);
 /// A sample older than this gives way to any newer one; a younger one only to a sharper one.
 const REPLACED_AFTER: Duration = Duration::from_secs(2);
 
+/// Scripts cut their clock to whole milliseconds.
+const GRANULARITY: f64 = 1.0;
+
 #[derive(Debug, Default)]
 pub(crate) struct ServerClock(Mutex<Option<Sample>>);
 
@@ -46,7 +49,7 @@ impl ServerClock {
     pub(crate) fn latest(&self, mono: Duration) -> Option<f64> {
         let sample = (*self.0.lock())?;
         let usable = mono.saturating_sub(sample.taken) < USABLE;
-        usable.then(|| ms(mono) + sample.offset + sample.error)
+        usable.then(|| ms(mono) + sample.offset + sample.error + GRANULARITY)
     }
 }
 
@@ -82,11 +85,11 @@ mod tests {
         clock.observe(at(1), at(101), 1_050.0);
         assert_eq!(
             clock.latest(at(101)),
-            Some(1_101.0),
+            Some(1_102.0),
             "the blunt sample did not replace the sharp one"
         );
         assert_eq!(clock.latest(at(5_001)), None);
         clock.observe(at(3_000), at(3_100), 4_050.0);
-        assert_eq!(clock.latest(at(3_100)), Some(4_150.0), "but an old one gives way");
+        assert_eq!(clock.latest(at(3_100)), Some(4_151.0), "but an old one gives way");
     }
 }

@@ -1,6 +1,6 @@
 //! Invalidations: `Ok` means that the store acknowledged them (protocol 0, rule 7).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use larder_base::CacheKey;
 use larder_store::{ScriptCall, Store, StoreError};
@@ -130,7 +130,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
             }
         }
         self.count(Count::InvalidationsPending);
-        let source = failure.expect("ATTEMPTS is not zero");
+        let source = Arc::new(failure.expect("ATTEMPTS is not zero"));
         Err(Error::Pending {
             what: "the whole namespace".to_owned(),
             source,
@@ -175,9 +175,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     /// Invalidates every key whose written form matches the glob `pattern`; how many were found.
     pub(crate) async fn invalidate_matching(&self, pattern: &str) -> Result<u64, Error> {
         let scan = self.layout.scan_pattern(pattern);
-        let pending = |source| Error::Pending {
+        let pending = |source: StoreError| Error::Pending {
             what: format!("the keys matching `{pattern}`"),
-            source,
+            source: Arc::new(source),
         };
         let (mut cursor, mut found) = ("0".to_owned(), 0);
         // Bounded by the keys of the store: a cursor comes back to 0 after it has seen each.
@@ -242,7 +242,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
             }
         }
         self.counters.add_many(Count::InvalidationsPending, calls.len() as u64);
-        let source = failure.expect("ATTEMPTS is not zero");
+        let source = Arc::new(failure.expect("ATTEMPTS is not zero"));
         Err(Error::Pending { what: what(), source })
     }
 

@@ -16,15 +16,17 @@ const RENEWALS: u32 = 3;
 /// [`release`](Self::release), it gives itself back in the background.
 pub(crate) struct LeaseGuard<K: CacheKey, V: Send + Sync + 'static> {
     core: Arc<Core<K, V>>,
+    key: K,
     place: Arc<Place>,
     token: Token,
     armed: bool,
 }
 
 impl<K: CacheKey, V: Send + Sync + 'static> LeaseGuard<K, V> {
-    pub(crate) fn new(core: &Arc<Core<K, V>>, place: &Arc<Place>, token: Token) -> Self {
+    pub(crate) fn new(core: &Arc<Core<K, V>>, key: &K, place: &Arc<Place>, token: Token) -> Self {
         Self {
             core: core.clone(),
+            key: key.clone(),
             place: place.clone(),
             token,
             armed: true,
@@ -46,14 +48,14 @@ impl<K: CacheKey, V: Send + Sync + 'static> LeaseGuard<K, V> {
 
     /// Gives the lease back now, so that the next caller need not wait for it.
     pub(crate) async fn release(mut self) {
-        let step = Release {
-            e: self.place.keys.e().clone(),
-            token: self.token,
-        };
-        if let Err(error) = self.core.ask(&step).await {
-            tracing::debug!(%error, "a lease could not be given back; it runs out by itself");
-        }
+        give_back(&self.core, &self.key, &self.place, self.token).await;
         self.armed = false;
+    }
+
+    /// The store has taken the lease back: whoever waits for it in this process is told, for the store tells others alone.
+    pub(crate) fn given_back(self) {
+        self.core.near.own_write(&self.key, None);
+        self.spent();
     }
 
     /// Runs `work` and keeps the lease alive meanwhile.
@@ -131,10 +133,26 @@ where
 
 impl<K: CacheKey, V: Send + Sync + 'static> Drop for LeaseGuard<K, V> {
     fn drop(&mut self) {
-        if self.armed {
-            self.core.release_later(&self.place.keys, self.token);
+        // Outside a runtime (it is being shut down) the lease runs out by itself.
+        if !self.armed || tokio::runtime::Handle::try_current().is_err() {
+            return;
         }
+        let (core, key, place, token) = (self.core.clone(), self.key.clone(), self.place.clone(), self.token);
+        let release = async move { give_back(&core, &key, &place, token).await };
+        drop(self.core.tasks.spawn("release", release));
     }
+}
+
+async fn give_back<K, V>(core: &Core<K, V>, key: &K, place: &Place, token: Token)
+where
+    K: CacheKey,
+    V: Send + Sync + 'static,
+{
+    let e = place.keys.e().clone();
+    if let Err(error) = core.ask(&Release { e, token }).await {
+        tracing::debug!(%error, "a lease could not be given back; it runs out by itself");
+    }
+    core.near.own_write(key, None);
 }
 
 /// How long to sleep before asking again for a key that another loads: short enough not to add much to a load, long

@@ -336,7 +336,6 @@ where
     }
 
     /// The loader says that the previous value is still right.
-    #[expect(clippy::too_many_arguments, reason = "one load's parts, used once")]
     async fn extend(
         &self,
         key: &K,

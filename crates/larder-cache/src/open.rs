@@ -37,33 +37,37 @@ pub(crate) enum Unusable {
 impl<K: CacheKey, V: DeserializeOwned + Send + Sync + 'static> Core<K, V> {
     /// Reads the record at `place`, counting what is wrong with it.
     pub(crate) fn open(&self, place: &Place, bytes: Vec<u8>) -> Result<Opened<V>, Unusable> {
-        let opened = Record::parse(bytes)
-            .ok_or(Unusable::Corrupt)
-            .and_then(|record| self.decode(place, record));
-        if let Err(unusable) = &opened {
-            self.count(match unusable {
-                Unusable::Corrupt => Count::DecodeFailures,
-                Unusable::Older | Unusable::Newer => Count::SchemaMismatches,
-            });
+        match Record::parse(bytes) {
+            Some(record) => self.decode(place, record),
+            None => {
+                self.count(Count::DecodeFailures);
+                Err(Unusable::Corrupt)
+            }
         }
-        opened
     }
 
     /// Reads a record whose lengths are known to be right.
     pub(crate) fn decode(&self, place: &Place, record: Record) -> Result<Opened<V>, Unusable> {
         let envelope = record.envelope(place.address.full());
-        match self.settings.codec.decode(record.flags(), record.payload(), &envelope) {
-            Err(CodecError::Checksum) => Err(Unusable::Corrupt),
-            _ if record.schema() != self.schema => Err(other_schema(record.schema(), self.schema)),
-            Ok(value) => Ok(Opened {
-                value: value.map(Arc::new),
-                record,
-            }),
+        let unusable = match self.settings.codec.decode(record.flags(), record.payload(), &envelope) {
+            Err(CodecError::Checksum) => Unusable::Corrupt,
+            _ if record.schema() != self.schema => other_schema(record.schema(), self.schema),
+            Ok(value) => {
+                return Ok(Opened {
+                    value: value.map(Arc::new),
+                    record,
+                });
+            }
             Err(error) => {
                 tracing::debug!(key = %self.label(place), %error, "a record does not decode");
-                Err(Unusable::Corrupt)
+                Unusable::Corrupt
             }
-        }
+        };
+        self.count(match unusable {
+            Unusable::Corrupt => Count::DecodeFailures,
+            Unusable::Older | Unusable::Newer => Count::SchemaMismatches,
+        });
+        Err(unusable)
     }
 
     /// The TTL that a whole value or a "there is none" begins with.

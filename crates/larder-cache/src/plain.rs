@@ -266,6 +266,6 @@ impl<V: Serialize + DeserializeOwned + Send + Sync> Plain<V> {
 fn failed(operation: &'static str, error: redis::RedisError) -> Error {
     Error::Store {
         operation,
-        source: StoreError::from(error),
+        source: Arc::new(StoreError::from(error)),
     }
 }

@@ -51,7 +51,6 @@ impl PutOptions {
 
 /// What a put or a remove has done when it returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a receipt says whether other processes see the change"]
 pub struct Receipt {
     invalidation: Delivery,
 }
@@ -284,7 +283,7 @@ where
         loop {
             let token: Token = self.random.bytes();
             let marked = self.near.mark(key, place.address.partition);
-            let guard = LeaseGuard::new(self, place, token);
+            let guard = LeaseGuard::new(self, key, place, token);
             let step = Get {
                 keys: place.keys.clone(),
                 mode,

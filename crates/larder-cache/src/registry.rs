@@ -14,7 +14,10 @@ use crate::{Error, core::Core};
 
 type Slot = Weak<dyn Any + Send + Sync>;
 
-static CORES: LazyLock<Mutex<HashMap<(usize, Arc<str>), Slot>>> = LazyLock::new(Mutex::default);
+/// By the identity of the store, then the namespace.
+type Cores = HashMap<(usize, Arc<str>), Slot>;
+
+static CORES: LazyLock<Mutex<Cores>> = LazyLock::new(Mutex::default);
 
 /// The core that exists for this store and namespace, if it agrees with `core`; else `core`, registered.
 pub(crate) fn join<K, V>(core: Arc<Core<K, V>>) -> Result<Arc<Core<K, V>>, Error>

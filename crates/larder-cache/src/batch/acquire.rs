@@ -150,7 +150,7 @@ where
             calls.push(self.lease_step(&led, token).call());
             led.leader.note_request(token);
             led.leader.handed_on();
-            let guard = LeaseGuard::new(self, &led.place, token);
+            let guard = LeaseGuard::new(self, &led.key, &led.place, token);
             asked.push((led, marked, guard));
         }
         let sent = self.now();

@@ -97,7 +97,7 @@ where
         for (lease, released) in leases.into_iter().zip(self.store.call_many(&calls).await) {
             // Not released: dropping the guard tries once more in the background.
             if released.is_ok() {
-                lease.spent();
+                lease.given_back();
             }
         }
     }

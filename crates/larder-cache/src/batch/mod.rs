@@ -39,6 +39,9 @@ struct Later<K: CacheKey, V: Send + Sync + 'static> {
     member: Member<K, Outcome<V>>,
 }
 
+/// The keys of a batch, by who leads them.
+type Joined<K, V> = (Vec<Led<K, V>>, Vec<Later<K, V>>);
+
 impl<K: CacheKey, V: Send + Sync + 'static> Led<K, V> {
     /// Hands the lead back: the key goes the way of a single read.
     fn later(self) -> Later<K, V> {
@@ -99,7 +102,7 @@ where
         missing
     }
 
-    fn join_many(self: &Arc<Self>, keys: Vec<K>) -> (Vec<Led<K, V>>, Vec<Later<K, V>>) {
+    fn join_many(self: &Arc<Self>, keys: Vec<K>) -> Joined<K, V> {
         let (mut led, mut later) = (Vec::with_capacity(keys.len()), Vec::new());
         for key in keys {
             let member = self.loads.join(&key);

@@ -1,5 +1,16 @@
 //! What a cache does, as its users see it: the same claims on every store.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod batches;
+mod building;
+mod damage;
+mod expiry;
+mod holds;
+mod invalidations;
+mod near;
 mod plain;
 mod reads;
-mod topology;
+mod sharing;
+mod subject;
+mod trouble;
+mod writes;

@@ -6,7 +6,7 @@ use larder_cache::{Error, PlainStore, Ttl};
 use redis::AsyncCommands as _;
 use serde::{Deserialize, Serialize};
 
-use super::topology::for_each_topology;
+use larder_testkit::{Topology, for_each_topology};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct User {
@@ -21,9 +21,9 @@ fn ada() -> User {
     }
 }
 
-#[tokio::test]
-async fn others_read_what_is_put_and_the_reverse() {
-    for_each_topology(async |t| {
+#[test]
+fn others_read_what_is_put_and_the_reverse() {
+    for_each_topology(async |t: Topology| {
         let mut store = t.store().await;
         let users = store.plain::<User>("user");
         users.put(&42, &ada(), t.units(20)).await.unwrap();
@@ -41,13 +41,12 @@ async fn others_read_what_is_put_and_the_reverse() {
             users.get_many(&[43, 44, 42]).await.unwrap(),
             [Some(bob), None, Some(ada())]
         );
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_value_expires_and_a_touched_one_lives_on() {
-    for_each_topology(async |t| {
+#[test]
+fn a_value_expires_and_a_touched_one_lives_on() {
+    for_each_topology(async |t: Topology| {
         let users = t.store().await.plain::<User>("user");
         users.put(&1, &ada(), t.units(4)).await.unwrap();
         users.put(&2, &ada(), t.units(4)).await.unwrap();
@@ -61,13 +60,12 @@ async fn a_value_expires_and_a_touched_one_lives_on() {
         assert_eq!(users.ttl(&2).await.unwrap(), Some(Ttl::never()));
         assert_eq!(users.ttl(&1).await.unwrap(), None);
         assert!(!users.touch(&1, t.units(9)).await.unwrap());
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn a_load_never_replaces_what_was_put_meanwhile() {
-    for_each_topology(async |t| {
+#[test]
+fn a_load_never_replaces_what_was_put_meanwhile() {
+    for_each_topology(async |t: Topology| {
         let users = t.store().await.plain::<User>("user");
         let newer = User {
             name: "Grace".into(),
@@ -82,13 +80,12 @@ async fn a_load_never_replaces_what_was_put_meanwhile() {
         assert!(!users.put_if_absent(&1, &ada(), t.units(20)).await.unwrap());
         assert!(users.remove(&1).await.unwrap());
         assert!(!users.contains(&1).await.unwrap());
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn what_is_not_of_the_type_is_an_error_that_does_not_quote_it_and_stays() {
-    for_each_topology(async |t| {
+#[test]
+fn what_is_not_of_the_type_is_an_error_that_does_not_quote_it_and_stays() {
+    for_each_topology(async |t: Topology| {
         let mut store = t.store().await;
         let _: () = store.set("user:1", "secret").await.unwrap();
         let error = store.plain::<User>("user").get(&1).await.unwrap_err();
@@ -100,6 +97,5 @@ async fn what_is_not_of_the_type_is_an_error_that_does_not_quote_it_and_stays() 
             store.plain::<User>("user").get(&2).await,
             Err(Error::Store { .. })
         ));
-    })
-    .await;
+    });
 }

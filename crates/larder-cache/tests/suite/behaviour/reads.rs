@@ -1,109 +1,182 @@
-//! Reads: hits, misses, sharing, expiry.
+//! Reads: hits, misses, what is remembered and what is not.
 
 use std::io;
 
 use larder_cache::{Freshness, Tier};
+use larder_testkit::{Topology, for_each_topology};
 
-use super::topology::{Loads, for_each_topology};
+use super::subject::{Rows, answers, build, cache, fails, near};
 
-async fn fails() -> Result<u64, io::Error> {
-    Err(io::Error::other("the source is down"))
-}
-
-async fn answers(value: u64) -> Result<u64, io::Error> {
-    Ok(value)
-}
-
-#[tokio::test]
-async fn a_loaded_value_is_a_hit_for_every_process() {
-    for_each_topology(async |t| {
-        let (here, there) = (t.build(|b| b.near(t.near())).await, t.cache().await);
+#[test]
+fn a_loaded_value_is_a_hit_for_every_process() {
+    for_each_topology(async |t: Topology| {
+        let (here, there) = (build(&t, |b| b.near(near(&t))).await, cache(&t).await);
         assert_eq!(*here.get_or_load(&1, || answers(7)).await.unwrap(), 7);
         assert_eq!(there.get(&1).await.unwrap().as_deref(), Some(&7));
         assert_eq!(*there.get_or_load(&1, fails).await.unwrap(), 7);
         let found = here.lookup(&1).await.unwrap();
-        let tier = if t.near() > 0 { Tier::Near } else { Tier::Store };
+        let tier = if near(&t) > 0 { Tier::Near } else { Tier::Store };
         assert_eq!((found.tier(), found.freshness()), (tier, Freshness::Fresh));
         assert_eq!((here.stats().loads, there.stats().loads), (1, 0));
-    })
-    .await;
+    });
 }
 
-#[tokio::test]
-async fn an_invalidated_value_is_loaded_again_everywhere() {
-    for_each_topology(async |t| {
-        let (here, there) = (t.build(|b| b.near(t.near())).await, t.build(|b| b.near(t.near())).await);
-        here.get_or_load(&1, || answers(7)).await.unwrap();
-        there.get_or_load(&1, fails).await.unwrap();
-        here.invalidate(&1).await.unwrap();
-        assert!(here.get(&1).await.unwrap().is_none());
-        assert_eq!(*there.get_or_load(&1, || answers(8)).await.unwrap(), 8);
-        assert_eq!(*here.get_or_load(&1, fails).await.unwrap(), 8);
-    })
-    .await;
+#[test]
+fn hits_go_the_fast_way_once_most_reads_hit() {
+    for_each_topology(async |t: Topology| {
+        let cache = build(&t, |b| b.source(Rows::of(7))).await;
+        for _ in 0..20 {
+            assert_eq!(cache.get(&1).await.unwrap().as_deref(), Some(&7));
+        }
+        let stats = cache.stats();
+        assert_eq!((stats.loads, stats.store_hits), (1, 19));
+        assert!((8..19).contains(&stats.fast_hits), "{stats:?}");
+    });
 }
 
-#[tokio::test]
-async fn a_value_loaded_before_an_invalidation_is_not_kept() {
-    for_each_topology(async |t| {
-        let (here, there) = (t.build(|b| b.near(t.near())).await, t.cache().await);
-        let old = here.get_or_load(&1, async || {
-            there.invalidate(&1).await.unwrap();
-            answers(7).await
-        });
-        assert_eq!(*old.await.unwrap(), 7, "who asked before may have it");
-        assert!(here.get(&1).await.unwrap().is_none());
-        assert!(there.get(&1).await.unwrap().is_none());
-        assert_eq!(here.stats().fills_gone, 1);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn many_callers_of_one_missing_key_load_it_once() {
-    for_each_topology(async |t| {
-        let (here, loads) = (t.cache().await, Loads::default());
-        let calls = (0..100).map(|_| {
-            here.get_or_load(&1, async || {
-                loads.one();
-                tokio::task::yield_now().await;
-                answers(7).await
-            })
-        });
-        let values = futures_util::future::join_all(calls).await;
-        assert!(values.into_iter().all(|value| *value.unwrap() == 7));
-        assert_eq!(loads.count(), 1);
-        assert_eq!(here.stats().shared, 99);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_value_is_fresh_for_its_ttl_and_stale_for_its_grace() {
-    for_each_topology(async |t| {
-        let cache = t.build(|b| b.ttl(t.units(10)).grace(t.units(30)).near(t.near())).await;
-        cache.get_or_load(&1, || answers(7)).await.unwrap();
-        assert!(cache.lookup(&1).await.unwrap().is_fresh());
-        t.advance(11).await;
-        let found = cache.lookup_or_load(&1, fails).await.unwrap();
-        assert!(found.is_stale(), "grace covers a failing source: {found:?}");
-        t.advance(30).await;
-        assert!(cache.get_or_load(&1, fails).await.unwrap_err().is_load());
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_failed_load_is_not_remembered() {
-    for_each_topology(async |t| {
-        let (here, there) = (t.cache().await, t.cache().await);
-        assert!(here.get_or_load(&1, fails).await.unwrap_err().is_load());
-        assert_eq!(
-            *there.get_or_load(&1, || answers(7)).await.unwrap(),
-            7,
-            "nor does its lease make others wait"
+#[test]
+fn a_lookup_tells_where_the_answer_came_from_and_what_remains() {
+    for_each_topology(async |t: Topology| {
+        let cache = build(&t, |b| b.source(Rows::of(7))).await;
+        let first = cache.lookup(&1).await.unwrap();
+        assert_eq!((first.tier(), first.freshness()), (Tier::Source, Freshness::Fresh));
+        t.advance(5).await;
+        let second = cache.lookup(&1).await.unwrap();
+        assert_eq!((second.tier(), second.freshness()), (Tier::Store, Freshness::Fresh));
+        assert!(
+            second.remaining() <= t.units(15) && second.remaining() > t.units(5),
+            "{second:?}"
         );
+        assert!(second.age().unwrap() >= t.units(5), "{second:?}");
+    });
+}
+
+#[test]
+fn without_a_source_a_miss_is_none() {
+    for_each_topology(async |t: Topology| {
+        let cache = cache(&t).await;
+        assert!(cache.get(&1).await.unwrap().is_none());
+        assert_eq!(cache.lookup(&1).await.unwrap().freshness(), Freshness::Missing);
+        assert!(!cache.contains(&1).await.unwrap());
+        assert_eq!(cache.ttl(&1).await.unwrap(), None);
+        assert_eq!(cache.stats().loads, 0);
+    });
+}
+
+#[test]
+fn contains_and_ttl_load_nothing() {
+    for_each_topology(async |t: Topology| {
+        let rows = Rows::of(7);
+        let cache = build(&t, |b| b.source(rows.clone())).await;
+        assert!(!cache.contains(&1).await.unwrap());
+        cache.get(&1).await.unwrap();
+        assert!(cache.contains(&1).await.unwrap());
+        let ttl = cache.ttl(&1).await.unwrap().unwrap();
+        assert!(ttl <= t.units(20) && ttl > t.units(10), "{ttl:?}");
+        assert_eq!(rows.loads(), 1);
+    });
+}
+
+#[test]
+fn that_there_is_none_is_remembered_for_its_own_time() {
+    for_each_topology(async |t: Topology| {
+        let rows = Rows::of(0);
+        let cache = build(&t, |b| b.source(rows.clone()).negative_ttl(t.units(10))).await;
+        assert!(cache.get(&1).await.unwrap().is_none());
+        assert!(cache.lookup(&1).await.unwrap().is_negative());
+        assert!(!cache.contains(&1).await.unwrap());
+        assert!(cache.get_or_load(&1, fails).await.unwrap_err().is_absent());
+        assert_eq!(rows.loads(), 1);
+        rows.set(7);
+        t.advance(11).await;
+        assert_eq!(cache.get(&1).await.unwrap().as_deref(), Some(&7));
+    });
+}
+
+#[test]
+fn an_insert_that_invalidates_ends_that_there_is_none() {
+    for_each_topology(async |t: Topology| {
+        let rows = Rows::of(0);
+        let cache = build(&t, |b| b.source(rows.clone())).await;
+        assert!(cache.get(&1).await.unwrap().is_none());
+        rows.set(7);
+        cache.invalidate(&1).await.unwrap();
+        assert_eq!(cache.get(&1).await.unwrap().as_deref(), Some(&7));
+    });
+}
+
+#[test]
+fn a_failed_load_is_not_remembered_and_makes_nobody_wait() {
+    for_each_topology(async |t: Topology| {
+        let (here, there) = (cache(&t).await, cache(&t).await);
+        assert!(here.get_or_load(&1, fails).await.unwrap_err().is_load());
+        assert_eq!(*there.get_or_load(&1, || answers(7)).await.unwrap(), 7);
         assert_eq!(there.stats().waits, 0);
-    })
-    .await;
+    });
+}
+
+#[test]
+fn a_loader_may_say_more_than_the_value() {
+    for_each_topology(async |t: Topology| {
+        let cache = build(&t, |b| b.grace(t.units(60))).await;
+        let load = |value: u64| {
+            cache.get_or_load_with(&1, move |ctx| async move {
+                assert!(ctx.previous().is_none());
+                ctx.tag("team:7");
+                ctx.ttl(std::time::Duration::from_secs(3600));
+                Ok::<_, io::Error>(value)
+            })
+        };
+        assert_eq!(load(7).await.unwrap().as_deref(), Some(&7));
+        assert!(cache.ttl(&1).await.unwrap().unwrap() > t.units(100));
+        cache.invalidate_tag("team:7").await.unwrap();
+        assert_eq!(load(8).await.unwrap().as_deref(), Some(&8));
+        let none = cache.get_or_load_with(&2, |_| async { Ok::<Option<u64>, io::Error>(None) });
+        assert!(none.await.unwrap().is_none());
+        assert!(cache.lookup(&2).await.unwrap().is_negative());
+    });
+}
+
+#[test]
+fn an_unmodified_value_becomes_fresh_again_without_being_sent() {
+    for_each_topology(async |t: Topology| {
+        let cache = build(&t, |b| b.ttl(t.units(10)).grace(t.units(60))).await;
+        cache.get_or_load(&1, || answers(7)).await.unwrap();
+        t.advance(11).await;
+        let kept = cache.get_or_load_with(&1, |ctx| async move {
+            assert_eq!(ctx.previous().map(|value| **value), Some(7));
+            Ok::<_, io::Error>(ctx.not_modified())
+        });
+        assert_eq!(kept.await.unwrap().as_deref(), Some(&7));
+        assert!(cache.lookup(&1).await.unwrap().is_fresh());
+        let nothing = cache.get_or_load_with(&2, |ctx| async move { Ok::<_, io::Error>(ctx.not_modified()) });
+        assert!(nothing.await.unwrap_err().is_load());
+    });
+}
+
+#[test]
+fn keys_of_any_kind_are_found_again() {
+    for_each_topology(async |t: Topology| {
+        let store = t.another_store().await;
+        let builder = larder_cache::Cache::<(String, u32), String>::builder("mixed");
+        let cache = builder
+            .store(&store)
+            .near(near(&t))
+            .ttl(t.units(20))
+            .build()
+            .await
+            .unwrap();
+        let long = "x".repeat(20_000);
+        for (i, text) in ["", "a:b", "}{*?", "\r\n\0%", "ключ", &long].into_iter().enumerate() {
+            let key = (text.to_owned(), i as u32);
+            let value = format!("value {i}");
+            cache
+                .get_or_load(&key, async || Ok::<_, io::Error>(value.clone()))
+                .await
+                .unwrap();
+            assert_eq!(cache.get(&key).await.unwrap().as_deref(), Some(&value), "{text:.10}");
+            cache.invalidate(&key).await.unwrap();
+            assert!(cache.get(&key).await.unwrap().is_none(), "{text:.10}");
+        }
+    });
 }

@@ -1,0 +1,138 @@
+//! What `build` refuses, and that one core serves a namespace.
+
+use std::time::Duration;
+
+use larder_cache::{Cache, CacheBuilder, Coherence, Error, OnStoreDown, Ttl};
+use larder_testkit::{Kind, Topology, for_each_topology};
+
+use super::subject::Rows;
+
+type Builder = CacheBuilder<u64, u64>;
+
+async fn refusal(builder: Builder) -> String {
+    let error: Error = builder.build().await.expect_err("it contradicts itself");
+    assert!(error.is_config(), "{error:?}");
+    error.to_string()
+}
+
+#[test]
+fn contradictions_are_refused_by_name() {
+    for_each_topology(async |t: Topology| {
+        let store = t.store().await;
+        let ok = || Cache::<u64, u64>::builder("n").store(&store).ttl(t.units(20));
+        let cases: [(Builder, &[&str]); 12] = [
+            (Cache::builder("n").ttl(t.units(20)), &["store"]),
+            (Cache::builder("n").store(&store), &["ttl", "never"]),
+            (Cache::builder("Ünï").store(&store).ttl(t.units(20)), &["namespace"]),
+            (Cache::builder("").store(&store).ttl(t.units(20)), &["namespace"]),
+            (ok().ttl(Duration::ZERO), &["ttl"]),
+            (ok().ttl(Ttl::never()).grace(t.units(1)), &["grace", "ttl"]),
+            (ok().jitter(0.9), &["jitter"]),
+            (ok().refresh_ahead(1.5), &["refresh_ahead"]),
+            (ok().max_loads(0), &["max_loads"]),
+            (ok().coherence(Coherence::Log), &["Log", "TtlOnly"]),
+            (
+                ok().on_store_down(OnStoreDown::Bypass { max_concurrency: 0 }),
+                &["max_concurrency", "Fail"],
+            ),
+            (
+                ok().on_store_down(OnStoreDown::ServeNear { max_stale: t.units(1) }),
+                &["ServeNear", "near"],
+            ),
+        ];
+        for (builder, names) in cases {
+            let text = refusal(builder).await;
+            assert!(names.iter().all(|name| text.contains(name)), "{names:?} in {text}");
+        }
+    });
+}
+
+#[test]
+fn a_near_tier_on_a_remote_store_needs_a_declared_staleness() {
+    for_each_topology(async |t: Topology| {
+        if t.kind() == Kind::Embedded {
+            return;
+        }
+        let store = t.store().await;
+        let builder = || Cache::<u64, u64>::builder("n").store(&store).ttl(t.units(20)).near(10);
+        let text = refusal(builder()).await;
+        assert!(text.contains("Coherence::TtlOnly { max_staleness }"), "{text}");
+        let max_staleness = t.units(1);
+        assert!(
+            builder()
+                .coherence(Coherence::TtlOnly { max_staleness })
+                .build()
+                .await
+                .is_ok()
+        );
+    });
+}
+
+#[test]
+fn a_second_build_joins_the_first_or_says_what_differs() {
+    for_each_topology(async |t: Topology| {
+        let store = t.store().await;
+        let builder = || Cache::<u64, u64>::builder("n").store(&store).ttl(t.units(20));
+        let first = builder().build().await.unwrap();
+        let second = builder().build().await.unwrap();
+        first.put(&1, 7).await.unwrap();
+        second.get(&1).await.unwrap();
+        assert_eq!((second.stats().puts, first.stats().store_hits), (1, 1), "one core");
+        for (other, name) in [
+            (builder().ttl(t.units(21)), "ttl"),
+            (builder().grace(t.units(1)), "grace"),
+            (builder().source(Rows::of(7)), "source"),
+            (builder().tags(|_| ["t"]), "tags"),
+        ] {
+            let text = refusal(other).await;
+            assert!(text.contains(&format!("`{name}`")), "{name}: {text}");
+        }
+        let types = Cache::<String, u64>::builder("n")
+            .store(&store)
+            .ttl(t.units(20))
+            .build()
+            .await;
+        assert!(types.unwrap_err().to_string().contains("type"));
+        drop((first, second));
+        assert!(
+            builder().ttl(t.units(21)).build().await.is_ok(),
+            "the last handle took its core along"
+        );
+    });
+}
+
+#[test]
+fn a_drained_cache_loads_no_more() {
+    for_each_topology(async |t: Topology| {
+        let store = t.store().await;
+        let cache = Cache::builder("n")
+            .store(&store)
+            .ttl(t.units(20))
+            .source(Rows::of(7))
+            .build()
+            .await
+            .unwrap();
+        cache.get(&1).await.unwrap();
+        assert!(cache.drain(t.units(20)).await);
+        assert!(cache.get(&2).await.is_err());
+    });
+}
+
+#[test]
+fn handles_are_cheap_and_go_anywhere() {
+    fn shared<T: Clone + Send + Sync + 'static>(_: &T) {}
+    for_each_topology(async |t: Topology| {
+        let store = t.store().await;
+        let cache: Cache<u64, u64> = Cache::builder("n")
+            .store(&store)
+            .ttl(t.units(20))
+            .build()
+            .await
+            .unwrap();
+        shared(&cache);
+        let elsewhere = cache.clone();
+        let value =
+            tokio::spawn(async move { elsewhere.get_or_load(&1, || async { Ok::<_, std::io::Error>(7) }).await });
+        assert_eq!(*value.await.unwrap().unwrap(), 7);
+    });
+}
