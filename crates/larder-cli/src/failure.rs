@@ -23,10 +23,12 @@ impl Failure {
 
     /// What was asked makes no sense as it stands.
     pub(crate) fn usage(what: impl Display) -> Self {
-        Self {
-            code: 2,
-            ..Self::new(what)
-        }
+        Self::new(what).into_usage()
+    }
+
+    /// This failure, as one of what was asked rather than of doing it.
+    pub(crate) fn into_usage(self) -> Self {
+        Self { code: 2, ..self }
     }
 
     /// A signal ended what was asked, and everything was put away.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use larder::Store;
 
 use crate::failure::{Failure, Outcome};
 
@@ -11,9 +12,17 @@ use crate::failure::{Failure, Outcome};
 /// It does not read `LARDER_STORE`: a tour must not write into a live store because a shell happens to name one.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct OwnStore {
-    /// Store to run on: `embedded:`, `redis://HOST:PORT/DB`, `redis+unix:///PATH`.
+    /// Store to run on: `embedded:`, `redis://HOST:PORT/DB`, `redis+unix:///PATH`, `env:` for the REDIS_* variables.
     #[arg(long, value_name = "URL", default_value = "embedded:")]
     pub(crate) store: String,
+}
+
+impl OwnStore {
+    /// Opens it.
+    pub(crate) async fn open(&self) -> Outcome<Store> {
+        let hint = "start a server there, or leave out --store to run on the engine in this process";
+        open(&self.store, hint).await
+    }
 }
 
 /// The store of a command that operates a live cache: it has no default, for `embedded:` would be empty.
@@ -26,12 +35,31 @@ pub(crate) struct LiveStore {
 
 impl LiveStore {
     /// The URL that was given.
-    pub(crate) fn url(&self) -> Outcome<&str> {
+    fn url(&self) -> Outcome<&str> {
         self.store.as_deref().ok_or_else(|| {
             Failure::usage("this command works on a live store, and none was named")
                 .hint("add --store redis://127.0.0.1:6379, or set LARDER_STORE")
         })
     }
+
+    /// Opens it.
+    pub(crate) async fn open(&self) -> Outcome<Store> {
+        open(self.url()?, "check that the server runs, and --store or LARDER_STORE").await
+    }
+}
+
+/// Opens the store at `url`; `env:` is the one that the REDIS_* variables name.
+///
+/// A URL that cannot be meant is wrong usage; a server that cannot be reached is a failure, and `hint` is for that.
+async fn open(url: &str, hint: &str) -> Outcome<Store> {
+    let opened = match url {
+        "env:" => Store::from_env().await,
+        url => Store::open(url).await,
+    };
+    opened.map_err(|error| match error {
+        error if error.is_config() => Failure::from(error).into_usage(),
+        error => Failure::from(error).hint(hint),
+    })
 }
 
 /// The units a span may be given in, longest suffix first, in nanoseconds.

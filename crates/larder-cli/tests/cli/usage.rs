@@ -56,3 +56,13 @@ fn the_scenes_are_listed_as_text_and_as_json() {
     let listed = larder(&["demo", "--list", "--json"]).ended(0).json();
     assert_eq!(listed["scenes"].as_array().map(Vec::len), Some(text.lines().count()));
 }
+
+#[test]
+fn a_store_url_that_cannot_be_meant_is_wrong_usage() {
+    larder(&["demo", "--store", "http://127.0.0.1"])
+        .ended(2)
+        .says(&["redis://"]);
+    larder(&["demo", "--store", "redis+cluster://127.0.0.1"])
+        .ended(2)
+        .says(&["not built yet"]);
+}

@@ -47,7 +47,7 @@ impl Stage {
     /// Opens the store and the database, and fills the demo's own.
     pub(super) async fn set(args: &Args, users: Users, context: &Context) -> Outcome<Self> {
         let ui = &context.ui;
-        let store = open_store(&args.store.store).await?;
+        let store = args.store.open().await?;
         ui.line("Larder demo: one table, read through a two-tier cache.");
         ui.line(format_args!("  store     {}", store.url()));
         if store.is_embedded() {
@@ -169,12 +169,6 @@ impl Stage {
             cursor = next;
         }
     }
-}
-
-async fn open_store(url: &str) -> Outcome<Store> {
-    Store::open(url)
-        .await
-        .or_hint("start a server there, or leave out --store to run on the engine in this process")
 }
 
 /// The user's table: opened so that nothing can be written to it.
