@@ -58,11 +58,11 @@ fn main() {
         ("get/absent", &|_| run(&session, &[b"GET", b"absent"])),
         ("set/100B", &|i| run(&session, &[b"SET", &keys[i % KEYS], &value])),
         ("set/100B-ex", &|i| {
-            run(&session, &[b"SET", &keys[i % KEYS], &value, b"EX", b"100"])
+            run(&session, &[b"SET", &keys[i % KEYS], &value, b"EX", b"100"]);
         }),
         ("incr", &|_| run(&session, &[b"INCR", b"counter"])),
         ("mget/2", &|i| {
-            run(&session, &[b"MGET", &keys[i % KEYS], &keys[(i + 1) % KEYS]])
+            run(&session, &[b"MGET", &keys[i % KEYS], &keys[(i + 1) % KEYS]]);
         }),
         ("hget", &|_| run(&session, &[b"HGET", b"hash", b"field"])),
         ("zscore", &|_| run(&session, &[b"ZSCORE", b"zset", b"member"])),

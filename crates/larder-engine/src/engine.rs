@@ -17,6 +17,25 @@ use crate::{
 };
 
 /// Builds an [`Engine`]; every part has a default.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use larder_base::{Clock, Random};
+/// use larder_engine::{Engine, EvictionPolicy, Reply};
+///
+/// let (clock, hand) = Clock::manual();
+/// let engine = Engine::builder()
+///     .clock(clock)
+///     .random(Random::seeded(7))
+///     .maxmemory(100 << 20)
+///     .policy(EvictionPolicy::AllKeysLru)
+///     .build();
+/// let session = engine.connect();
+/// assert_eq!(session.execute(&[b"SET", b"k", b"v", b"EX", b"10"]), Reply::Ok);
+/// hand.advance(Duration::from_secs(10));
+/// assert_eq!(session.execute(&[b"GET", b"k"]), Reply::Null);
+/// ```
 #[derive(Debug, Default)]
 pub struct EngineBuilder {
     clock: Clock,

@@ -115,12 +115,12 @@ impl ErrorReply {
         const SHOWN_MAX: usize = 128;
         let word = String::from_utf8_lossy(&word[..word.len().min(SHOWN_MAX)]);
         let text = format!("ERR unknown subcommand '{word}'. Try {container} HELP.");
-        Self(one_line(text))
+        Self(one_line(&text))
     }
 
     pub(crate) fn hello_option(option: &[u8]) -> Self {
         let option = String::from_utf8_lossy(option);
-        Self(one_line(format!("ERR Syntax error in HELLO option '{option}'")))
+        Self(one_line(&format!("ERR Syntax error in HELLO option '{option}'")))
     }
 
     pub(crate) fn subscriber_only(command: &str) -> Self {
@@ -156,12 +156,12 @@ impl ErrorReply {
             "ERR unknown command '{}', with args beginning with: {shown}",
             cut(args[0], SHOWN_MAX)
         );
-        Self(one_line(text))
+        Self(one_line(&text))
     }
 }
 
 /// A line break would end the reply early.
-fn one_line(text: String) -> Cow<'static, str> {
+fn one_line(text: &str) -> Cow<'static, str> {
     text.replace(['\r', '\n'], " ").into()
 }
 

@@ -159,7 +159,7 @@ impl std::fmt::Display for LongDouble {
         if exponent >= 0 {
             let mut whole = Natural::from_u64(mantissa);
             whole.shift_left(exponent as usize);
-            return write!(f, "{sign}{}", whole.to_decimal());
+            return write!(f, "{sign}{}", whole.into_decimal());
         }
         let scaled = shift_right_even(u128::from(mantissa) * SCALE, exponent.unsigned_abs());
         if scaled == 0 {

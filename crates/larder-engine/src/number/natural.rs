@@ -81,7 +81,7 @@ impl Natural {
     }
 
     /// Its decimal digits.
-    pub(super) fn to_decimal(mut self) -> String {
+    pub(super) fn into_decimal(mut self) -> String {
         const CHUNK: u32 = 1_000_000_000;
         let mut chunks = Vec::new();
         while !self.is_zero() {
@@ -120,8 +120,8 @@ mod tests {
         let text = "340282366920938463463374607431768211456000000001";
         let mut n = Natural::default();
         text.bytes().for_each(|digit| n.mul_add(10, u32::from(digit - b'0')));
-        assert_eq!(n.to_decimal(), text);
-        assert_eq!(Natural::default().to_decimal(), "0");
+        assert_eq!(n.into_decimal(), text);
+        assert_eq!(Natural::default().into_decimal(), "0");
     }
 
     #[test]
@@ -129,13 +129,13 @@ mod tests {
         let mut n = Natural::from_u64(3);
         n.shift_left(100);
         assert_eq!(
-            (n.bits(), n.clone().to_decimal()),
+            (n.bits(), n.clone().into_decimal()),
             (102, "3802951800684688204490109616128".into())
         );
         let same = n.clone();
         assert!(!Natural::from_u64(1).sub_if_fits(&same));
         assert!(n.sub_if_fits(&Natural::from_u64(1)));
-        assert_eq!(n.clone().to_decimal(), "3802951800684688204490109616127");
+        assert_eq!(n.clone().into_decimal(), "3802951800684688204490109616127");
         assert!(n.sub_if_fits(&n.clone()) && n.is_zero());
     }
 }
