@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use larder_base::{Clock, Random};
-use larder_engine::Engine;
+use larder_engine::{
+    Engine,
+    serve::{ServeConfig, Server as EngineServer},
+};
 use larder_testkit::{RedisServer, Wire};
 
 use super::{client::Client, scripts::Scripts};
@@ -13,11 +16,14 @@ use super::{client::Client, scripts::Scripts};
 pub(crate) enum Backend {
     Redis,
     Embedded,
+    Served,
 }
 
 enum Server {
     Redis(RedisServer),
     Embedded(Engine),
+    /// Served by the tasks of a runtime of its own.
+    Served(EngineServer, tokio::runtime::Runtime),
 }
 
 /// The server, its clock, a first client (`l`), and more clients on demand.
@@ -36,6 +42,10 @@ impl Lab {
             Backend::Embedded => {
                 let clock = Clock::manual().0;
                 (Server::Embedded(Engine::builder().clock(clock.clone()).build()), clock)
+            }
+            Backend::Served => {
+                let clock = Clock::manual().0;
+                (serve(Engine::builder().clock(clock.clone()).build()), clock)
             }
         };
         let random = Random::system();
@@ -84,7 +94,21 @@ fn wire(server: &Server) -> Wire {
     match server {
         Server::Redis(redis) => Wire::tcp(redis.port()),
         Server::Embedded(engine) => Wire::embedded(engine),
+        Server::Served(server, _) => Wire::tcp(server.local_addr().expect("it was bound to TCP").port()),
     }
+}
+
+fn serve(engine: Engine) -> Server {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
+    let runtime = runtime.expect("a runtime can be built");
+    let config = ServeConfig::new().bind("127.0.0.1:0");
+    let server = runtime
+        .block_on(EngineServer::start(engine, config))
+        .expect("loopback has a free port");
+    Server::Served(server, runtime)
 }
 
 /// The clock of a real server cannot be moved.

@@ -29,6 +29,9 @@ macro_rules! checks {
         mod embedded {
             $(#[test] fn $name() { super::run(super::Backend::Embedded, super::$module::$name); })*
         }
+        mod served {
+            $(#[test] fn $name() { super::run(super::Backend::Served, super::$module::$name); })*
+        }
         mod redis {
             $(#[test] fn $name() { super::run(super::Backend::Redis, super::$module::$name); })*
         }

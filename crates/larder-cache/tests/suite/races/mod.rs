@@ -5,6 +5,7 @@
 
 mod joins;
 mod network;
+mod real;
 mod recovery;
 mod rows;
 mod subject;
