@@ -187,7 +187,7 @@ fn c5_a_key_that_goes_back_in_one_process_is_found() {
 #[test]
 fn c6_a_value_that_nobody_wrote_is_found() {
     is_found(Rule::C6, bounds(), |history, random| {
-        change_a_read(history, random, |read| read.version = 99)
+        change_a_read(history, random, |read| read.version = 99);
     });
 }
 
@@ -240,7 +240,7 @@ fn c9_staleness_in_a_window_of_lost_data_has_its_own_bound_and_is_measured() {
         let random = Random::seeded(3);
         let mut history = correct(&random);
         change_a_read(&mut history, &random, |read| {
-            (read.served, read.version) = (Served::Store, read.version - 1)
+            (read.served, read.version) = (Served::Store, read.version - 1);
         });
         history.push(Event::Window(Window::Rollback {
             start: 0,

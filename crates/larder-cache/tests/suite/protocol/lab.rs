@@ -22,8 +22,11 @@ pub(crate) enum Backend {
 enum Server {
     Redis(RedisServer),
     Embedded(Engine),
-    /// Served by the tasks of a runtime of its own.
-    Served(EngineServer, tokio::runtime::Runtime),
+    Served {
+        server: EngineServer,
+        /// Its tasks run here, and end with it.
+        _runtime: tokio::runtime::Runtime,
+    },
 }
 
 /// The server, its clock, a first client (`l`), and more clients on demand.
@@ -94,7 +97,7 @@ fn wire(server: &Server) -> Wire {
     match server {
         Server::Redis(redis) => Wire::tcp(redis.port()),
         Server::Embedded(engine) => Wire::embedded(engine),
-        Server::Served(server, _) => Wire::tcp(server.local_addr().expect("it was bound to TCP").port()),
+        Server::Served { server, .. } => Wire::tcp(server.local_addr().expect("it was bound to TCP").port()),
     }
 }
 
@@ -108,7 +111,10 @@ fn serve(engine: Engine) -> Server {
     let server = runtime
         .block_on(EngineServer::start(engine, config))
         .expect("loopback has a free port");
-    Server::Served(server, runtime)
+    Server::Served {
+        server,
+        _runtime: runtime,
+    }
 }
 
 /// The clock of a real server cannot be moved.
