@@ -106,11 +106,12 @@ async fn store_hits(redis: &RedisServer, rounds: usize) -> anyhow::Result<Vec<Fi
     let store = Store::open(&redis.url()).await?;
     let client = redis::Client::open(redis.url())?;
     let hand = client.get_multiplexed_async_connection().await?;
-    let bench = store::Bench::filled(&store, "bench-store", hand).await?;
+    let bench = store::Bench::filled(&store, "bench-store", store::Hand::Redis(hand)).await?;
     let mut figures = Vec::new();
     for tasks in [1, 16] {
         figures.extend(bench.run("store hit, redis-server", tasks, rounds).await?);
     }
+    bench.clear().await?;
     store.close().await;
     Ok(figures)
 }

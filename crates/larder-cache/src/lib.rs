@@ -42,6 +42,7 @@ mod script;
 mod settings;
 mod source;
 mod stats;
+mod stripe;
 mod warm;
 mod write;
 

@@ -4,10 +4,9 @@
 //! and reading sums them up. The `metrics` façade gets the sums, with the label `namespace`, once a second
 //! and at [`Cache::stats`](crate::Cache::stats).
 
-use std::{
-    cell::Cell,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::stripe::{self, STRIPES};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $field:ident $variant:ident $metric:literal,)*) => {
@@ -116,9 +115,6 @@ impl Stats {
     }
 }
 
-/// Enough stripes that few threads meet; a power of two, so that the choice is a mask.
-const STRIPES: usize = 16;
-
 // Two cache lines: processors fetch them in pairs.
 #[repr(align(128))]
 #[derive(Debug)]
@@ -128,23 +124,6 @@ struct Stripe([AtomicU64; KINDS]);
 #[derive(Debug)]
 pub(crate) struct Counters {
     stripes: Box<[Stripe]>,
-}
-
-thread_local! {
-    static STRIPE: Cell<usize> = const { Cell::new(usize::MAX) };
-}
-
-/// The calling thread's stripe, the same for every cache.
-#[inline]
-fn stripe() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    STRIPE.with(|stripe| {
-        if stripe.get() == usize::MAX {
-            // Relaxed: any spread will do.
-            stripe.set(NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
-        }
-        stripe.get()
-    })
 }
 
 impl Default for Counters {
@@ -164,8 +143,14 @@ impl Counters {
 
     #[inline]
     pub(crate) fn add_many(&self, what: Count, n: u64) {
+        let (stripe, is_own) = stripe::own();
+        let count = &self.stripes[stripe].0[what as usize];
         // Relaxed: nothing is ordered by a count.
-        self.stripes[stripe()].0[what as usize].fetch_add(n, Ordering::Relaxed);
+        if is_own {
+            count.store(count.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+        } else {
+            count.fetch_add(n, Ordering::Relaxed);
+        }
     }
 
     fn sums(&self) -> [u64; KINDS] {

@@ -2,6 +2,7 @@
 //!
 //! A new command is a file, a `mod` line and a line in the table below.
 
+mod bench;
 mod demo;
 mod serve;
 mod verify;
@@ -29,6 +30,7 @@ macro_rules! commands {
 }
 
 commands! {
+    Bench => bench,
     Demo => demo,
     Serve => serve,
     Verify => verify,

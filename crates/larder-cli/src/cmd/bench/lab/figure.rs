@@ -41,9 +41,7 @@ impl Report {
     pub(crate) fn table(&self) -> String {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN);
-        table.set_header([
-            "case", "subject", "CPU/op", "ratio", "ops/s", "p50", "p99", "alloc/op",
-        ]);
+        table.set_header(["case", "subject", "CPU/op", "ratio", "ops/s", "p50", "p99", "alloc/op"]);
         for column in table.column_iter_mut().skip(2) {
             column.set_cell_alignment(CellAlignment::Right);
         }

@@ -56,7 +56,11 @@ impl Tournament {
             rounds.sort_by(|a, b| a.cpu_ns().total_cmp(&b.cpu_ns()));
             let latencies = merged(&rounds);
             let middle = &rounds[rounds.len() / 2];
-            let at = |quantile: f64| latencies.as_ref().map(|all| all.value_at_quantile(quantile) as f64 / 1e3);
+            let at = |quantile: f64| {
+                latencies
+                    .as_ref()
+                    .map(|all| all.value_at_quantile(quantile) as f64 / 1e3)
+            };
             let operations = middle.operations.max(1) as f64;
             let yardstick = figures.first().map_or_else(|| middle.cpu_ns(), |first| first.cpu_ns);
             figures.push(Figure {

@@ -9,7 +9,10 @@ use anyhow::Context as _;
 use larder_base::Clock;
 use larder_cache::Cache;
 use larder_store::Store;
-use redis::{aio::ConnectionLike, cmd};
+use redis::{
+    aio::{ConnectionLike, MultiplexedConnection},
+    cmd,
+};
 use tokio::task::JoinSet;
 
 use super::{
@@ -30,18 +33,27 @@ const TTL: Duration = Duration::from_secs(3_600);
 /// The two keys of each id, as Larder named them.
 type Names = Arc<HashMap<u64, (String, String)>>;
 
+/// What reads by hand go through.
+#[derive(Clone)]
+pub(crate) enum Hand {
+    /// The bare client library.
+    Redis(MultiplexedConnection),
+    /// The store itself, where there is no server to speak to.
+    Store(Store),
+}
+
 /// A filled store and the ways to read from it.
-pub(crate) struct Bench<C> {
+pub(crate) struct Bench {
     cache: Cache<u64, User>,
     store: Store,
     names: Names,
     /// What the reads by hand go through.
-    hand: C,
+    hand: Hand,
 }
 
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> Bench<C> {
+impl Bench {
     /// Stores every key under `namespace`; reads by hand go through `hand`, a connection to the same store.
-    pub(crate) async fn filled(store: &Store, namespace: &str, hand: C) -> anyhow::Result<Self> {
+    pub(crate) async fn filled(store: &Store, namespace: &str, hand: Hand) -> anyhow::Result<Self> {
         let cache = Cache::<u64, User>::builder(namespace)
             .store(store)
             .ttl(TTL)
@@ -72,9 +84,23 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Bench<C> {
         Ok(tournament.figures())
     }
 
+    /// Removes what was stored.
+    pub(crate) async fn clear(&self) -> anyhow::Result<()> {
+        let keys: Vec<&String> = self
+            .names
+            .values()
+            .flat_map(|(entry, marker)| [entry, marker])
+            .collect();
+        let _removed: u64 = cmd("UNLINK").arg(keys).query_async(&mut self.store.clone()).await?;
+        Ok(())
+    }
+
     async fn by_hand(&self, tasks: u64) -> anyhow::Result<Round> {
-        let (hand, names) = (self.hand.clone(), self.names.clone());
-        round(tasks, move |id| read_by_hand(hand.clone(), names.clone(), id)).await
+        let names = self.names.clone();
+        match self.hand.clone() {
+            Hand::Redis(bare) => round(tasks, move |id| read_by_hand(bare.clone(), names.clone(), id)).await,
+            Hand::Store(store) => round(tasks, move |id| read_by_hand(store.clone(), names.clone(), id)).await,
+        }
     }
 
     async fn through_store(&self, tasks: u64) -> anyhow::Result<Round> {
@@ -116,7 +142,9 @@ async fn read_by_hand<C: ConnectionLike>(mut connection: C, names: Names, id: u6
 /// (checksum and codec, 5 bytes).
 fn decode(entry: &[u8]) -> anyhow::Result<User> {
     let tags: [u8; 4] = entry.get(84..88).context("a whole header")?.try_into()?;
-    let json = entry.get(93 + u32::from_be_bytes(tags) as usize..).context("a payload")?;
+    let json = entry
+        .get(93 + u32::from_be_bytes(tags) as usize..)
+        .context("a payload")?;
     Ok(serde_json::from_slice(json)?)
 }
 

@@ -1,0 +1,124 @@
+//! `larder bench`: Larder's own figures, with the machine named. Its peers are measured by `cargo xtask bench`.
+
+mod lab;
+mod stampede;
+
+use clap::Subcommand;
+use lab::{
+    cpu,
+    figure::{Figure, Report},
+    near::{Larder, Subject, Workload},
+    pipeline, store,
+};
+use larder_base::CacheKey;
+use larder_store::Store;
+
+use crate::{
+    context::Context,
+    failure::{OrHint, Outcome},
+    flags::OwnStore,
+};
+
+/// Measure Larder on this machine. Trust the ratios and the CPU per operation where others use the machine too.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Hits in process: a typed value with a TTL through `Cache::get`.
+    Near(Rounds),
+    /// Hits in the store, against `MGET` and decoding by hand.
+    Store(OnStore),
+    /// Pipelines of 100 against single commands.
+    Pipeline(OnStore),
+    /// Many callers on one missing key: how often it is loaded, and how long they wait.
+    Stampede(stampede::Args),
+}
+
+#[derive(Debug, clap::Args)]
+struct Rounds {
+    /// Rounds of each subject; the middle one counts.
+    #[arg(long, default_value_t = 9, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rounds: u32,
+}
+
+#[derive(Debug, clap::Args)]
+struct OnStore {
+    #[command(flatten)]
+    store: OwnStore,
+    #[command(flatten)]
+    rounds: Rounds,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
+    let figures = match args.what {
+        What::Near(rounds) => near(rounds.rounds as usize).await?,
+        What::Store(on) => store_hits(&on, context).await?,
+        What::Pipeline(on) => pipelines(&on).await?,
+        What::Stampede(args) => return stampede::run(args, context).await,
+    };
+    let report = Report {
+        machine: cpu::machine(),
+        figures,
+    };
+    context.ui.line(report.table());
+    context.ui.document(&report);
+    Ok(())
+}
+
+async fn near(rounds: usize) -> Outcome<Vec<Figure>> {
+    let mut figures = near_with("u64", rounds, |id| id).await?;
+    figures.extend(near_with("String", rounds, |id| format!("customer:{id:08}")).await?);
+    Ok(figures)
+}
+
+async fn near_with<K: CacheKey>(key_name: &str, rounds: usize, key: impl Fn(u64) -> K) -> Outcome<Vec<Figure>> {
+    let workload = Workload::new(key);
+    let namespace = format!("bench-{}", key_name.to_ascii_lowercase());
+    let larder = Larder::filled(&namespace, &workload.keys).await?;
+    let subjects: [Box<dyn Subject<K>>; 1] = [Box::new(larder)];
+    let mut figures = Vec::new();
+    for (threads, words) in [(1, "1 thread"), (2, "2 threads")] {
+        let case = format!("near hit, {key_name} key, {words}");
+        figures.extend(workload.run(&case, &subjects, threads, rounds, None));
+    }
+    Ok(figures)
+}
+
+async fn open(store: &OwnStore) -> Outcome<Store> {
+    Store::open(&store.store).await.or_hint("check --store")
+}
+
+async fn store_hits(on: &OnStore, context: &Context) -> Outcome<Vec<Figure>> {
+    let store = open(&on.store).await?;
+    // A namespace of its own: nothing of a live cache is read or changed, and what is left expires.
+    let namespace = format!("bench-{:016x}", context.random.next_u64());
+    // On a server the reads by hand have a connection of the bare client library.
+    let bench = store::Bench::filled(&store, &namespace, by_hand(&on.store.store, &store).await?).await?;
+    let mut figures = Vec::new();
+    for tasks in [1, 16] {
+        figures.extend(bench.run("store hit", tasks, on.rounds.rounds as usize).await?);
+    }
+    bench.clear().await?;
+    store.close().await;
+    Ok(figures)
+}
+
+/// What reads by hand go through: the bare client library where there is a server, the store where there is none.
+async fn by_hand(url: &str, store: &Store) -> Outcome<store::Hand> {
+    if store.is_embedded() {
+        return Ok(store::Hand::Store(store.clone()));
+    }
+    let client = redis::Client::open(url)?;
+    Ok(store::Hand::Redis(client.get_multiplexed_async_connection().await?))
+}
+
+async fn pipelines(on: &OnStore) -> Outcome<Vec<Figure>> {
+    let store = open(&on.store).await?;
+    let figures = pipeline::run(&store, "GET", on.rounds.rounds as usize).await?;
+    store.close().await;
+    Ok(figures)
+}
