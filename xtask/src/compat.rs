@@ -4,6 +4,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
@@ -38,6 +39,16 @@ const CLIENTS: &[Client] = &[
         name: "redis-benchmark",
         present: ("redis-benchmark", &["--version"]),
         check: redis_benchmark,
+    },
+    Client {
+        name: "redis-py",
+        present: ("python3", &["-c", "import venv, ensurepip"]),
+        check: redis_py,
+    },
+    Client {
+        name: "ioredis",
+        present: ("npm", &["--version"]),
+        check: ioredis,
     },
 ];
 
@@ -134,6 +145,12 @@ fn redis_cli(server: &Address) -> Result<()> {
         (&["set", "compat:key", "value"], "OK"),
         (&["get", "compat:key"], "value"),
         (&["-3", "ping"], "PONG"),
+        (&["--no-raw", "incr", "compat:n"], "(integer) 1"),
+        (&["-3", "--no-raw", "get", "compat:absent"], "(nil)"),
+        (
+            &["--no-raw", "nosuch"],
+            "(error) ERR unknown command 'nosuch', with args beginning with: ",
+        ),
         (
             &["eval", "return redis.call('GET', KEYS[1])", "1", "compat:key"],
             "value",
@@ -162,4 +179,49 @@ fn redis_benchmark(server: &Address) -> Result<()> {
         bail!("redis-benchmark printed only {rows} rows:\n{printed}");
     }
     Ok(())
+}
+
+/// What the clients in other languages are installed as: known to work, so that a failure is ours.
+const REDIS_PY: &str = "redis==8.1.0";
+const IOREDIS: &str = "ioredis@6.0.0";
+
+/// Installed below `target/`, beside nothing else of the machine.
+fn folder(name: &str) -> Result<PathBuf> {
+    let folder = root().join("target").join("compat").join(name);
+    std::fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
+    Ok(folder)
+}
+
+fn redis_py(server: &Address) -> Result<()> {
+    let folder = folder("python")?;
+    let python = folder.join("bin").join("python");
+    if !succeeds(&python, &["-c", "import redis"]) {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", REDIS_PY]))?;
+    }
+    let script = folder.join("client.py");
+    std::fs::write(&script, include_str!("compat/client.py"))?;
+    says_ok(Command::new(python).arg(script), server)
+}
+
+fn ioredis(server: &Address) -> Result<()> {
+    let folder = folder("node")?;
+    if !folder.join("node_modules").join("ioredis").exists() {
+        // Without a manifest npm would install into the nearest folder above that has one.
+        std::fs::write(folder.join("package.json"), "{\"private\": true}\n")?;
+        run(Command::new("npm")
+            .args(["install", "--silent", "--no-fund", "--no-audit", IOREDIS])
+            .current_dir(&folder))?;
+    }
+    let script = folder.join("client.mjs");
+    std::fs::write(&script, include_str!("compat/client.mjs"))?;
+    says_ok(Command::new("node").arg(script), server)
+}
+
+fn says_ok(command: &mut Command, server: &Address) -> Result<()> {
+    let printed = output(command.args([&server.host, &server.port]).stdin(Stdio::null()))?;
+    match printed.trim() {
+        "ok" => Ok(()),
+        other => bail!("it printed `{other}`"),
+    }
 }
