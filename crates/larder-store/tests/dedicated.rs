@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::SOON;
+use common::{SOON, soon};
 use larder_base::Clock;
 use larder_store::{
     Dedicated, Event, Store, StoreConfig, StoreError,
@@ -78,10 +78,10 @@ async fn a_handle_whose_command_was_abandoned_says_so() {
 #[tokio::test]
 async fn a_command_that_waits_by_its_own_words_may_take_that_long() {
     let server = RedisServer::start().await;
-    let store = opened(&server, "read_timeout=50ms").await;
+    let store = opened(&server, "read_timeout=500ms").await;
     let mut own = store.dedicated().await.unwrap();
-    let nothing: Option<(String, String)> = own.blpop("jobs", 0.3).await.unwrap();
-    assert_eq!(nothing, None, "0.3 s by its own words, beyond a deadline of 0.1 s");
+    let nothing: Option<(String, String)> = own.blpop("jobs", 1.2).await.unwrap();
+    assert_eq!(nothing, None, "1.2 s by its own words, beyond a deadline of 1 s");
     let clock = Clock::system();
     server.pause();
     let began = clock.monotonic();
@@ -189,16 +189,16 @@ async fn a_subscription_comes_back_and_says_that_it_was_away() {
     for round in 0..5 {
         let payload = format!("before {round}");
         assert_eq!(server.cli(&["PUBLISH", "news", &payload]), "1");
-        let Some(Event::Message(message)) = news.next().await else {
+        let Some(Event::Message(message)) = soon(news.next()).await else {
             panic!("a message")
         };
         assert_eq!(message.payload, payload.as_bytes());
         proxy.cut();
-        assert_eq!(news.next().await, Some(Event::Disconnected));
-        assert_eq!(news.next().await, Some(Event::Resubscribed));
+        assert_eq!(soon(news.next()).await, Some(Event::Disconnected));
+        assert_eq!(soon(news.next()).await, Some(Event::Resubscribed));
     }
     store.close().await;
-    assert_eq!(news.next().await, None, "it ends with its store");
+    assert_eq!(soon(news.next()).await, None, "it ends with its store");
 }
 
 #[tokio::test]
@@ -207,9 +207,9 @@ async fn a_subscription_notices_a_silent_server() {
     let store = opened(&server, "read_timeout=50ms&connect_timeout=50ms").await;
     let mut news = store.subscribe(["news"]).await.unwrap();
     server.pause();
-    assert_eq!(news.next().await, Some(Event::Disconnected));
+    assert_eq!(soon(news.next()).await, Some(Event::Disconnected));
     server.resume();
-    assert_eq!(news.next().await, Some(Event::Resubscribed));
+    assert_eq!(soon(news.next()).await, Some(Event::Resubscribed));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Ear, Heard, SOON, gate::Gate, keys};
+use common::{Ear, Heard, SOON, gate::Gate, keys, soon};
 use larder_base::Clock;
 use larder_store::{
     Script, ScriptCall, Store, StoreError,
@@ -171,7 +171,7 @@ async fn a_paused_server_ends_in_a_timeout_and_a_new_connection() {
     server.pause();
     let clock = Clock::system();
     let began = clock.monotonic();
-    let (read, write) = tokio::join!(get(&store, "k"), incr(&store, "n"));
+    let (read, write) = soon(async { tokio::join!(get(&store, "k"), incr(&store, "n")) }).await;
     let took = clock.monotonic() - began;
     let (read, write) = (error_of(read), error_of(write));
     assert!(read.is_timeout() || read.is_connection(), "{read:?}");

@@ -17,6 +17,9 @@ use tokio::{
 };
 
 use super::{
+    coalesce::Coalesce,
+    deadline::Deadlines,
+    line::Line,
     link::{Life, Link},
     server::ServerInfo,
 };
@@ -35,18 +38,21 @@ pub(super) struct Previous {
 ///
 /// # Cancel safety
 /// Dropping the future closes the socket.
-pub(super) async fn shared(
-    config: &StoreConfig,
-    listeners: &Arc<Listeners>,
-    previous: Option<&Previous>,
-    tasks: &Tasks,
-) -> Result<Link, Cause> {
+pub(super) async fn shared(line: &Line, previous: Option<&Previous>, tasks: &Tasks) -> Result<Link, Cause> {
+    let Line { config, listeners, .. } = line;
     let life = Life::new(listeners.clone());
     let pushes = Pushes {
         life: life.clone(),
         listeners: listeners.clone(),
     };
-    let mut conn = raw(config, (config.resp == Resp::V3).then_some(pushes), tasks, &life).await?;
+    let setup = Setup {
+        config,
+        pushes: (config.resp == Resp::V3).then_some(pushes),
+        load: Some(line.deadlines.clone()),
+        life: &life,
+        tasks,
+    };
+    let mut conn = setup.open().await?;
     let (id, server) = introduce(&mut conn, config).await?;
     if let Some(previous) = previous {
         bury(&mut conn, previous, &server).await?;
@@ -58,20 +64,57 @@ pub(super) async fn shared(
     Ok(link)
 }
 
-/// Opens a socket and greets the server; the connection's own task is one of `tasks`.
-pub(super) async fn raw(
-    config: &StoreConfig,
-    pushes: Option<impl AsyncPushSender>,
-    tasks: &Tasks,
-    life: &Arc<Life>,
-) -> Result<MultiplexedConnection, Cause> {
-    match &config.target {
-        Target::Tcp { host, port } => greet(tcp(host, *port).await?, config, pushes, tasks, life).await,
-        Target::Unix { path } => {
-            let stream = UnixStream::connect(path).await.map_err(cause)?;
-            greet(stream, config, pushes, tasks, life).await
+/// What makes a connection out of an address.
+pub(super) struct Setup<'a, P> {
+    pub(super) config: &'a StoreConfig,
+    /// Takes what the server sends unasked; RESP3 alone has that.
+    pub(super) pushes: Option<P>,
+    /// Who shares the connection, if it is shared.
+    pub(super) load: Option<Arc<Deadlines>>,
+    /// Ends with the connection.
+    pub(super) life: &'a Arc<Life>,
+    /// Gets the connection's own task.
+    pub(super) tasks: &'a Tasks,
+}
+
+impl<P: AsyncPushSender> Setup<'_, P> {
+    /// Opens a socket and greets the server.
+    pub(super) async fn open(self) -> Result<MultiplexedConnection, Cause> {
+        match &self.config.target {
+            Target::Tcp { host, port } => {
+                let stream = tcp(host, *port).await?;
+                self.greet(stream).await
+            }
+            Target::Unix { path } => {
+                let stream = UnixStream::connect(path).await.map_err(cause)?;
+                self.greet(stream).await
+            }
+            Target::Embedded { .. } => unreachable!("an embedded target has no address"),
         }
-        Target::Embedded { .. } => unreachable!("an embedded target has no address"),
+    }
+
+    async fn greet<S>(self, stream: S) -> Result<MultiplexedConnection, Cause>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut settings = AsyncConnectionConfig::new()
+            // The crate's own deadline is 500 ms and costs a timer per command: ours is per connection.
+            .set_response_timeout(None)
+            .set_connection_timeout(None);
+        if let Some(pushes) = self.pushes {
+            settings = settings.set_push_sender(pushes);
+        }
+        let stream = Coalesce::new(stream, self.load);
+        let greeting = greeting(self.config);
+        let (conn, driver) = MultiplexedConnection::new_with_config(&greeting, stream, settings)
+            .await
+            .map_err(cause)?;
+        let end = EndOnDrop(self.life.clone());
+        self.tasks.spawn("store connection", async move {
+            driver.await;
+            drop(end);
+        });
+        Ok(conn)
     }
 }
 
@@ -87,34 +130,6 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, Cause> {
         .set_tcp_keepalive(&keepalive)
         .map_err(cause)?;
     Ok(stream)
-}
-
-async fn greet<S>(
-    stream: S,
-    config: &StoreConfig,
-    pushes: Option<impl AsyncPushSender>,
-    tasks: &Tasks,
-    life: &Arc<Life>,
-) -> Result<MultiplexedConnection, Cause>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let mut settings = AsyncConnectionConfig::new()
-        // The crate's own deadline is 500 ms and costs a timer per command: ours is per connection.
-        .set_response_timeout(None)
-        .set_connection_timeout(None);
-    if let Some(pushes) = pushes {
-        settings = settings.set_push_sender(pushes);
-    }
-    let (conn, driver) = MultiplexedConnection::new_with_config(&greeting(config), stream, settings)
-        .await
-        .map_err(cause)?;
-    let end = EndOnDrop(life.clone());
-    tasks.spawn("store connection", async move {
-        driver.await;
-        drop(end);
-    });
-    Ok(conn)
 }
 
 /// Ends a connection with the task that carries it, however that ends: its runtime may be gone.

@@ -53,6 +53,12 @@ impl Deadlines {
         }
     }
 
+    /// Whether several commands of late are under way.
+    #[inline]
+    pub(super) fn is_crowded(&self) -> bool {
+        self.counts.0[self.current.load(Relaxed)].load(Relaxed) > 1
+    }
+
     /// Turns the ring; `true` if a command is past its deadline.
     pub(super) fn turn(&self) -> bool {
         let next = (self.current.load(Relaxed) + 1) % SLOTS;

@@ -41,7 +41,7 @@ pub(super) struct Line {
     pub(super) listeners: Arc<Listeners>,
     /// The connection that carries commands; only ever one that is wholly set up.
     pub(super) current: ArcSwapOption<Link>,
-    pub(super) deadlines: Deadlines,
+    pub(super) deadlines: Arc<Deadlines>,
     /// Whether the last connection ended for want of an answer.
     pub(super) overdue: AtomicBool,
     pub(super) attempts: watch::Sender<Attempts>,
@@ -57,7 +57,7 @@ impl Line {
             address: config.address(),
             listeners,
             current: ArcSwapOption::empty(),
-            deadlines: Deadlines::default(),
+            deadlines: Arc::default(),
             overdue: AtomicBool::new(false),
             attempts: watch::Sender::new(Attempts::default()),
             hurry: Notify::new(),
@@ -116,7 +116,7 @@ impl Line {
 
     async fn attempt(&self, previous: Option<&Previous>, tasks: &Tasks) -> Result<Link, Cause> {
         let limit = self.config.connect_timeout;
-        let connecting = connect::shared(&self.config, &self.listeners, previous, tasks);
+        let connecting = connect::shared(self, previous, tasks);
         let outcome = self.config.clock.timeout(limit, connecting).await;
         outcome.unwrap_or_else(|| Err(connect::too_slow(limit)))
     }

@@ -5,6 +5,7 @@
 //! invalidation that the server had sent.
 
 mod breaker;
+mod coalesce;
 mod connect;
 mod deadline;
 mod line;

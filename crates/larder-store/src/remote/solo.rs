@@ -9,7 +9,7 @@ use redis::{
 };
 
 use super::{
-    connect::{self, Cause},
+    connect::{self, Cause, Setup},
     link::Life,
 };
 use crate::{Resp, StoreConfig, StoreError, listen::Listeners};
@@ -68,7 +68,14 @@ impl Solo {
             life: life.clone(),
             pushed,
         });
-        let mut conn = connect::raw(config, pushes, &tasks, &life).await?;
+        let setup = Setup {
+            config,
+            pushes,
+            load: None,
+            life: &life,
+            tasks: &tasks,
+        };
+        let mut conn = setup.open().await?;
         if let Some(name) = &config.client_name {
             connect::name(&mut conn, name).await?;
         }

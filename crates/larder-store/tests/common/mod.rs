@@ -6,6 +6,7 @@ pub(crate) mod gate;
 
 use std::{sync::Arc, time::Duration};
 
+use larder_base::Clock;
 use larder_engine::{
     Engine,
     serve::{ServeConfig, Server},
@@ -16,6 +17,11 @@ use parking_lot::Mutex;
 
 /// Longer than anything that is waited for takes, even on a machine busy with compiling.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// What `work` gives, which it does soon or fails the test.
+pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
+    Clock::system().timeout(SOON, work).await.expect("it happens soon")
+}
 
 /// Where the data is.
 pub(crate) enum Place {
