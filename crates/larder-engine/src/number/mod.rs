@@ -8,7 +8,7 @@ mod parse;
 
 pub(crate) use double::shown;
 pub(crate) use long_double::LongDouble;
-pub(crate) use parse::{parse_double, read};
+pub(crate) use parse::{parse_double, read, read_in_range};
 
 /// Nothing, or the letter and an integer; the integer, saturated.
 fn parse_exponent(text: &[u8], letter: u8) -> Option<i64> {

@@ -2,36 +2,49 @@
 
 use super::hexadecimal;
 
-/// A number as Redis reads scores and increments: as [`read`], but without spaces before it, and neither too large
-/// nor too small to be told from infinity or zero.
+/// A number as Redis reads scores and increments: as [`read_in_range`], but without spaces before it, and something.
 pub(crate) fn parse_double(text: &[u8]) -> Option<f64> {
-    let number = read(text).filter(|_| !text.first().is_some_and(is_space))?;
-    let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
-    let overflowed = number.is_infinite() && !digits.first().is_some_and(u8::is_ascii_alphabetic);
-    let vanished = number == 0.0 && !is_written_zero(digits);
-    (!text.is_empty() && !text.contains(&0) && !overflowed && !vanished).then_some(number)
+    let first = text.first()?;
+    let is_whole = !is_space(first) && !text.contains(&0);
+    read_in_range(text).filter(|_| is_whole)
+}
+
+/// A number as [`read`], but neither too large nor too small to be told from infinity or zero.
+pub(crate) fn read_in_range(text: &[u8]) -> Option<f64> {
+    let (sign, digits) = split(text);
+    let magnitude = read_magnitude(digits)?;
+    let overflowed = magnitude.is_infinite() && !digits[0].is_ascii_alphabetic();
+    let vanished = magnitude == 0.0 && !is_written_zero(digits);
+    (!overflowed && !vanished).then_some(sign * magnitude)
 }
 
 /// A number as `strtod` reads it when it must use all of the text up to a zero byte: spaces before it are skipped, no
 /// text at all is 0, too large is infinite. Never NaN.
 pub(crate) fn read(text: &[u8]) -> Option<f64> {
+    let (sign, digits) = split(text);
+    read_magnitude(digits).map(|magnitude| sign * magnitude)
+}
+
+/// The sign, and what follows it up to a zero byte.
+fn split(text: &[u8]) -> (f64, &[u8]) {
     let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
-    if text.is_empty() {
-        return Some(0.0);
-    }
+    let text = if text.is_empty() { b"0" } else { text };
     let text = &text[text.iter().take_while(|byte| is_space(byte)).count()..];
-    let (sign, digits) = match text {
+    match text {
         [b'-', rest @ ..] => (-1.0, rest),
         [b'+', rest @ ..] => (1.0, rest),
         _ => (1.0, text),
-    };
-    let magnitude = match digits {
+    }
+}
+
+fn read_magnitude(digits: &[u8]) -> Option<f64> {
+    let magnitude: f64 = match digits {
         [b'0', b'x' | b'X', hex @ ..] => hexadecimal::parse(hex)?.to_f64(),
         // Rust reads a second sign where C does not.
         [b'-' | b'+', ..] => return None,
         _ => std::str::from_utf8(digits).ok()?.parse().ok()?,
     };
-    (!magnitude.is_nan()).then_some(sign * magnitude)
+    (!magnitude.is_nan()).then_some(magnitude)
 }
 
 /// Whether every digit before the exponent is 0.

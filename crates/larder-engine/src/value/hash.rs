@@ -12,6 +12,9 @@ use crate::value::{Bytes, kind};
 /// What a field costs beside its bytes: the map's slot, hash and index, two allocations.
 const FIELD_OVERHEAD: usize = 96;
 
+/// `hash-max-listpack-entries` by default.
+const COMPACT_FIELDS_MAX: usize = 512;
+
 /// The hash type.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hash {
@@ -55,7 +58,7 @@ impl Hash {
             }
         };
         self.weight += value.len();
-        self.outgrown |= !fits_compact(self.len(), field.len().max(value.len()));
+        self.outgrown |= self.len() > COMPACT_FIELDS_MAX || field.len().max(value.len()) > COMPACT_ELEMENT_MAX;
         is_new
     }
 
@@ -83,13 +86,9 @@ impl Hash {
     }
 }
 
-/// Whether Redis keeps a hash or sorted set of this size, with elements up to this length, in its compact
-/// encoding: `hash-max-listpack-entries`, `-value` and `zset-max-listpack-entries`, `-value` by default.
-pub(crate) const fn fits_compact(len: usize, element: usize) -> bool {
-    const COMPACT_ENTRIES_MAX: usize = 128;
-    const COMPACT_ELEMENT_MAX: usize = 64;
-    len <= COMPACT_ENTRIES_MAX && element <= COMPACT_ELEMENT_MAX
-}
+/// The longest field, value or member in a compact encoding: `hash-max-listpack-value` and
+/// `zset-max-listpack-value` by default.
+pub(super) const COMPACT_ELEMENT_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ use ahash::RandomState;
 use indexmap::IndexMap;
 
 use crate::value::{
-    hash::fits_compact,
+    hash::COMPACT_ELEMENT_MAX,
     kind,
     order::{Item, Order},
 };
@@ -17,6 +17,13 @@ use crate::value::{
 /// What a member costs beside its bytes: the map's slot, hash and index, its place in the order, the shared
 /// allocation.
 const MEMBER_OVERHEAD: usize = 140;
+
+/// Whether Redis holds a sorted set of this size, with members up to this length, in its compact encoding.
+const fn fits_compact(len: usize, member: usize) -> bool {
+    /// `zset-max-listpack-entries` by default.
+    const COMPACT_MEMBERS_MAX: usize = 128;
+    len <= COMPACT_MEMBERS_MAX && member <= COMPACT_ELEMENT_MAX
+}
 
 /// The sorted set type.
 #[derive(Clone, Debug, Default)]
@@ -143,6 +150,11 @@ impl SortedSet {
     /// Members, scores and ranks.
     pub(crate) const fn order(&self) -> &Order {
         &self.order
+    }
+
+    /// Leaves the compact encoding.
+    pub(crate) fn outgrow(&mut self) {
+        self.outgrown = true;
     }
 
     /// Whether Redis would hold it in its compact encoding.

@@ -11,7 +11,7 @@ use crate::{
     command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec},
     ctx::Ctx,
     notify::Class,
-    number::parse_double,
+    number::read_in_range,
     value::{End, Hash, Kind, List, SortedSet, Text, Value},
 };
 
@@ -136,6 +136,8 @@ fn sort(ctx: &mut Ctx<'_>, args: &Args<'_>, may_store: bool) -> CommandResult {
 /// of its own, and what is stored must not depend on how it is held.
 fn elements(ctx: &mut Ctx<'_>, key: &[u8], options: &Options<'_>) -> Result<(Vec<Vec<u8>>, bool), ErrorReply> {
     let stores = options.store.is_some();
+    // Redis leaves the compact encoding to sort, and does not come back.
+    ctx.update(key, SortedSet::outgrow).ok();
     let Some(entry) = ctx.entry(key) else {
         return Ok((Vec::new(), false));
     };
@@ -199,9 +201,8 @@ fn weigh(text: Option<Vec<u8>>, alpha: bool) -> Result<Weight, ErrorReply> {
         return Ok(Weight::Text(text));
     }
     let number = match text {
-        // As `strtod` reads them: nothing is zero, and blanks may come first.
-        Some(text) if !text.is_empty() => parse_double(text.trim_ascii_start()),
-        _ => Some(0.0),
+        None => Some(0.0),
+        Some(text) => read_in_range(&text),
     };
     // Zero has two signs and one place in the order.
     number

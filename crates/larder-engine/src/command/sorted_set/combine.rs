@@ -1,5 +1,8 @@
 //! Union, intersection and difference of sorted sets, with the arithmetic of their scores.
 
+use ahash::RandomState;
+use indexmap::IndexMap;
+
 use crate::value::{Set, SortedSet};
 
 /// What becomes of the scores of a member that several inputs have.
@@ -116,16 +119,17 @@ impl Operation {
 }
 
 fn union(inputs: &[Input<'_>], aggregate: Aggregate, result: &mut SortedSet) {
+    let mut scores = IndexMap::<&[u8], f64, RandomState>::default();
     for input in inputs {
         for (member, score) in input.iter() {
             let score = number(input.weight * score);
-            let score = match result.score(member) {
-                Some(known) => aggregate.apply(known, score),
-                None => score,
-            };
-            result.insert(member, score);
+            scores
+                .entry(member)
+                .and_modify(|known| *known = aggregate.apply(*known, score))
+                .or_insert(score);
         }
     }
+    scores.iter().for_each(|(member, score)| result.insert(member, *score));
 }
 
 fn intersect(inputs: &[Input<'_>], aggregate: Aggregate, result: &mut SortedSet) {

@@ -91,8 +91,7 @@ fn members_are_popped_from_both_sides() {
         ZMPOP 1 z MAX => nil-array
         ZPOPMIN z => []
         SET s x => OK
-        ZPOPMIN s 0 => []
-        ZPOPMIN s => WRONGTYPE Operation against a key holding the wrong kind of value
+        ZPOPMIN s 0 => WRONGTYPE Operation against a key holding the wrong kind of value
         "#,
     );
 }

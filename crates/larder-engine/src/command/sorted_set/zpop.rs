@@ -59,10 +59,6 @@ fn pop(ctx: &mut Ctx<'_>, args: &Args<'_>, side: Side) -> CommandResult {
         3 => Some(args.at_least(2, 0, ErrorReply::COUNT_NOT_POSITIVE)?),
         _ => return Err(ErrorReply::SYNTAX),
     };
-    // Redis does not look at the key when there is nothing to take.
-    if count == Some(0) {
-        return Ok(Reply::Array(Vec::new()));
-    }
     let taken = take(ctx, args.bytes(1), side, count.unwrap_or(1))?.unwrap_or_default();
     Ok(if count.is_some() && ctx.resp() == Resp::V3 {
         pairs(scored(&taken))
@@ -96,7 +92,7 @@ fn take(ctx: &mut Ctx<'_>, key: &[u8], side: Side, count: usize) -> Result<Optio
             Side::Max => (len - count..len).rev().map(|rank| set.take(rank)).collect(),
         }
     })?;
-    if taken.is_some() {
+    if taken.as_ref().is_some_and(|taken| !taken.is_empty()) {
         let event = match side {
             Side::Min => "zpopmin",
             Side::Max => "zpopmax",
