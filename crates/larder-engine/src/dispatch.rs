@@ -20,7 +20,7 @@ pub(crate) fn run(ctx: &mut Ctx<'_>, args: &[&[u8]]) -> Reply {
         }
         Ok(command) => call(ctx, command, &Args::new(args)),
         Err(error) => {
-            ctx.client().transaction.flaw();
+            let error = refuse(ctx, args, error);
             ctx.core.stats.count_error(&error);
             Reply::Error(error)
         }
@@ -30,6 +30,15 @@ pub(crate) fn run(ctx: &mut Ctx<'_>, args: &[&[u8]]) -> Reply {
         ctx.core.settle_tracking();
     }
     reply
+}
+
+/// A command that is refused before it runs spoils a transaction; `EXEC` itself ends it.
+fn refuse(ctx: &mut Ctx<'_>, args: &[&[u8]], error: ErrorReply) -> ErrorReply {
+    if args.first().is_some_and(|name| name.eq_ignore_ascii_case(b"EXEC")) {
+        return abort_transaction(ctx, &error);
+    }
+    ctx.client().transaction.flaw();
+    error
 }
 
 /// What a client may do, taken in one look-up before each command.
@@ -108,10 +117,7 @@ fn admit(ctx: &mut Ctx<'_>, command: Command, standing: Standing) -> Result<(), 
     } else if standing.is_listening && !SUBSCRIBER_COMMANDS.contains(&command.name) {
         ErrorReply::subscriber_only(command.name)
     } else if is_too_large(ctx, command) {
-        match command.name {
-            "EXEC" => abort_transaction(ctx, &ErrorReply::OUT_OF_MEMORY),
-            _ => ErrorReply::OUT_OF_MEMORY,
-        }
+        ErrorReply::OUT_OF_MEMORY
     } else {
         return Ok(());
     };

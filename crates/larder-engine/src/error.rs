@@ -112,10 +112,18 @@ impl ErrorReply {
     }
 
     pub(crate) fn unknown_subcommand(container: &str, word: &[u8]) -> Self {
-        const SHOWN_MAX: usize = 128;
-        let word = String::from_utf8_lossy(&word[..word.len().min(SHOWN_MAX)]);
-        let text = format!("ERR unknown subcommand '{word}'. Try {container} HELP.");
-        Self(one_line(&text))
+        let word = shown(word, SHOWN_MAX);
+        Self(one_line(&format!(
+            "ERR unknown subcommand '{word}'. Try {container} HELP."
+        )))
+    }
+
+    /// The same of a command that reads its subcommand by itself.
+    pub(crate) fn not_a_subcommand(command: &str, word: &[u8]) -> Self {
+        let word = shown(word, SHOWN_MAX);
+        Self(one_line(&format!(
+            "ERR unknown subcommand or wrong number of arguments for '{word}'. Try {command} HELP."
+        )))
     }
 
     pub(crate) fn hello_option(option: &[u8]) -> Self {
@@ -139,25 +147,27 @@ impl ErrorReply {
 
     /// As Redis quotes it: the name cut at 128 bytes, then the arguments until 128 bytes are spent.
     pub(crate) fn unknown_command(args: &[&[u8]]) -> Self {
-        const SHOWN_MAX: usize = 128;
-        // Redis prints them as C strings, which end at the first zero.
-        let cut = |bytes: &[u8], max: usize| {
-            let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-            String::from_utf8_lossy(&bytes[..end.min(max)]).into_owned()
-        };
-        let mut shown = String::new();
+        let mut rest = String::new();
         for arg in &args[1..] {
-            if shown.len() >= SHOWN_MAX {
+            if rest.len() >= SHOWN_MAX {
                 break;
             }
-            shown.push_str(&format!("'{}' ", cut(arg, SHOWN_MAX - shown.len())));
+            rest.push_str(&format!("'{}' ", shown(arg, SHOWN_MAX - rest.len())));
         }
-        let text = format!(
-            "ERR unknown command '{}', with args beginning with: {shown}",
-            cut(args[0], SHOWN_MAX)
-        );
-        Self(one_line(&text))
+        let name = shown(args[0], SHOWN_MAX);
+        Self(one_line(&format!(
+            "ERR unknown command '{name}', with args beginning with: {rest}"
+        )))
     }
+}
+
+/// How much of an argument an error repeats.
+const SHOWN_MAX: usize = 128;
+
+/// An argument as an error repeats it: cut at this length, and at a zero byte, which ends a string in C.
+fn shown(bytes: &[u8], max: usize) -> Cow<'_, str> {
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(&text[..text.len().min(max)])
 }
 
 /// A line break would end the reply early.

@@ -40,6 +40,7 @@ impl CommandSpec {
             group: self.group,
             arity: self.arity,
             flags: self.flags,
+            subcommands: self.subcommands.iter().map(|command| command.info()).collect(),
         }
     }
 }
@@ -62,6 +63,8 @@ pub struct CommandInfo {
     pub arity: Arity,
     /// What it does to data and to the connection.
     pub flags: Flags,
+    /// What a container such as `CLIENT` contains, named `CLIENT|ID`.
+    pub subcommands: Vec<CommandInfo>,
 }
 
 /// The families, as `COMMAND DOCS` names them.
@@ -224,12 +227,14 @@ impl KeySpec {
         };
         let (first, end, step) = match *self {
             Self::None => (0, 0, 1),
-            Self::Range { first, last, step } => (first, from_end(last, args.len()), step),
+            Self::Range { first, last, step } => (first, from_end(last, args.len()).min(args.len()), step),
             Self::Counted { count } => counted(count),
             Self::StoreCounted => counted(2),
         };
-        let destination = matches!(self, Self::StoreCounted).then(|| args.get(1)).flatten();
-        let listed = args.all().get(first..end.min(args.len())).unwrap_or_default();
+        // A count that promises more than there is makes the whole command invalid.
+        let listed = args.all().get(first..end).unwrap_or_default();
+        let has_destination = matches!(self, Self::StoreCounted) && !listed.is_empty();
+        let destination = args.get(1).filter(|_| has_destination);
         destination.into_iter().chain(listed.iter().copied().step_by(step))
     }
 }

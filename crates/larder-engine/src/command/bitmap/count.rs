@@ -65,8 +65,7 @@ fn bitcount(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let bytes = text.bytes();
     let range = match args.len() {
         2 => 0..bytes.len() * BYTE,
-        3 => return Err(ErrorReply::SYNTAX),
-        _ => {
+        4 | 5 => {
             let (start, end) = (args.int(2)?, args.int(3)?);
             if start < 0 && end < 0 && start > end {
                 return Ok(Reply::Int(0));
@@ -74,6 +73,7 @@ fn bitcount(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
             let unit = if counts_bits(args, 4)? { BIT } else { BYTE };
             bits(start, end, unit, bytes.len())
         }
+        _ => return Err(ErrorReply::SYNTAX),
     };
     Ok(Reply::count(count(bytes, range)))
 }

@@ -92,12 +92,13 @@ fn cat(_: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let Some(category) = args.get(2) else {
         return Ok(Reply::bulks(CATEGORIES));
     };
-    let category = std::str::from_utf8(category).unwrap_or_default().to_ascii_lowercase();
-    if !CATEGORIES.contains(&category.as_str()) {
+    let category = String::from_utf8_lossy(category);
+    if !CATEGORIES.iter().any(|known| known.eq_ignore_ascii_case(&category)) {
         return Err(ErrorReply::new(
             format!("ERR Unknown category '{category}'").replace(['\r', '\n'], " "),
         ));
     }
+    let category = category.to_ascii_lowercase();
     let names = command::all_with_subcommands()
         .filter(|spec| command::info::categories(spec).contains(&category.as_str()))
         .map(|spec| spec.name.to_ascii_lowercase());

@@ -96,7 +96,7 @@ const HELP_LINES: &[&str] = &[
 
 fn channels(ctx: &mut Ctx<'_>, args: &Args<'_>, kind: Kind) -> CommandResult {
     if args.len() > 3 {
-        return Err(ErrorReply::unknown_subcommand("PUBSUB", args.bytes(1)));
+        return Err(ErrorReply::not_a_subcommand("PUBSUB", args.bytes(1)));
     }
     let pattern = args.get(2).unwrap_or(b"*");
     let names = ctx.core.pubsub.heard(kind).map(|(name, _)| name);

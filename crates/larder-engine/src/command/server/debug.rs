@@ -26,5 +26,5 @@ fn debug(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         ctx.core.sweep.is_active = args.int(2)? != 0;
         return Ok(Reply::Ok);
     }
-    Err(ErrorReply::unknown_subcommand("DEBUG", args.bytes(1)))
+    Err(ErrorReply::not_a_subcommand("DEBUG", args.bytes(1)))
 }

@@ -81,7 +81,7 @@ fn get(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
             let text = "ERR count should be greater than or equal to -1";
             ErrorReply::new(text)
         })?,
-        _ => return Err(ErrorReply::wrong_arity("slowlog|get")),
+        _ => return Err(ErrorReply::not_a_subcommand("SLOWLOG", args.bytes(1))),
     };
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let entries = ctx.core.slow_log.entries.iter().take(count);

@@ -91,10 +91,10 @@ fn exec(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
 /// `EXEC` itself is refused, which ends the transaction.
 pub(crate) fn abort(ctx: &mut Ctx<'_>, reason: &ErrorReply) -> ErrorReply {
     end(ctx);
-    ErrorReply::new(format!(
-        "EXECABORT Transaction discarded because of: {}",
-        reason.as_str()
-    ))
+    let reason = reason.as_str();
+    // Only codes that say something of their own are told.
+    let reason = reason.strip_prefix("ERR ").unwrap_or(reason);
+    ErrorReply::new(format!("EXECABORT Transaction discarded because of: {reason}"))
 }
 
 #[cfg(test)]

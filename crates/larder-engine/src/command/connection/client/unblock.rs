@@ -22,7 +22,7 @@ pub(super) const UNBLOCK: CommandSpec = CommandSpec {
 
 fn unblock(_: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     if args.len() > 4 {
-        return Err(ErrorReply::SYNTAX);
+        return Err(ErrorReply::not_a_subcommand("CLIENT", args.bytes(1)));
     }
     if args.len() == 4 && !args.is(3, "TIMEOUT") && !args.is(3, "ERROR") {
         return Err(ErrorReply::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));

@@ -6,7 +6,7 @@ use super::INFO;
 use crate::{
     ErrorReply, Reply,
     command::{
-        Args, Arity, CommandResult, CommandSpec,
+        self, Args, Arity, CommandResult, CommandSpec, Group, KeySpec,
         info::{key_access, keys_of},
     },
     ctx::Ctx,
@@ -46,18 +46,23 @@ fn keys_and_flags(_: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
 
 fn find<'a>(args: &Args<'a>) -> Result<(&'static CommandSpec, Vec<&'a [u8]>), ErrorReply> {
     let command = args.rest(2);
-    let spec = dispatch::find(command).map_err(|error| {
-        let text = if error.as_str().starts_with("ERR unknown") {
-            "ERR Invalid command specified"
-        } else {
-            "ERR Invalid number of arguments specified for command"
-        };
-        ErrorReply::new(text)
-    })?;
-    let spec = spec.spec();
-    let keys = keys_of(spec, command);
-    if keys.is_empty() {
+    let found = dispatch::find(command);
+    if let Err(error) = &found
+        && error.as_str().starts_with("ERR unknown")
+    {
+        return Err(ErrorReply::new("ERR Invalid command specified"));
+    }
+    let known = command::find(command[0]).map(|command| command.spec());
+    if known.is_some_and(|spec| spec.subcommands.is_empty() && matches!(spec.keys, KeySpec::None)) {
         return Err(ErrorReply::new("ERR The command has no key arguments"));
+    }
+    let spec = found
+        .map_err(|_| ErrorReply::new("ERR Invalid number of arguments specified for command"))?
+        .spec();
+    let keys = keys_of(spec, command);
+    // Scripts alone may do without keys.
+    if keys.is_empty() && spec.group != Group::Scripting {
+        return Err(ErrorReply::new("ERR Invalid arguments specified for command"));
     }
     Ok((spec, keys))
 }
@@ -76,6 +81,8 @@ mod tests {
             COMMAND GETKEYSANDFLAGS HGET a f => [["a" {RO access}]]
             COMMAND GETKEYS nosuch a => ERR Invalid command specified
             COMMAND GETKEYS GET a b => ERR Invalid number of arguments specified for command
+            COMMAND GETKEYS EVAL "return 1" 0 => []
+            COMMAND GETKEYS ZUNION 0 a => ERR Invalid arguments specified for command
             COMMAND GETKEYS PUBLISH a b => ERR The command has no key arguments
             "#,
         );
