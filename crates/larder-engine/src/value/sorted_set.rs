@@ -152,11 +152,6 @@ impl SortedSet {
         &self.order
     }
 
-    /// Leaves the compact encoding.
-    pub(crate) fn outgrow(&mut self) {
-        self.outgrown = true;
-    }
-
     /// Whether Redis would hold it in its compact encoding.
     pub(crate) const fn is_compact(&self) -> bool {
         !self.outgrown

@@ -136,8 +136,6 @@ fn sort(ctx: &mut Ctx<'_>, args: &Args<'_>, may_store: bool) -> CommandResult {
 /// of its own, and what is stored must not depend on how it is held.
 fn elements(ctx: &mut Ctx<'_>, key: &[u8], options: &Options<'_>) -> Result<(Vec<Vec<u8>>, bool), ErrorReply> {
     let stores = options.store.is_some();
-    // Redis leaves the compact encoding to sort, and does not come back.
-    ctx.update(key, SortedSet::outgrow).ok();
     let Some(entry) = ctx.entry(key) else {
         return Ok((Vec::new(), false));
     };
