@@ -24,7 +24,7 @@ pub(crate) struct Ctx<'a> {
     now: Duration,
     /// The same in Unix milliseconds.
     now_ms: u64,
-    /// The selected database when the command began; `SELECT` and `SWAPDB` write the client's own.
+    /// The selected database; [`select`](Ctx::select) changes it and the client's own.
     pub(crate) db: usize,
     /// The protocol that replies are for: the client's own, or what a script speaks.
     pub(crate) resp: Resp,

@@ -47,5 +47,5 @@ pub use client::{ClientId, PushSink, Resp};
 pub use command::{Arity, CommandInfo, Flags, Group, commands};
 pub use engine::{Engine, EngineBuilder, Session};
 pub use error::ErrorReply;
-pub use evict::EvictionPolicy;
+pub use evict::{EvictionPolicy, UnknownPolicy};
 pub use reply::Reply;

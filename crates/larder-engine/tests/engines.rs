@@ -88,3 +88,40 @@ fn one_seed_gives_one_history() {
         "another seed gives others, or the test could not fail"
     );
 }
+
+/// Optimistic increments from several threads: none is lost, and some had to be repeated.
+#[test]
+fn watched_transactions_of_many_threads_lose_nothing() {
+    const THREADS: usize = 4;
+    const INCREMENTS: usize = 500;
+    let engine = Engine::new();
+    run(&engine.connect(), "SET k 0");
+    let add_one = |session: &Session| {
+        run(session, "WATCH k");
+        let Reply::Bulk(text) = run(session, "GET k") else {
+            panic!("the counter is a string")
+        };
+        let next = std::str::from_utf8(&text).unwrap().parse::<usize>().unwrap() + 1;
+        std::thread::yield_now();
+        run(session, "MULTI");
+        run(session, &format!("SET k {next}"));
+        run(session, "EXEC") != Reply::NullArray
+    };
+    let conflicts: usize = std::thread::scope(|scope| {
+        let work = || {
+            let session = engine.connect();
+            (0..INCREMENTS)
+                .map(|_| {
+                    std::iter::repeat_with(|| add_one(&session))
+                        .take_while(|done| !done)
+                        .count()
+                })
+                .sum::<usize>()
+        };
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    let total = (THREADS * INCREMENTS).to_string();
+    assert_eq!(run(&engine.connect(), "GET k"), Reply::bulk(total));
+    assert!(conflicts > 0, "without a conflict nothing was tested");
+}
