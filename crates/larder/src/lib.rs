@@ -1,6 +1,32 @@
 //! The caching layer for services that use Redis or Valkey.
 //!
 //! This crate is the face of Larder: it re-exports what applications use and adds nothing of its own.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use larder::prelude::*;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let store = Store::open("embedded:").await?; // or redis://127.0.0.1:6379
+//! let squares: Cache<u64, u64> = Cache::builder("square")
+//!     .store(&store)
+//!     .near(10_000)
+//!     .ttl(Duration::from_secs(300))
+//!     .build()
+//!     .await?;
+//! let square = squares.get_or_load(&12, || async { Ok::<_, BoxError>(12 * 12) }).await?;
+//! assert_eq!(*square, 144);
+//! squares.invalidate(&12).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | feature | default | brings |
+//! |---|---|---|
+//! | `embedded` | on | the engine behind `embedded:` URLs, in this process |
+//! | `sql` | on | tables of a SQLite database as sources |
 
 pub use larder_base::{CacheKey, Clock, KeyLabel, KeyPart, ManualClock, Random, WrittenKey, codec::Codec, show_keys};
 pub use larder_cache::{

@@ -63,3 +63,27 @@ async fn sigterm_ends_it_as_clean() {
     )
     .await;
 }
+
+/// The caches of a run leave marks of their partitions in the store, which no TTL removes.
+#[tokio::test]
+async fn ctrl_c_removes_what_the_demo_put_on_a_server() {
+    let server = larder_testkit::RedisServer::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let keys = || server.cli(&["DBSIZE"]).trim().to_owned();
+    let mut child = start(
+        &[
+            "demo",
+            "--store",
+            &server.url(),
+            "--lookups",
+            "10000000",
+            "--scene",
+            "warm",
+        ],
+        folder.path(),
+    );
+    larder_testkit::eventually(Duration::from_secs(20), async || keys() != "0").await;
+    signal(&child, rustix::process::Signal::INT);
+    assert_eq!(child.wait().expect("the command ends").code(), Some(130));
+    assert_eq!(keys(), "0");
+}
