@@ -265,7 +265,7 @@ impl Store {
                 let run = |embedded: &Embedded| calls.iter().map(|call| embedded.call(call)).collect();
                 let late = |embedded: Arc<Embedded>| {
                     later(calls.to_vec(), move |calls| {
-                        calls.iter().for_each(|call| drop(embedded.call(call)))
+                        calls.iter().for_each(|call| drop(embedded.call(call)));
                     })
                 };
                 let carried = embedded.carry(|| Arc::from("scripts"), run, late).await;

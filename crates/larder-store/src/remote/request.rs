@@ -224,6 +224,7 @@ impl Line {
                         outcome
                     };
                 }
+                tracing::debug!(command = %request.label(), sent, ?verdict, "sending again");
                 self.prepare_again(verdict, number, sent).await;
             }
             let next = self.resend(request, began, may_have_run).await;
