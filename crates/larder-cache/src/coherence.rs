@@ -222,7 +222,7 @@ impl<K: CacheKey, V> Marked<K, V> {
             partition: self.partition,
             tagged: copied.tagged,
         };
-        let entry = Entry::new(copied.value, copied.sent, copied.sent.saturating_add(fresh_for), stamp);
+        let entry = Entry::new(copied.value, copied.sent.saturating_add(fresh_for), stamp);
         self.tier
             .markers
             .if_clean(&self.key, &self.marker, || near.install(self.key.clone(), entry));

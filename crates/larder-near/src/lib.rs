@@ -12,7 +12,7 @@
 //!
 //! let near: Near<u64, String> = Near::new(10_000);
 //! let (now, deadline) = (Duration::from_secs(10), Duration::from_secs(70));
-//! near.install(42, Entry::new(Some(Arc::new("Ada".to_owned())), now, deadline, Stamp::default()));
+//! near.install(42, Entry::new(Some(Arc::new("Ada".to_owned())), deadline, Stamp::default()));
 //!
 //! assert_eq!(near.get(&42, now).expect("fresh").value().map(|name| name.as_str()), Some("Ada"));
 //! assert!(near.get(&42, deadline).is_none());
