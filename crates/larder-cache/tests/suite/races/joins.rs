@@ -19,7 +19,7 @@ use larder_testkit::{Proxy, RedisServer, eventually};
 
 use super::subject::Larder;
 
-/// A network that holds the replies to one command while it is closed.
+/// A network that, while it is closed, holds the first reply to one command.
 #[derive(Debug)]
 struct Gate {
     command: &'static str,
@@ -59,8 +59,8 @@ impl Transit for Gate {
 
     fn reply<'a>(&'a self, command: &'a str) -> Passage<'a, ()> {
         Box::pin(async move {
-            if command == self.command && self.closed.load(Ordering::Relaxed) {
-                self.held.fetch_add(1, Ordering::Relaxed);
+            let holds = command == self.command && self.closed.load(Ordering::Relaxed);
+            if holds && self.held.fetch_add(1, Ordering::Relaxed) == 0 {
                 while self.closed.load(Ordering::Relaxed) {
                     tokio::task::yield_now().await;
                 }
@@ -180,6 +180,22 @@ async fn a_caller_after_an_acknowledged_write_does_not_share_a_refused_load() {
     scene.gate.open();
     assert_eq!((early.await.expect("no panic"), late.await.expect("no panic")), (1, 2));
     assert_eq!(scene.here.stats().fills_rejected(), 1);
+}
+
+/// An invalidation of this process detaches what runs: later callers need not even wait for it.
+#[tokio::test]
+async fn a_caller_after_an_own_invalidation_does_not_wait_for_a_late_hit() {
+    let scene = Scene::new("get").await;
+    assert_eq!(read(&scene.there, &scene.row).await, 1);
+    scene.gate.close();
+    let early = scene.caller();
+    scene.gate.holds_one().await;
+    scene.row.store(2, Ordering::Relaxed);
+    scene.here.invalidate(&1).await.expect("the store is up");
+    let late = tokio::time::timeout(Duration::from_secs(10), scene.caller()).await;
+    assert_eq!(late.expect("it does not wait").expect("no panic"), 2);
+    scene.gate.open();
+    assert_eq!(early.await.expect("no panic"), 1);
 }
 
 /// The same with a real server, behind a proxy that holds replies back.
