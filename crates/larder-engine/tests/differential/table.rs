@@ -197,7 +197,7 @@ same OBJECT HELP
 same OBJECT 'x'
 # Redis 7.0 looks at an error number that an earlier command left, unless something has read a number in between; an
 # order that elements do not decide is only that of lists and sorted sets.
-same HINCRBYFLOAT 'h9' 'a' 0 ; same SORT list [ASC|DESC] [LIMIT int int] [GET (#|value)] [STORE key]
+same DEL $list ; same RPUSH $list value {float} ; same HINCRBYFLOAT 'h9' 'a' 0 ; same SORT $list [ASC|DESC] [LIMIT int int] [GET (#|value)] [STORE key]
 same DEL $set ; same SADD $set word {word} ; same SORT $set ALPHA [ASC|DESC] [LIMIT int int]
 same DEL $zset ; same ZADD $zset float word {float word} ; same SORT $zset ALPHA [ASC|DESC] [LIMIT int int]
 same DEL $list ; same RPUSH $list word {word} ; same SORT $list BY ('nosort'|'s*'|'h*->a') ALPHA [GET #] [GET 's*'] [GET 'h*->b'] [STORE key]
