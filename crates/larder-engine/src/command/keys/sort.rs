@@ -200,7 +200,8 @@ fn weigh(text: Option<Vec<u8>>, alpha: bool) -> Result<Weight, ErrorReply> {
     }
     let number = match text {
         None => Some(0.0),
-        Some(text) => read_in_range(&text),
+        // So close to zero, C reports a loss.
+        Some(text) => read_in_range(&text).filter(|number| !number.is_subnormal()),
     };
     // Zero has two signs and one place in the order.
     number
