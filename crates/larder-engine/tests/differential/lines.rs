@@ -87,7 +87,7 @@ impl Lines {
         let mut steps: Vec<Step> = steps.collect();
         if let [only] = steps.as_mut_slice()
             && only.client == Client::Main
-            && only.rule != Rule::Entries
+            && only.rule.survives_spoiling()
             && random.below(100) < SPOILED_PERCENT
         {
             spoil(&mut only.args, &random);

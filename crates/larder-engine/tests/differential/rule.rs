@@ -58,6 +58,12 @@ impl Rule {
         matches!(self, Self::Pick | Self::PickPairs | Self::Rest)
     }
 
+    /// Whether it holds of whatever arguments: a scan from any cursor is no whole page, nor are all commands told in
+    /// one order.
+    pub(crate) const fn survives_spoiling(self) -> bool {
+        !matches!(self, Self::Entries | Self::Page | Self::PagePairs)
+    }
+
     /// Whether the two replies keep a rule that looks at nothing else.
     pub(crate) fn holds(self, redis: &Frame, engine: &Frame) -> bool {
         if redis.is_error() || engine.is_error() {
