@@ -99,7 +99,7 @@ impl Lines {
 /// The names of all commands that have a line.
 pub(crate) fn covered() -> BTreeSet<String> {
     let lines: Vec<_> = table_lines().map(|text| Line::parse(weigh(text).1)).collect();
-    lines.iter().flat_map(|line| line.commands()).collect()
+    lines.iter().flat_map(Line::commands).collect()
 }
 
 fn table_lines() -> impl Iterator<Item = &'static str> {

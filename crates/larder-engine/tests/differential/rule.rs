@@ -156,7 +156,7 @@ fn entries(reply: &Frame) -> Option<Vec<Option<Vec<Frame>>>> {
     const TOLD: usize = 6;
     let entry = |entry: &Frame| {
         let parts = entry.items()?.get(..TOLD)?;
-        Some(parts.iter().map(|part| sorted_flags(part)).collect())
+        Some(parts.iter().map(sorted_flags).collect())
     };
     Some(reply.items()?.iter().map(entry).collect())
 }

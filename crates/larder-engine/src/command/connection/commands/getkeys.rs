@@ -52,7 +52,7 @@ fn find<'a>(args: &Args<'a>) -> Result<(&'static CommandSpec, Vec<&'a [u8]>), Er
     {
         return Err(ErrorReply::new("ERR Invalid command specified"));
     }
-    let known = command::find(command[0]).map(|command| command.spec());
+    let known = command::find(command[0]).map(command::Command::spec);
     if known.is_some_and(|spec| spec.subcommands.is_empty() && matches!(spec.keys, KeySpec::None)) {
         return Err(ErrorReply::new("ERR The command has no key arguments"));
     }
