@@ -46,6 +46,14 @@ impl LiveStore {
     pub(crate) async fn open(&self) -> Outcome<Store> {
         open(self.url()?, "check that the server runs, and --store or LARDER_STORE").await
     }
+
+    /// The store, not yet asked whether anybody answers (but for `env:`, which is).
+    pub(crate) async fn lazy(&self) -> Outcome<Store> {
+        match self.url()? {
+            "env:" => self.open().await,
+            url => Store::lazy(url).map_err(|error| Failure::from(error).into_usage()),
+        }
+    }
 }
 
 /// Opens the store at `url`; `env:` is the one that the REDIS_* variables name.

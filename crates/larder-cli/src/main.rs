@@ -7,6 +7,7 @@ mod cmd;
 mod context;
 mod failure;
 mod flags;
+mod reply;
 mod signals;
 mod ui;
 

@@ -4,7 +4,13 @@
 
 mod bench;
 mod demo;
+mod exec;
+mod health;
+mod invalidate;
+mod keys;
 mod serve;
+mod shell;
+mod stats;
 mod verify;
 
 use crate::{context::Context, failure::Outcome};
@@ -34,4 +40,10 @@ commands! {
     Demo => demo,
     Serve => serve,
     Verify => verify,
+    Exec => exec,
+    Health => health,
+    Invalidate => invalidate,
+    Keys => keys,
+    Shell => shell,
+    Stats => stats,
 }

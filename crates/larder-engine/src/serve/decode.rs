@@ -344,6 +344,20 @@ fn length(digits: &[u8]) -> Option<i64> {
     }
 }
 
+/// Splits a line into arguments as the server splits a command typed by hand: at spaces, with `"a\x41\n"` and `'a b'`
+/// as one argument each; `None` if a quote is not closed.
+///
+/// ```
+/// let args = larder_engine::serve::split_line(br#"SET k "two words""#);
+/// assert_eq!(args, Some(vec![b"SET".to_vec(), b"k".to_vec(), b"two words".to_vec()]));
+/// ```
+#[must_use]
+pub fn split_line(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut line = line.to_vec();
+    let words = split_words(&mut line)?;
+    Some(words.into_iter().map(|word| line[word].to_vec()).collect())
+}
+
 /// Splits a line into words as a shell would: `"a b\n\x41"` and `'a b'` are one word. A word never grows by being
 /// unescaped, so it is written over its own raw form; the ranges say where. `None` if a quote is not closed, or
 /// closes in the middle of a word.

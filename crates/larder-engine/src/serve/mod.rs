@@ -25,4 +25,5 @@ mod outbox;
 mod server;
 
 pub use config::ServeConfig;
+pub use decode::split_line;
 pub use server::Server;

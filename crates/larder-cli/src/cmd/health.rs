@@ -1,0 +1,72 @@
+//! `larder health`: whether a store is well.
+
+use serde_json::json;
+
+use crate::{
+    context::Context,
+    failure::{Failure, Outcome},
+    flags::LiveStore,
+};
+
+/// Look at a store once: reachable, how fast, how full. Exit code 1 if anything is wrong.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    store: LiveStore,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
+    let store = args.store.lazy().await?;
+    let health = store.health().await;
+    let problems = health.problems();
+    let ui = &context.ui;
+    ui.line(format_args!("store      {}", health.address));
+    ui.line(format_args!("status     {}", status(&health)));
+    if let Ok(latency) = &health.latency {
+        ui.line(format_args!("ping       {latency:?}"));
+    }
+    let or_unknown = |value: Option<String>| value.unwrap_or_else(|| "unknown".into());
+    ui.line(format_args!("version    {}", or_unknown(health.server_version.clone())));
+    ui.line(format_args!("role       {}", or_unknown(health.role.clone())));
+    ui.line(format_args!(
+        "clients    {}",
+        or_unknown(health.clients.map(|n| n.to_string()))
+    ));
+    let bound = health.memory_max.map_or("no bound".into(), |max| format!("of {max}"));
+    ui.line(format_args!(
+        "memory     {} bytes, {bound}",
+        or_unknown(health.memory_used.map(|n| n.to_string()))
+    ));
+    for problem in &problems {
+        ui.line(format_args!("problem    {problem}"));
+    }
+    ui.document(&json!({
+        "store": health.address,
+        "status": status(&health),
+        "problems": problems,
+        "ping_seconds": health.latency.as_ref().ok().map(std::time::Duration::as_secs_f64),
+        "version": health.server_version,
+        "role": health.role,
+        "clients": health.clients,
+        "replicas": health.replicas,
+        "memory_used_bytes": health.memory_used,
+        "memory_max_bytes": health.memory_max,
+        "eviction_policy": health.eviction_policy,
+        "evicted_keys": health.evicted_keys,
+        "uptime_seconds": health.uptime.map(|span| span.as_secs()),
+    }));
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::new(format_args!("{} is {}", health.address, status(&health))).told_in_json())
+    }
+}
+
+/// Degraded is named, and is not healthy.
+fn status(health: &larder_store::Health) -> &'static str {
+    match (health.is_reachable(), health.is_healthy()) {
+        (_, true) => "healthy",
+        (true, false) => "degraded",
+        (false, false) => "unreachable",
+    }
+}
