@@ -155,6 +155,7 @@ pub struct Listening {
 }
 
 impl Listening {
+    #[cfg(feature = "embedded")]
     pub(crate) fn on_last(mut self, turn_off: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_last = Some(Box::new(turn_off));
         self

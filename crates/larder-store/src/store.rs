@@ -10,8 +10,8 @@ use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value, aio::ConnectionLike}
 #[cfg(feature = "embedded")]
 use crate::embedded::Embedded;
 use crate::{
-    BreakerState, Dedicated, Invalidations, Listening, Node, ScriptCall, StoreConfig, StoreError, Subscription,
-    command, refuse, remote::Remote, subscribe::Topics,
+    BreakerState, Dedicated, Invalidations, Listening, Node, ScriptCall, StoreConfig, StoreError, Subscription, refuse,
+    remote::Remote, subscribe::Topics,
 };
 
 /// One handle over the embedded engine, Redis or Valkey. A cheap clone; all clones share one connection.
@@ -411,7 +411,7 @@ impl Store {
 async fn embedded_command(embedded: &Arc<Embedded>, cmd: &Cmd) -> RedisResult<Value> {
     refuse::check(cmd)?;
     let late = |embedded: Arc<Embedded>| later(cmd.clone(), move |cmd| drop(embedded.command(cmd)));
-    let name = || command::label(cmd);
+    let name = || crate::command::label(cmd);
     Ok(embedded.carry(name, |embedded| embedded.command(cmd), late).await?)
 }
 
