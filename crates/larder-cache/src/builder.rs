@@ -21,6 +21,7 @@ use crate::{
     registry,
     settings::Settings,
     source::SharedSource,
+    stats::{Counters, Published},
 };
 
 /// Builds a [`Cache`]. Required: [`store`](Self::store) and [`ttl`](Self::ttl).
@@ -223,7 +224,8 @@ where
             near,
             loads: Flights::new(),
             peeks: Flights::new(),
-            counters: Arc::default(),
+            counters: Counters::default(),
+            published: Published::new(&self.namespace),
             server: ServerClock::default(),
             load_slots: Semaphore::new(self.settings.max_loads),
             bypass_slots: Semaphore::new(Core::<K, V>::bypass_limit(self.settings.on_store_down)),

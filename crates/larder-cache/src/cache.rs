@@ -382,6 +382,7 @@ where
     /// What this cache did in this process since it was built.
     #[must_use]
     pub fn stats(&self) -> Stats {
+        self.core.published.publish(&self.core.counters);
         let mut stats = self.core.counters.stats();
         stats.near_entries = self.core.near.len() as u64;
         stats.in_flight = (self.core.loads.len() + self.core.peeks.len()) as u64;

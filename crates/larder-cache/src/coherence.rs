@@ -31,6 +31,8 @@ use crate::{
 pub(crate) struct NearTier<K, V> {
     layout: Arc<Layout>,
     near: Option<Near<K, V>>,
+    /// Whether anybody cares what happens to a key while it is read: a near tier that installs, or a wait that a push ends.
+    watches: bool,
     markers: Markers<K>,
     /// Even: live; odd: nobody vouches for copies.
     epoch: AtomicU32,
@@ -58,6 +60,7 @@ impl<K: CacheKey, V> NearTier<K, V> {
         Self {
             layout,
             near: (capacity > 0).then(|| Near::new(capacity)),
+            watches: capacity > 0 || listens,
             markers: Markers::new(),
             epoch: AtomicU32::new(u32::from(listens)),
             revisions: std::array::from_fn(|_| AtomicU32::new(0)),
@@ -109,7 +112,9 @@ impl<K: CacheKey, V> NearTier<K, V> {
     /// R1: to be called before the request is written.
     pub(crate) fn mark(self: &Arc<Self>, key: &K, partition: u8) -> Marked<K, V> {
         let marker = Marker::new(self.epoch(), self.revision(partition));
-        self.markers.register(key, &marker);
+        if self.watches {
+            self.markers.register(key, &marker);
+        }
         Marked {
             tier: self.clone(),
             key: key.clone(),
@@ -120,6 +125,9 @@ impl<K: CacheKey, V> NearTier<K, V> {
 
     /// R2, own write: to be called before it is sent and again on its reply.
     pub(crate) fn own_write(&self, key: &K, except: Option<&Marked<K, V>>) {
+        if !self.watches {
+            return;
+        }
         self.markers.poison(key, except.map(|own| &own.marker));
         self.drop_copy(key);
     }
@@ -194,7 +202,9 @@ pub(crate) struct Marked<K: Clone + Eq + Hash, V> {
 
 impl<K: Clone + Eq + Hash, V> Drop for Marked<K, V> {
     fn drop(&mut self) {
-        self.tier.markers.unregister(&self.key, &self.marker);
+        if self.tier.watches {
+            self.tier.markers.unregister(&self.key, &self.marker);
+        }
     }
 }
 

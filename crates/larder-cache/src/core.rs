@@ -22,7 +22,7 @@ use crate::{
     script::{EntryKeys, Heal, Step},
     settings::{OnStoreDown, Settings},
     source::SharedSource,
-    stats::{Count, Counters},
+    stats::{Count, Counters, Published},
 };
 
 /// The one core of a namespace on a store in this process.
@@ -39,7 +39,8 @@ pub(crate) struct Core<K: CacheKey, V> {
     pub(crate) loads: Arc<Flights<K, Outcome<V>>>,
     /// Reads that do not.
     pub(crate) peeks: Arc<Flights<K, Outcome<V>>>,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) counters: Counters,
+    pub(crate) published: Published,
     pub(crate) server: ServerClock,
     pub(crate) load_slots: Semaphore,
     pub(crate) bypass_slots: Semaphore,

@@ -12,7 +12,6 @@ use crate::{
     core::Core,
     script::{RotateTags, Step},
     settings::millis,
-    stats::Published,
 };
 
 /// How often counters are published: what reads them does so every few seconds.
@@ -27,14 +26,13 @@ where
     K: CacheKey,
     V: Send + Sync + 'static,
 {
-    let published = Published::new(core.layout.namespace());
     let (weak, clock) = (Arc::downgrade(core), core.clock.clone());
     let rounds = async move {
         let mut aged = clock.monotonic();
         loop {
             clock.sleep(PUBLISH_EVERY).await;
             let Some(core) = Weak::upgrade(&weak) else { return };
-            published.publish(&core.counters);
+            core.published.publish(&core.counters);
             if core.now().saturating_sub(aged) >= core.generation() {
                 aged = core.now();
                 core.age_tags().await;
