@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use larder_testkit::{Topology, for_each_topology};
 
-use super::subject::{Rows, answers, build, cache, fails, meanwhile, near, passes};
+use super::subject::{Rows, answers, build, cache, fails, meanwhile, near, passes, slowly};
 
 #[test]
 fn many_callers_of_one_missing_key_load_it_once() {
@@ -168,7 +168,7 @@ fn a_dead_loader_is_replaced_after_its_lease() {
 #[test]
 fn a_slow_loader_keeps_its_lease() {
     for_each_topology(async |t: Topology| {
-        let lease = t.units(6);
+        let lease = t.units(20);
         let rows = Rows::of(7);
         let here = build(&t, |b| b.lease(lease).source(rows.clone())).await;
         let there = build(&t, |b| b.lease(lease).wait_budget(t.units(200)).source(rows.clone())).await;
@@ -182,8 +182,8 @@ fn a_slow_loader_keeps_its_lease() {
             let there = there.clone();
             async move { there.get(&1).await }
         });
-        t.advance(20).await;
-        assert_eq!(rows.loads(), 1, "renewed three times over");
+        slowly(&t, 50).await;
+        assert_eq!(rows.loads(), 1, "renewed over and over");
         rows.open_gate();
         assert!(passes(&t, 50, || first.is_finished() && second.is_finished()).await);
         assert_eq!(first.await.unwrap().unwrap(), second.await.unwrap().unwrap());

@@ -157,3 +157,11 @@ pub(crate) async fn meanwhile<T>(t: &Topology, work: impl Future<Output = T>) ->
         }
     }
 }
+
+/// Lets `units` pass, each with time for other threads: where a lease must be renewed in its time, they need it.
+pub(crate) async fn slowly(t: &Topology, units: u32) {
+    for _ in 0..units {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        t.advance(1).await;
+    }
+}
