@@ -1,0 +1,39 @@
+//! `larder bench` measures on any store, names the machine, and leaves nothing behind.
+
+use larder_testkit::RedisServer;
+
+use crate::run::{Run, larder};
+
+async fn on(url: &str, args: &[&str]) -> Run {
+    let args: Vec<String> = args
+        .iter()
+        .chain(&["--json", "--store", url])
+        .map(ToString::to_string)
+        .collect();
+    let run = move || larder(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    tokio::task::spawn_blocking(run).await.expect("does not panic").ended(0)
+}
+
+#[tokio::test]
+async fn a_stampede_is_one_load_over_one_cache_and_over_four() {
+    let server = RedisServer::start().await;
+    for url in ["embedded:", &server.url()] {
+        let args = ["bench", "stampede", "--callers", "100", "--load-ms", "20"];
+        let document = on(url, &args).await.json();
+        let loads = |i: usize| document["stampedes"][i]["loads"].as_u64().expect("a count");
+        assert!(loads(0) > 1, "by hand, nothing protects: {document:#}");
+        assert_eq!((loads(1), loads(2)), (1, 1), "{document:#}");
+    }
+}
+
+#[tokio::test]
+async fn figures_have_a_machine_a_yardstick_and_their_cost() {
+    let server = RedisServer::start().await;
+    let document = on(&server.url(), &["bench", "pipeline", "--rounds", "1"]).await.json();
+    assert!(!document["machine"].as_str().expect("a name").is_empty());
+    let figures = document["figures"].as_array().expect("a list");
+    assert_eq!(figures.len(), 2, "{document:#}");
+    assert_eq!(figures[0]["ratio"], 1.0);
+    assert!(figures[1]["cpu_ns"].as_f64().expect("a number") > 0.0);
+    assert_eq!(server.cli(&["DBSIZE"]), "0", "nothing is left behind");
+}
