@@ -149,7 +149,7 @@ fn redis_cli(server: &Address) -> Result<()> {
         (&["-3", "--no-raw", "get", "compat:absent"], "(nil)"),
         (
             &["--no-raw", "nosuch"],
-            "(error) ERR unknown command 'nosuch', with args beginning with: ",
+            "(error) ERR unknown command 'nosuch', with args beginning with:",
         ),
         (
             &["eval", "return redis.call('GET', KEYS[1])", "1", "compat:key"],
