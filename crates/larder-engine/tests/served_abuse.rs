@@ -51,7 +51,7 @@ async fn a_thousand_idle_clients_are_no_burden() {
     }
     assert!(server.shutdown(PATIENCE).await, "idle clients do not hold a server up");
     for raw in &mut idle {
-        assert_eq!(raw.to_end().await, "");
+        assert_eq!(raw.read_to_end().await, "");
     }
 }
 
@@ -63,7 +63,7 @@ async fn one_client_too_many_is_told_so() {
     let mut second = Raw::connect(port).await;
     second.ask("PING").await;
     let mut third = Raw::connect(port).await;
-    assert_eq!(third.to_end().await, "-ERR max number of clients reached\r\n");
+    assert_eq!(third.read_to_end().await, "-ERR max number of clients reached\r\n");
     drop(first);
     eventually(PATIENCE, || async { server.connections() == 1 }).await;
     assert_eq!(Raw::connect(port).await.ask("PING").await, "+PONG\r\n");
@@ -121,7 +121,7 @@ async fn a_silent_client_is_closed_and_a_subscriber_is_not() {
     hand.advance(Duration::from_secs(59));
     assert_eq!(server.connections(), 2);
     hand.advance(Duration::from_secs(2));
-    assert_eq!(silent.to_end().await, "");
+    assert_eq!(silent.read_to_end().await, "");
     eventually(PATIENCE, || async { server.connections() == 1 }).await;
     subscriber.ask("PING").await;
 }
@@ -134,12 +134,12 @@ async fn a_killed_client_runs_nothing_more() {
     let id = victim.ask("CLIENT ID").await;
     let id = id.trim_start_matches(':').trim_end();
     assert_eq!(killer.ask(&format!("CLIENT KILL ID {id}")).await, ":1\r\n");
-    assert_eq!(victim.to_end().await, "");
+    assert_eq!(victim.read_to_end().await, "");
     eventually(PATIENCE, || async { server.connections() == 1 }).await;
     let list = killer.ask("CLIENT LIST").await;
     assert!(!list.contains(&format!("id={id} ")), "{list}");
     killer.send("CLIENT KILL TYPE normal SKIPME no\r\n").await;
-    assert_eq!(killer.to_end().await, ":1\r\n", "it is answered before it goes");
+    assert_eq!(killer.read_to_end().await, ":1\r\n", "it is answered before it goes");
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn a_shutdown_answers_what_has_arrived() {
     raw.send("SET k v\r\nGET k\r\n").await;
     assert_eq!(raw.until("v\r\n").await, "+OK\r\n$1\r\nv\r\n");
     assert!(server.shutdown(PATIENCE).await);
-    assert_eq!(raw.to_end().await, "");
+    assert_eq!(raw.read_to_end().await, "");
     assert!(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err());
 }
 

@@ -139,7 +139,7 @@ async fn nonsense_is_refused_as_redis_refuses_it() {
         for port in [redis.port(), port] {
             let mut raw = Raw::connect(port).await;
             raw.send(input).await;
-            answers.push(raw.to_end().await);
+            answers.push(raw.read_to_end().await);
         }
         let shown: String = input.chars().take(40).collect();
         assert_eq!(answers[0], answers[1], "{}", shown.escape_debug());
@@ -164,7 +164,7 @@ async fn strangers_are_treated_as_redis_treats_them() {
         for port in [redis.port(), port] {
             let mut raw = Raw::connect(port).await;
             raw.send(session).await;
-            answers.push(raw.to_end().await);
+            answers.push(raw.read_to_end().await);
         }
         assert_eq!(answers[0], answers[1], "{}", session.escape_debug());
     }

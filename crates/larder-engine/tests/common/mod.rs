@@ -73,7 +73,7 @@ impl Raw {
     }
 
     /// Reads to the end of the stream. A reset ends it too.
-    pub async fn to_end(&mut self) -> String {
+    pub async fn read_to_end(&mut self) -> String {
         loop {
             match timeout(PATIENCE, self.stream.read_buf(&mut self.received)).await {
                 Ok(Ok(0) | Err(_)) => break,

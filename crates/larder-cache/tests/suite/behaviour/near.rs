@@ -6,6 +6,7 @@ use larder_testkit::{Kind, Topology, for_each_topology};
 use super::subject::{Numbers, Rows, answers, build, fails};
 
 /// Runs `test` where a near tier may listen.
+#[allow(clippy::needless_pass_by_value, reason = "reads as the test's last argument")]
 fn where_it_listens(test: impl AsyncFn(&Topology, &Numbers, &Numbers)) {
     for_each_topology(async |t: Topology| {
         if t.kind() != Kind::Embedded {

@@ -119,7 +119,7 @@ mod tests {
             let (next, keys) = page(&shell, &format!("SCAN {cursor} COUNT 7"));
             seen.extend(keys);
             shell.run(&format!("DEL goes:{}", (turn * 37) % 100));
-            shell.run(&format!("DEL goes:{}", turn));
+            shell.run(&format!("DEL goes:{turn}"));
             shell.run(&format!("SET new:{turn} 1"));
             turn += 1;
             cursor = next;

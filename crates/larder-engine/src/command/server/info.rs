@@ -257,7 +257,7 @@ mod tests {
         let shell = Shell::with(|builder| builder.maxmemory(1 << 20));
         shell.check("SET k v EX 10 => OK\n GET k => \"v\"\n GET none => nil\n INCR k => ERR value is not an integer or out of range\n NOPE x => ERR unknown command 'NOPE', with args beginning with: 'x'");
         let is = |section, name, expected: &str| {
-            assert_eq!(value(&shell, section, name).as_deref(), Some(expected), "{name}")
+            assert_eq!(value(&shell, section, name).as_deref(), Some(expected), "{name}");
         };
         is("server", "redis_version", "7.0.15");
         is("memory", "maxmemory_human", "1.00M");
