@@ -88,6 +88,15 @@ where
         Some(entry)
     }
 
+    /// As [`near_hit`](Self::near_hit), the value alone.
+    #[inline]
+    fn near_value(&self, key: &K) -> Option<Option<Arc<V>>> {
+        let core = &*self.core;
+        let value = core.near.value(key, core.clock.coarse())?;
+        core.counters.add(Count::NearHits);
+        Some(value)
+    }
+
     /// The value of `key`: from the near tier, else from the store, else from the source if there is one.
     ///
     /// `None` says that it is known not to exist, or, without a source, that nothing is cached.
@@ -106,8 +115,8 @@ where
     /// # Cancel safety
     /// Dropping the future abandons the wait, not the load, which finishes on its own task.
     pub async fn get(&self, key: &K) -> Result<Option<Arc<V>>, Error> {
-        if let Some(entry) = self.near_hit(key) {
-            return Ok(entry.into_value());
+        if let Some(value) = self.near_value(key) {
+            return Ok(value);
         }
         // Boxed: the long way must not make the future of the short one large.
         Box::pin(self.read_through(key)).await.map(Lookup::into_value)
@@ -156,8 +165,8 @@ where
         Fut: Future<Output = Result<V, E>> + Send,
         E: Into<BoxError>,
     {
-        let found = match self.near_hit(key) {
-            Some(entry) => entry.into_value(),
+        let found = match self.near_value(key) {
+            Some(value) => value,
             None => boxed(self.load_with(key, |_| load())).await?.into_value(),
         };
         found.ok_or_else(|| Error::Absent {
@@ -201,8 +210,8 @@ where
         T: Into<Loaded<V>>,
         E: Into<BoxError>,
     {
-        match self.near_hit(key) {
-            Some(entry) => Ok(entry.into_value()),
+        match self.near_value(key) {
+            Some(value) => Ok(value),
             None => boxed(self.load_with(key, load)).await.map(Lookup::into_value),
         }
     }

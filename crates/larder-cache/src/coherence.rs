@@ -72,9 +72,19 @@ impl<K: CacheKey, V> NearTier<K, V> {
     #[inline]
     pub(crate) fn hit(&self, key: &K, now: Duration) -> Option<Entry<V>> {
         let entry = self.near.as_ref()?.get(key, now)?;
-        let stamp = entry.stamp();
-        let valid = stamp.epoch == self.epoch() && stamp.marker == self.revision(stamp.partition);
-        valid.then_some(entry)
+        self.vouches_for(entry.stamp()).then_some(entry)
+    }
+
+    /// As [`hit`](Self::hit), the value alone.
+    #[inline]
+    pub(crate) fn value(&self, key: &K, now: Duration) -> Option<Option<Arc<V>>> {
+        let near = self.near.as_ref()?;
+        near.value(key, now, |stamp| self.vouches_for(stamp))
+    }
+
+    #[inline]
+    fn vouches_for(&self, stamp: Stamp) -> bool {
+        stamp.epoch == self.epoch() && stamp.marker == self.revision(stamp.partition)
     }
 
     /// A copy that is in doubt only because its partition's M was touched: worth asking whether it still holds.

@@ -11,7 +11,7 @@ use std::{
 
 use quick_cache::{DefaultHashBuilder, Lifecycle, UnitWeighter, sync::Cache};
 
-use crate::Entry;
+use crate::{Entry, Stamp};
 
 /// A bounded map of copies, shared by all threads. At most `capacity` entries, evicted in O(1).
 pub struct Near<K, V> {
@@ -47,6 +47,20 @@ impl<K: Hash + Eq + Clone, V> Near<K, V> {
     #[inline]
     pub fn get(&self, key: &K, now: Duration) -> Option<Entry<V>> {
         self.entries.get(key).filter(|entry| entry.is_fresh(now))
+    }
+
+    /// The value of the copy under `key`, if it may still be served at `now` and is `valid`.
+    ///
+    /// The hit path: it takes the value out where the map put the copy. Moving the whole copy once more, right after
+    /// it was written, made the processor wait for its own stores: 15 ns a hit.
+    #[inline]
+    pub fn value(&self, key: &K, now: Duration, valid: impl FnOnce(Stamp) -> bool) -> Option<Option<Arc<V>>> {
+        let entry = self.entries.get(key)?;
+        if entry.is_fresh(now) && valid(entry.stamp()) {
+            Some(entry.into_value())
+        } else {
+            None
+        }
     }
 
     /// Puts a copy under `key` in place of what was there. The caller has made sure that it is not outdated:
@@ -111,7 +125,6 @@ impl<K, V> Lifecycle<K, V> for CountEvictions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Stamp;
 
     const SECOND: Duration = Duration::from_secs(1);
 
