@@ -139,7 +139,13 @@ where
     fn near_lookup(&self, entry: larder_near::Entry<V>) -> Lookup<V> {
         let remaining = entry.deadline().saturating_sub(self.core.clock.coarse());
         let ttl = self.core.full_ttl(entry.value().is_none());
-        Lookup::fresh(entry.into_value(), Tier::Near, remaining, ttl)
+        let found = Lookup::fresh(entry.into_value(), Tier::Near, remaining, ttl);
+        // A copy whose time was cut short says nothing of its value's.
+        if self.core.near.is_bounded_by_time() {
+            found.of_unknown_age()
+        } else {
+            found
+        }
     }
 
     async fn read_through(&self, key: &K) -> Result<Lookup<V>, Error> {

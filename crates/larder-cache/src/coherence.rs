@@ -111,6 +111,11 @@ impl<K: CacheKey, V> NearTier<K, V> {
         self.revisions[usize::from(partition) % PARTITIONS].load(Ordering::Acquire)
     }
 
+    /// Whether copies are kept for less than their values are fresh.
+    pub(crate) const fn is_bounded_by_time(&self) -> bool {
+        self.max_age.is_some()
+    }
+
     pub(crate) fn has_near(&self) -> bool {
         self.near.is_some()
     }

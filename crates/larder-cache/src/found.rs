@@ -93,8 +93,10 @@ impl<V> Lookup<V> {
         matches!(self.freshness, Freshness::Negative)
     }
 
-    /// How long ago the value was stored: the cache's TTL less what remains of it, hence up to `jitter` of the TTL off, and
-    /// `None` for values that may have a TTL of their own because more than the TTL remains.
+    /// How long ago the value was stored: the cache's TTL less what remains of it, hence up to `jitter` of the TTL off.
+    ///
+    /// `None` where that cannot be told: for a value with a TTL of its own that is longer, and for a near copy under
+    /// [`Coherence::TtlOnly`](crate::Coherence::TtlOnly), whose time is shorter than its value's.
     #[must_use]
     pub const fn age(&self) -> Option<Duration> {
         self.age
@@ -111,6 +113,10 @@ impl<V> Lookup<V> {
 pub(crate) type Outcome<V> = Result<Lookup<V>, Error>;
 
 impl<V> Lookup<V> {
+    pub(crate) fn of_unknown_age(self) -> Self {
+        Self { age: None, ..self }
+    }
+
     /// An answer that stays fresh for `remaining` of a full TTL of `ttl`.
     pub(crate) fn fresh(value: Option<Arc<V>>, tier: Tier, remaining: Duration, ttl: Duration) -> Self {
         let freshness = if value.is_some() {

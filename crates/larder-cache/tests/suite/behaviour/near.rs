@@ -139,7 +139,12 @@ fn without_a_listener_a_copy_is_no_older_than_declared() {
         );
         here.get_or_load(&1, || answers(7)).await.unwrap();
         there.get_or_load(&1, fails).await.unwrap();
-        assert_eq!(tier(&there, 1).await, Some(Tier::Near));
+        let copy = there.lookup(&1).await.unwrap();
+        assert_eq!(
+            (copy.tier(), copy.age()),
+            (Tier::Near, None),
+            "its time is not its value's"
+        );
         here.invalidate(&1).await.unwrap();
         assert_eq!(tier(&here, 1).await, None, "the own process sees it at once");
         t.advance(11).await;

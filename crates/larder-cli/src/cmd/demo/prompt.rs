@@ -156,7 +156,7 @@ impl Desk<'_> {
                 self.stage.table_name
             )),
         }
-        let age = self.age(found);
+        let age = Self::age(found);
         let old = age.map(|age| format!(", {} old", shown(age))).unwrap_or_default();
         ui.line(format_args!("  from {from} in {}{old}{}", shown(took), state(found)));
         json!({
@@ -169,14 +169,9 @@ impl Desk<'_> {
         })
     }
 
-    /// How old a cached answer is, where that can be known: a near copy that is bounded by time does not say when the
-    /// original was stored.
-    fn age(&self, found: &Lookup<Row>) -> Option<Duration> {
-        match found.tier() {
-            Tier::Store => found.age(),
-            Tier::Near if self.stage.store.is_embedded() => found.age(),
-            _ => None,
-        }
+    /// How old a cached answer is, where that can be known.
+    fn age(found: &Lookup<Row>) -> Option<Duration> {
+        matches!(found.tier(), Tier::Near | Tier::Store).then(|| found.age())?
     }
 
     /// Adds a user, and invalidates its id: the prompt may remember that there was none.
