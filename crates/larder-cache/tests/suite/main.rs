@@ -5,3 +5,4 @@ mod model;
 mod processes;
 mod protocol;
 mod races;
+mod spawned;

@@ -1,8 +1,6 @@
 //! Replies, invalidations and messages reach a client in the order in which things happened.
 
-mod common;
-
-use common::{Raw, serve};
+use super::common::{Raw, serve};
 use larder_engine::{Engine, serve::ServeConfig};
 
 /// What the heartbeat of a near tier rests on.

@@ -1,10 +1,8 @@
 //! A store when things go wrong: servers that are gone, silent, slow, full, or not what they were.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{Ear, Heard, SOON, gate::Gate, keys, soon};
+use super::common::{Ear, Heard, SOON, gate::Gate, keys, soon};
 use larder_base::Clock;
 use larder_store::{
     Script, ScriptCall, Store, StoreError,

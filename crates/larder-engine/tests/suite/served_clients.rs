@@ -1,10 +1,8 @@
 //! The `redis` crate as a client: both protocols, passwords, messages, invalidations.
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 
-use common::{PATIENCE, serve};
+use super::common::{PATIENCE, serve};
 use futures_util::StreamExt as _;
 use larder_engine::{Engine, serve::ServeConfig};
 use larder_testkit::eventually;

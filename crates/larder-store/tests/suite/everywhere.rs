@@ -1,8 +1,6 @@
 //! What a store does the same wherever the data is.
 
-mod common;
-
-use common::{Ear, Heard, SOON, everywhere, keys};
+use super::common::{Ear, Heard, SOON, everywhere, keys};
 use larder_store::{
     Event, Script, ScriptCall, StoreError,
     redis::{self, AsyncCommands, Value},

@@ -1,8 +1,6 @@
 //! A served engine writes what redis-server 7.0.15 writes, byte for byte, in both protocols.
 
-mod common;
-
-use common::{Raw, serve};
+use super::common::{Raw, serve};
 use larder_engine::{Engine, serve::ServeConfig};
 use larder_testkit::RedisServer;
 

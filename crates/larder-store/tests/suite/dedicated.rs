@@ -1,10 +1,8 @@
 //! Connections of one's own and subscriptions, on a private redis-server.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{SOON, soon};
+use super::common::{SOON, soon};
 use larder_base::Clock;
 use larder_store::{
     Dedicated, Event, Store, StoreConfig, StoreError,

@@ -1,10 +1,8 @@
 //! Clients that send nonsense, stay silent, do not read or are too many harm nobody but themselves.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{PATIENCE, Raw, serve};
+use super::common::{PATIENCE, Raw, serve};
 use larder_base::Clock;
 use larder_engine::{
     Engine,

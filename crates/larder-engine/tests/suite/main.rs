@@ -1,0 +1,12 @@
+//! The engine from outside, in one binary: each module is one subject.
+//!
+//! Apart stand `differential`, which compares random sequences with redis-server, and `memory`, which brings an
+//! allocator of its own.
+
+mod common;
+mod engines;
+mod scripts;
+mod served_abuse;
+mod served_bytes;
+mod served_clients;
+mod served_order;

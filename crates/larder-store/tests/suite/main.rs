@@ -1,0 +1,6 @@
+//! The store, in one binary: each module is one subject.
+
+mod common;
+mod dedicated;
+mod everywhere;
+mod faults;
