@@ -5,22 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use super::explore::{Found, Machine, explore};
-
-/// Drawn from a counter in the state: holds are few.
-type Id = u8;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Stamp {
-    id: Id,
-    tseq: u8,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Marker {
-    incarnation: Id,
-    tseq: u8,
-}
+use super::{
+    explore::{Found, Machine, explore},
+    parts::{Id, Marker, Stamp},
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Record {

@@ -8,3 +8,4 @@
 mod explore;
 mod holds;
 mod leases;
+mod parts;

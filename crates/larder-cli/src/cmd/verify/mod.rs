@@ -8,13 +8,14 @@ use larder_base::Random;
 use larder_store::{Store, StoreConfig};
 use larder_testkit::{
     history::Bounds,
+    naive::{CacheAside, LockAroundLoad},
     verify::{self, Fault, Plan},
 };
 
 use self::{
     faults::Trouble,
     report::Verdict,
-    subjects::{Larder, Lock, Naive},
+    subjects::{ByHand, Larder},
 };
 use crate::{
     context::Context,
@@ -145,7 +146,8 @@ async fn one(
     };
     let verdict = match baseline {
         Baseline::Naive => {
-            let subjects = stores.iter().map(|store| Naive::new(store, &namespace)).collect();
+            let by_hand = |store: &Store| ByHand::new(store, CacheAside::new(store.clone()), &namespace);
+            let subjects = stores.iter().map(by_hand).collect();
             Verdict::new(
                 "naive",
                 verify::run(plan, subjects, bounds, clock, random, make).await,
@@ -153,7 +155,11 @@ async fn one(
             )
         }
         Baseline::Lock => {
-            let subjects = stores.iter().map(|store| Lock::new(store, &namespace, clock)).collect();
+            let lock = |store: &Store| LockAroundLoad::new(store.clone(), clock.clone());
+            let subjects = stores
+                .iter()
+                .map(|store| ByHand::new(store, lock(store), &namespace))
+                .collect();
             Verdict::new(
                 "lock",
                 verify::run(plan, subjects, bounds, clock, random, make).await,

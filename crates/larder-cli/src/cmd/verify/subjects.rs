@@ -2,7 +2,6 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use larder_base::Clock;
 use larder_cache::{Cache, Freshness, Lookup, Tier};
 use larder_store::Store;
 use larder_testkit::{
@@ -10,7 +9,7 @@ use larder_testkit::{
     naive::{CacheAside, LockAroundLoad},
     verify::{Invalidated, Rows, Seen, Subject},
 };
-use redis::AsyncCommands as _;
+use redis::{AsyncCommands as _, RedisResult};
 
 use crate::failure::Outcome;
 
@@ -77,66 +76,75 @@ fn served(found: &Lookup<u64>) -> Served {
     }
 }
 
-/// Get, load, set; delete on a write.
-pub(super) struct Naive {
-    store: Store,
-    cache: CacheAside<Store>,
-    namespace: Arc<str>,
+/// Cache code that people write by hand: it reads through under a name, and deletes that name on a write.
+pub(super) trait HandWritten: Send + Sync + 'static {
+    fn get<F>(&self, name: &str, load: impl FnOnce() -> F + Send) -> impl Future<Output = RedisResult<u64>> + Send
+    where
+        F: Future<Output = u64> + Send;
+
+    fn invalidate(&self, name: &str) -> impl Future<Output = RedisResult<()>> + Send;
 }
 
-impl Naive {
-    pub(super) fn new(store: &Store, namespace: &str) -> Self {
-        Self {
-            store: store.clone(),
-            cache: CacheAside::new(store.clone()),
-            namespace: namespace.into(),
-        }
+impl HandWritten for CacheAside<Store> {
+    async fn get<F>(&self, name: &str, load: impl FnOnce() -> F + Send) -> RedisResult<u64>
+    where
+        F: Future<Output = u64> + Send,
+    {
+        Self::get(self, name, &[], load).await
+    }
+
+    async fn invalidate(&self, name: &str) -> RedisResult<()> {
+        Self::invalidate(self, name).await
     }
 }
 
-/// The same with a lock round the load.
-pub(super) struct Lock {
+impl HandWritten for LockAroundLoad<Store> {
+    async fn get<F>(&self, name: &str, load: impl FnOnce() -> F + Send) -> RedisResult<u64>
+    where
+        F: Future<Output = u64> + Send,
+    {
+        Self::get(self, name, load).await
+    }
+
+    async fn invalidate(&self, name: &str) -> RedisResult<()> {
+        Self::invalidate(self, name).await
+    }
+}
+
+/// Such code, as one process runs it.
+pub(super) struct ByHand<C> {
     store: Store,
-    cache: LockAroundLoad<Store>,
+    cache: C,
     namespace: Arc<str>,
 }
 
-impl Lock {
-    pub(super) fn new(store: &Store, namespace: &str, clock: &Clock) -> Self {
-        let cache = LockAroundLoad::new(store.clone(), clock.clone());
+impl<C: HandWritten> ByHand<C> {
+    pub(super) fn new(store: &Store, cache: C, namespace: &str) -> Self {
         Self {
             store: store.clone(),
             cache,
             namespace: namespace.into(),
         }
     }
-}
 
-async fn stored(store: &Store, name: &str) -> Vec<(&'static str, u64)> {
-    let version: Option<u64> = store.clone().get(name).await.ok().flatten();
-    version.map(|version| ("store", version)).into_iter().collect()
-}
-
-const fn from_store(version: u64) -> Seen {
-    Seen {
-        version,
-        served: Served::Store,
-        overdue: 0,
+    fn name(&self, key: u64) -> String {
+        format!("{}:{key}", self.namespace)
     }
 }
 
-impl Subject for Naive {
+impl<C: HandWritten> Subject for ByHand<C> {
     async fn read(&self, process: u32, key: u64, rows: &Arc<Rows>) -> Option<Seen> {
-        let name = format!("{}:{key}", self.namespace);
-        self.cache
-            .get(&name, &[], || rows.load(process, key))
-            .await
-            .ok()
-            .map(from_store)
+        let version = self.cache.get(&self.name(key), || rows.load(process, key)).await.ok()?;
+        let (served, overdue) = (Served::Store, 0);
+        Some(Seen {
+            version,
+            served,
+            overdue,
+        })
     }
 
     async fn invalidate(&self, key: u64, _: u64) -> Invalidated {
-        let done = self.cache.invalidate(&format!("{}:{key}", self.namespace)).await;
+        let done = self.cache.invalidate(&self.name(key)).await;
         Invalidated {
             acknowledged: done.is_ok(),
             everything: false,
@@ -144,29 +152,7 @@ impl Subject for Naive {
     }
 
     async fn cached(&self, key: u64) -> Vec<(&'static str, u64)> {
-        stored(&self.store, &format!("{}:{key}", self.namespace)).await
-    }
-}
-
-impl Subject for Lock {
-    async fn read(&self, process: u32, key: u64, rows: &Arc<Rows>) -> Option<Seen> {
-        let name = format!("{}:{key}", self.namespace);
-        self.cache
-            .get(&name, || rows.load(process, key))
-            .await
-            .ok()
-            .map(from_store)
-    }
-
-    async fn invalidate(&self, key: u64, _: u64) -> Invalidated {
-        let done = self.cache.invalidate(&format!("{}:{key}", self.namespace)).await;
-        Invalidated {
-            acknowledged: done.is_ok(),
-            everything: false,
-        }
-    }
-
-    async fn cached(&self, key: u64) -> Vec<(&'static str, u64)> {
-        stored(&self.store, &format!("{}:{key}", self.namespace)).await
+        let version: Option<u64> = self.store.clone().get(self.name(key)).await.ok().flatten();
+        version.map(|version| ("store", version)).into_iter().collect()
     }
 }
