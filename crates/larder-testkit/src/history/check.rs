@@ -64,11 +64,13 @@ pub struct Report {
     pub writes: u64,
     /// Loads in the history.
     pub loads: u64,
-    /// Reads that missed a write acknowledged before they began, within bounds or not.
+    /// Reads that missed a write settled before they began, beyond the bound of whoever answered.
     pub stale_reads: u64,
+    /// Reads that did so within the bound: of a near tier, or in a window of lost data.
+    pub late_reads: u64,
     /// Rules broken. Empty for a correct cache.
     pub violations: Vec<Violation>,
-    /// How stale those reads were, in microseconds: since the oldest write that they missed was acknowledged.
+    /// How stale both kinds were, in microseconds: since the oldest write that they missed was acknowledged.
     pub staleness: Histogram<u64>,
 }
 
@@ -120,6 +122,7 @@ impl Report {
             writes: 0,
             loads: 0,
             stale_reads: 0,
+            late_reads: 0,
             violations: Vec::new(),
             staleness,
         }
@@ -209,7 +212,6 @@ impl Checker<'_> {
             .first_newer(read.version)
             .expect("a newer version was settled before this read");
         let staleness = read.start - since;
-        self.report.stale_reads += 1;
         self.report.staleness.saturating_record(staleness / 1_000);
         let (rule, bound) = match read.served {
             _ if self.in_rollback(read.start) => (Rule::C9, self.bounds.rollback),
@@ -219,7 +221,10 @@ impl Checker<'_> {
             _ => (Rule::C1, Duration::ZERO),
         };
         // `first_newer` gives the oldest write that was missed, so one comparison covers all of them.
-        if bound.is_zero() || u128::from(staleness) > bound.as_nanos() {
+        if !bound.is_zero() && u128::from(staleness) <= bound.as_nanos() {
+            self.report.late_reads += 1;
+        } else {
+            self.report.stale_reads += 1;
             self.note(rule, key, || {
                 format!("{staleness} ns after a newer write was settled: {read:?}")
             });

@@ -115,7 +115,7 @@ fn c2_a_near_copy_beyond_its_bound_is_found_and_one_within_is_not() {
     });
     let report = check(&history, &bounds());
     assert_eq!(
-        (report.count(Rule::C2), report.stale_reads),
+        (report.count(Rule::C2), report.late_reads),
         (0, 1),
         "within a second of the acknowledgement"
     );
@@ -256,7 +256,7 @@ fn c9_staleness_in_a_window_of_lost_data_has_its_own_bound_and_is_measured() {
     };
     assert_eq!(stale(1).count(Rule::C9), 1);
     let within = stale(100);
-    assert_eq!((within.violations.len(), within.stale_reads), (0, 1));
+    assert_eq!((within.violations.len(), within.late_reads), (0, 1));
     assert!(within.staleness.max() > 1_000, "{} µs", within.staleness.max());
 }
 

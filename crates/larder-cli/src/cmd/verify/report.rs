@@ -35,6 +35,7 @@ impl Verdict {
         json!({
             "reads": report.reads,
             "stale_reads": report.stale_reads,
+            "late_reads": report.late_reads,
             "violations": report.violations.len(),
             "loads": report.loads,
             "fills_rejected": self.fills_rejected,
@@ -58,7 +59,14 @@ impl Display for Verdict {
         writeln!(f, "\n{}", self.name)?;
         writeln!(f, "    reads           {}", report.reads)?;
         writeln!(f, "    stale reads     {}", report.stale_reads)?;
-        if report.stale_reads > 0 {
+        if report.late_reads > 0 {
+            writeln!(
+                f,
+                "    late reads      {} (stale within the near tier's bound)",
+                report.late_reads
+            )?;
+        }
+        if report.stale_reads + report.late_reads > 0 {
             let (p50, max) = (report.staleness.value_at_quantile(0.5), report.staleness.max());
             writeln!(f, "    stale for       {p50} µs p50, {max} µs at most")?;
         }
