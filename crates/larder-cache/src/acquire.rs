@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use larder_base::CacheKey;
-use larder_store::StoreError;
-use redis::{Value, aio::ConnectionLike};
+use redis::Value;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -381,8 +380,8 @@ where
     async fn read_raw(&self, place: &Place) -> Result<Option<(Record, Vec<u8>)>, Error> {
         let mut command = redis::cmd("MGET");
         command.arg(place.keys.e().as_ref()).arg(place.keys.m().as_ref());
-        let reply = self.store.clone().req_packed_command(&command).await;
-        let items = match reply.map_err(|error| self.store_error("MGET", StoreError::from(error)))? {
+        let reply = self.store.run(&command).await;
+        let items = match reply.map_err(|error| self.store_error("MGET", error))? {
             Value::Array(items) => items,
             _ => return Ok(None),
         };

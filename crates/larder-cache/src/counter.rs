@@ -8,7 +8,7 @@
 
 use larder_base::{CacheKey, WrittenKey};
 use larder_store::StoreError;
-use redis::{Value, aio::ConnectionLike};
+use redis::Value;
 
 use crate::{
     Error,
@@ -58,8 +58,8 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         let (_, c) = self.layout.counter(key);
         let mut command = redis::cmd("DEL");
         command.arg(c.as_ref());
-        let reply = self.store.clone().req_packed_command(&command).await;
-        let dropped = reply.map_err(|error| self.store_error("reset_counter", StoreError::from(error)))?;
+        let reply = self.store.run(&command).await;
+        let dropped = reply.map_err(|error| self.store_error("reset_counter", error))?;
         Ok(dropped == Value::Int(1))
     }
 }

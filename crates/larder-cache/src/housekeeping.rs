@@ -6,7 +6,7 @@ use std::{
 };
 
 use larder_base::CacheKey;
-use redis::{Value, aio::ConnectionLike};
+use redis::Value;
 
 use crate::{
     core::Core,
@@ -64,7 +64,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
                 .arg("NX")
                 .arg("PX")
                 .arg(millis(self.generation()));
-            let first = match self.store.clone().req_packed_command(&command).await {
+            let first = match self.store.run(&command).await {
                 Ok(Value::Okay) => true,
                 Ok(_) => false,
                 // Liveness alone: the next round tries again.

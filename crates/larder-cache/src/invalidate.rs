@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use larder_base::CacheKey;
 use larder_store::{ScriptCall, Store, StoreError};
-use redis::{Value, aio::ConnectionLike};
+use redis::{ErrorKind, RedisError, Value};
 
 use crate::{
     Error,
     core::Core,
+    layout::PARTITIONS,
     script::{Invalidate, InvalidateTags, MarkStale, Rotate, Step},
     settings::{MAX_TAGS, TAG_BYTES},
     stats::Count,
@@ -143,9 +144,10 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         for partition in self.layout.partitions() {
             command.arg(partition.m.as_ref());
         }
-        let metas = match self.store.clone().req_packed_command(&command).await? {
-            Value::Array(metas) => metas,
-            _ => Vec::new(),
+        let metas = match self.store.run(&command).await? {
+            Value::Array(metas) if metas.len() == PARTITIONS => metas,
+            // Taken for "nothing to clear", any other answer would be a clear that did not happen.
+            _ => return Err(RedisError::from((ErrorKind::UnexpectedReturnType, "MGET answered with no list")).into()),
         };
         let calls = self
             .layout

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use larder_base::CacheKey;
-use larder_store::{ScriptCall, StoreError};
-use redis::{Value, aio::ConnectionLike};
+use larder_store::ScriptCall;
+use redis::Value;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Batch, Later, Led};
@@ -111,8 +111,8 @@ where
                 next
             });
         }
-        let reply = self.store.clone().req_packed_command(&command).await;
-        let mut items = match reply.map_err(|error| self.store_error("MGET", StoreError::from(error)))? {
+        let reply = self.store.run(&command).await;
+        let mut items = match reply.map_err(|error| self.store_error("MGET", error))? {
             Value::Array(items) => items,
             _ => return Ok(nothing()),
         };

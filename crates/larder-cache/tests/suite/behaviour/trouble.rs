@@ -251,3 +251,30 @@ fn a_lost_key_costs_a_miss_and_is_cached_again_within_two_reads() {
         }
     });
 }
+
+#[tokio::test]
+async fn an_invalidation_that_the_store_refuses_is_not_ok() {
+    let server = RedisServer::start().await;
+    let mut admin = Store::open(&server.url()).await.unwrap();
+    let mut rights = redis::cmd("ACL");
+    rights
+        .arg("SETUSER")
+        .arg("reader")
+        .arg(&["on", "nopass", "~*", "&*", "+@all"]);
+    let _: () = rights.query_async(&mut admin).await.unwrap();
+    let url = server.url().replace("redis://", "redis://reader:any@");
+    let cache: Cache<u64, u64> = Cache::builder("n")
+        .store(&Store::open(&url).await.unwrap())
+        .ttl(Duration::from_secs(60))
+        .build()
+        .await
+        .unwrap();
+    cache.get_or_load(&1, || answers(7)).await.unwrap();
+
+    let mut rights = redis::cmd("ACL");
+    rights.arg("SETUSER").arg("reader").arg(&["-mget", "-evalsha"]);
+    let _: () = rights.query_async(&mut admin).await.unwrap();
+    assert!(cache.clear().await.unwrap_err().is_pending());
+    assert!(cache.invalidate(&1).await.unwrap_err().is_pending());
+    assert!(cache.invalidate_tag("all").await.unwrap_err().is_pending());
+}
