@@ -52,10 +52,10 @@ impl ServeConfig {
         self
     }
 
-    /// Asks every client for this password (`AUTH`); none by default.
+    /// Asks every client for this password (`AUTH`); none by default. An empty one is none, as in Redis.
     #[must_use]
     pub fn requirepass(mut self, password: impl Into<String>) -> Self {
-        self.password = Some(password.into());
+        self.password = Some(password.into()).filter(|password| !password.is_empty());
         self
     }
 
