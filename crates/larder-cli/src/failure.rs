@@ -53,6 +53,14 @@ impl Failure {
         self
     }
 
+    /// Puts a line above that says what was being done.
+    pub(crate) fn heading(self, heading: impl Display) -> Self {
+        Self {
+            error: self.error.context(heading.to_string()),
+            ..self
+        }
+    }
+
     /// The causes, outermost first.
     pub(crate) fn chain(&self) -> impl Iterator<Item = String> + '_ {
         self.error.chain().map(ToString::to_string)
@@ -103,13 +111,7 @@ impl<T, E: Into<Failure>> OrHint<T> for Result<T, E> {
     }
 
     fn or_while(self, doing: impl Display) -> Outcome<T> {
-        self.map_err(|error| {
-            let failure = error.into();
-            Failure {
-                error: failure.error.context(doing.to_string()),
-                ..failure
-            }
-        })
+        self.map_err(|error| error.into().heading(doing))
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use larder::Store;
+use larder_store::{StoreConfig, StoreError};
 
 use crate::failure::{Failure, Outcome};
 
@@ -20,8 +21,18 @@ pub(crate) struct OwnStore {
 impl OwnStore {
     /// Opens it.
     pub(crate) async fn open(&self) -> Outcome<Store> {
+        Self::connect(self.config()?).await
+    }
+
+    /// Its settings, for a command that changes some and connects more than once.
+    pub(crate) fn config(&self) -> Outcome<StoreConfig> {
+        config(&self.store)
+    }
+
+    /// Opens a store with these settings.
+    pub(crate) async fn connect(config: StoreConfig) -> Outcome<Store> {
         let hint = "start a server there, or leave out --store to run on the engine in this process";
-        open(&self.store, hint).await
+        connect(config, hint).await
     }
 }
 
@@ -34,6 +45,9 @@ pub(crate) struct LiveStore {
 }
 
 impl LiveStore {
+    /// What to try when nobody answers.
+    pub(crate) const HINT: &str = "check that the server runs, and --store or LARDER_STORE";
+
     /// The URL that was given.
     fn url(&self) -> Outcome<&str> {
         self.store.as_deref().ok_or_else(|| {
@@ -44,7 +58,7 @@ impl LiveStore {
 
     /// Opens it.
     pub(crate) async fn open(&self) -> Outcome<Store> {
-        open(self.url()?, "check that the server runs, and --store or LARDER_STORE").await
+        connect(config(self.url()?)?, Self::HINT).await
     }
 
     /// The store, not yet asked whether anybody answers (but for `env:`, which is).
@@ -56,15 +70,18 @@ impl LiveStore {
     }
 }
 
-/// Opens the store at `url`; `env:` is the one that the REDIS_* variables name.
-///
-/// A URL that cannot be meant is wrong usage; a server that cannot be reached is a failure, and `hint` is for that.
-async fn open(url: &str, hint: &str) -> Outcome<Store> {
-    let opened = match url {
-        "env:" => Store::from_env().await,
-        url => Store::open(url).await,
+/// The settings that `url` stands for; `env:` is what the REDIS_* variables say. What cannot be meant is wrong usage.
+fn config(url: &str) -> Outcome<StoreConfig> {
+    let config = match url {
+        "env:" => StoreConfig::from_env(),
+        url => StoreConfig::from_url(url),
     };
-    opened.map_err(|error| match error {
+    config.map_err(|error| Failure::from(error).into_usage())
+}
+
+/// Opens the store; a server that cannot be reached is a failure, and `hint` is for that.
+async fn connect(config: StoreConfig, hint: &str) -> Outcome<Store> {
+    Store::connect(config).await.map_err(|error: StoreError| match error {
         error if error.is_config() => Failure::from(error).into_usage(),
         error => Failure::from(error).hint(hint),
     })

@@ -7,6 +7,7 @@ mod cmd;
 mod context;
 mod failure;
 mod flags;
+mod lines;
 mod reply;
 mod signals;
 mod ui;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use redis::{RedisError, Value};
+use redis::{RedisError, ServerError, Value};
 use serde_json::{Value as Json, json};
 
 /// The reply as redis-cli shows it to a person: types told apart, strings quoted, lists numbered.
@@ -20,11 +20,13 @@ pub(crate) fn raw(reply: &Value) -> String {
         Value::Array(items) | Value::Set(items) => lines(items),
         Value::Push { data, .. } => lines(data),
         Value::Map(pairs) => {
-            let pairs: Vec<String> = pairs.iter().map(|(k, v)| format!("{} {}", raw(k), raw(v))).collect();
+            // As a RESP2 list, which redis-cli asks for unless told otherwise: a key may have spaces.
+            let pairs: Vec<String> = pairs.iter().map(|(k, v)| format!("{}\n{}", raw(k), raw(v))).collect();
             pairs.join("\n")
         }
         Value::Attribute { data, .. } => raw(data),
-        Value::ServerError(error) => error.to_string(),
+        // redis-cli ends it with a line break of its own.
+        Value::ServerError(error) => format!("{}\n", server_error_text(error)),
         other => text(other),
     }
 }
@@ -41,7 +43,7 @@ pub(crate) fn as_json(reply: &Value) -> Json {
         Value::Push { data, .. } => list(data),
         Value::Map(pairs) => Json::Object(pairs.iter().map(|(k, v)| (text(k), as_json(v))).collect()),
         Value::Attribute { data, .. } => as_json(data),
-        Value::ServerError(error) => json!({ "error": error.to_string() }),
+        Value::ServerError(error) => json!({ "error": server_error_text(error) }),
         other => json!(text(other)),
     }
 }
@@ -53,6 +55,10 @@ pub(crate) fn error_text(error: &RedisError) -> String {
         (Some(code), None) => code.to_owned(),
         _ => error.to_string(),
     }
+}
+
+fn server_error_text(error: &ServerError) -> String {
+    error_text(&error.clone().into())
 }
 
 fn text(reply: &Value) -> String {
@@ -78,7 +84,7 @@ fn format(out: &mut String, reply: &Value, indent: usize) {
         Value::Boolean(yes) => write!(out, "({yes})"),
         Value::BulkString(bytes) => write!(out, "\"{}\"", quoted(bytes)),
         Value::VerbatimString { text, .. } => write!(out, "{text}"),
-        Value::ServerError(error) => write!(out, "(error) {error}"),
+        Value::ServerError(error) => write!(out, "(error) {}", server_error_text(error)),
         Value::Attribute { data, .. } => return format(out, data, indent),
         Value::Array(items) => return format_list(out, items, indent, ')', "array"),
         Value::Set(items) => return format_list(out, items, indent, '~', "set"),

@@ -53,10 +53,15 @@ impl Ui {
     /// Prints a line beside the result: on stderr under `--json`, so that stdout stays one document.
     pub(crate) fn note(&self, text: impl Display) {
         if self.json {
-            let _ = writeln!(io::stderr().lock(), "{text}");
+            self.remark(text);
         } else {
             self.line(text);
         }
+    }
+
+    /// Prints a line on stderr, where it cannot be taken for a part of the result.
+    pub(crate) fn remark(&self, text: impl Display) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
     /// Prints the one JSON document; nothing without `--json`.

@@ -1,6 +1,9 @@
 //! `larder exec`: one command on a store.
 
-use redis::{Cmd, ErrorKind, Value, aio::ConnectionLike};
+use std::{ffi::OsString, os::unix::ffi::OsStrExt as _};
+
+use larder_store::{Dedicated, StoreError};
+use redis::{Cmd, ErrorKind, RedisError, RedisResult, Value, aio::ConnectionLike as _};
 
 use crate::{
     context::Context,
@@ -23,31 +26,33 @@ pub(crate) struct Args {
         allow_hyphen_values = true,
         value_name = "CMD ARG"
     )]
-    command: Vec<String>,
+    command: Vec<OsString>,
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     let store = args.store.open().await?;
     let mut connection = store.dedicated().await?;
-    let command = command(&args.command);
-    let reply = connection
-        .req_packed_command(&command)
-        .await
-        .and_then(Value::extract_error);
-    match reply {
+    // Bytes, as redis-cli sends them: a key need not be UTF-8.
+    let words: Vec<&[u8]> = args.command.iter().map(|word| word.as_bytes()).collect();
+    match ask(&mut connection, &words).await {
         Ok(reply) => print(&reply, context),
         Err(error) => return Err(Failure::new(reply::error_text(&error))),
     }
     Ok(())
 }
 
-/// The command of these words.
-pub(super) fn command<W: redis::ToRedisArgs>(words: &[W]) -> Cmd {
+/// Runs the command of these words.
+///
+/// An error inside a list, as `EXEC` answers it, is part of the reply: what the other commands did must be seen.
+pub(super) async fn ask<W: AsRef<[u8]>>(connection: &mut Dedicated, words: &[W]) -> RedisResult<Value> {
     let mut command = Cmd::new();
     for word in words {
-        command.arg(word);
+        command.arg(word.as_ref());
     }
-    command
+    match connection.req_packed_command(&command).await? {
+        Value::ServerError(error) => Err(error.into()),
+        reply => Ok(reply),
+    }
 }
 
 /// Prints a reply in the form that the output asks for.
@@ -62,6 +67,8 @@ pub(super) fn print(reply: &Value, context: &Context) {
 }
 
 /// Whether the connection itself failed, so that no further command can succeed on it.
-pub(super) fn is_broken(error: &redis::RedisError) -> bool {
-    error.is_unrecoverable_error() || error.kind() == ErrorKind::Io
+pub(super) fn is_broken(error: &RedisError) -> bool {
+    // What was refused was never sent.
+    let is_refused = StoreError::from(error.clone()).is_refused();
+    !is_refused && (error.is_unrecoverable_error() || error.kind() == ErrorKind::Io)
 }

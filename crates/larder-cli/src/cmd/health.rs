@@ -1,5 +1,6 @@
 //! `larder health`: whether a store is well.
 
+use larder_store::Health;
 use serde_json::json;
 
 use crate::{
@@ -19,6 +20,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     let store = args.store.lazy().await?;
     let health = store.health().await;
     let problems = health.problems();
+    let chain: Option<Vec<String>> = unwell(&health).map(|failure| failure.chain().collect());
     let ui = &context.ui;
     ui.line(format_args!("store      {}", health.address));
     ui.line(format_args!("status     {}", status(&health)));
@@ -44,6 +46,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         "store": health.address,
         "status": status(&health),
         "problems": problems,
+        "error": chain,
         "ping_seconds": health.latency.as_ref().ok().map(std::time::Duration::as_secs_f64),
         "version": health.server_version,
         "role": health.role,
@@ -55,15 +58,23 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         "evicted_keys": health.evicted_keys,
         "uptime_seconds": health.uptime.map(|span| span.as_secs()),
     }));
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::new(format_args!("{} is {}", health.address, status(&health))).told_in_json())
+    match unwell(&health) {
+        None => Ok(()),
+        Some(failure) => Err(failure.told_in_json()),
+    }
+}
+
+/// The failure that an unwell store is, with its cause where there is one.
+fn unwell(health: &Health) -> Option<Failure> {
+    let what = format!("{} is {}", health.address, status(health));
+    match &health.latency {
+        Err(error) => Some(Failure::from(error.clone()).heading(what).hint(LiveStore::HINT)),
+        Ok(_) => (!health.problems().is_empty()).then(|| Failure::new(what)),
     }
 }
 
 /// Degraded is named, and is not healthy.
-fn status(health: &larder_store::Health) -> &'static str {
+fn status(health: &Health) -> &'static str {
     match (health.is_reachable(), health.is_healthy()) {
         (_, true) => "healthy",
         (true, false) => "degraded",

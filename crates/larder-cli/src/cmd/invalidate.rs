@@ -58,9 +58,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         cache.clear().await?;
     }
     let mut done = Vec::new();
-    done.extend((!key.is_empty()).then(|| format!("{} keys", key.len())));
-    done.extend((!tag.is_empty()).then(|| format!("{} tags", tag.len())));
-    done.extend(matched.map(|n| format!("{n} matching entries")));
+    done.extend((!key.is_empty()).then(|| count(key.len() as u64, "key", "keys")));
+    done.extend((!tag.is_empty()).then(|| count(tag.len() as u64, "tag", "tags")));
+    done.extend(matched.map(|n| count(n, "matching entry", "matching entries")));
     done.extend(all.then(|| "everything".to_owned()));
     context
         .ui
@@ -73,4 +73,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         "all": all,
     }));
     Ok(())
+}
+
+fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }

@@ -30,9 +30,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         context.ui.line(key);
     }
     if found.is_cut {
+        // Not among the keys, which may go into a pipe.
         context
             .ui
-            .note(format_args!("(cut at {} keys; --limit 0 lists all)", keys.len()));
+            .remark(format_args!("(cut at {} keys; --limit 0 lists all)", keys.len()));
     }
     context.ui.document(&keys);
     Ok(())
@@ -44,7 +45,7 @@ const SCAN_COUNT: usize = 500;
 /// What a scan found, in order of the alphabet.
 pub(super) struct Found {
     pub(super) keys: Vec<Vec<u8>>,
-    /// The limit was reached before the end.
+    /// There are more than the limit.
     pub(super) is_cut: bool,
 }
 
@@ -63,9 +64,9 @@ pub(super) async fn scan(store: &Store, pattern: &str, limit: usize) -> Outcome<
         let (next, batch): (Vec<u8>, Vec<Vec<u8>>) = redis::from_redis_value(store.run(&command).await?)?;
         keys.extend(batch);
         cursor = next;
-        let is_full = limit > 0 && keys.len() >= limit;
-        if is_full || cursor == b"0" {
-            let is_cut = is_full && (cursor != b"0" || keys.len() > limit);
+        // Only one more than the limit shows that there are more.
+        let is_cut = limit > 0 && keys.len() > limit;
+        if is_cut || cursor == b"0" {
             let most = if limit > 0 { limit } else { usize::MAX };
             return Ok(Found {
                 keys: keys.into_iter().take(most).collect(),

@@ -3,14 +3,13 @@
 use std::io::IsTerminal as _;
 
 use larder_engine::serve::split_line;
-use redis::{Value, aio::ConnectionLike};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use super::exec::{command, is_broken, print};
+use super::exec::{ask, is_broken, print};
 use crate::{
     context::Context,
     failure::{Failure, Outcome},
     flags::LiveStore,
+    lines::Lines,
     reply,
 };
 
@@ -32,15 +31,15 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     let store = args.store.open().await?;
     let mut connection = store.dedicated().await?;
     let is_asked = std::io::stdin().is_terminal() && context.ui.is_terminal();
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let mut lines = Lines::of_stdin()?;
     loop {
         if is_asked {
             context.ui.text(format_args!("{}> ", store.url()));
         }
-        let Some(line) = lines.next_line().await? else {
+        let Some(line) = lines.next().await? else {
             return Ok(());
         };
-        let Some(words) = split_line(line.as_bytes()) else {
+        let Some(words) = split_line(&line) else {
             context.ui.line("(error) unbalanced quotes");
             continue;
         };
@@ -49,11 +48,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
             Some(b"exit" | b"quit") => return Ok(()),
             Some(_) => {}
         }
-        match connection
-            .req_packed_command(&command(&words))
-            .await
-            .and_then(Value::extract_error)
-        {
+        match ask(&mut connection, &words).await {
             Ok(reply) => print(&reply, context),
             Err(error) if is_broken(&error) => return Err(error.into()),
             Err(error) => context.ui.line(format_args!("(error) {}", reply::error_text(&error))),

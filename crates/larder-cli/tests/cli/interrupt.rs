@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::run::{command, entries};
+use crate::run::{command, entries, signal};
 
 /// A demo that keeps its private database in `folder`.
 fn start(args: &[&str], folder: &Path) -> Child {
@@ -17,11 +17,6 @@ fn start(args: &[&str], folder: &Path) -> Child {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command.spawn().expect("the command starts")
-}
-
-fn signal(child: &Child, signal: rustix::process::Signal) {
-    let pid = rustix::process::Pid::from_child(child);
-    rustix::process::kill_process(pid, signal).expect("the process runs");
 }
 
 /// Waits until the demo has made its folder.

@@ -3,7 +3,7 @@
 use std::{
     io::Write,
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 /// What came of one run.
@@ -38,10 +38,22 @@ impl Run {
     }
 }
 
-/// `larder` with these arguments, no store in the environment.
+/// What the command reads from its environment, which is the tester's own.
+const VARIABLES: [&str; 5] = [
+    "LARDER_STORE",
+    "LARDER_REQUIREPASS",
+    "REDIS_URL",
+    "REDIS_HOST",
+    "REDIS_PORT",
+];
+
+/// `larder` with these arguments, no store and no password in the environment.
 pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
-    command.args(args).env_remove("LARDER_STORE");
+    command.args(args);
+    for variable in VARIABLES {
+        command.env_remove(variable);
+    }
     command
 }
 
@@ -50,8 +62,14 @@ pub(crate) fn larder(args: &[&str]) -> Run {
     finish(command(args).stdin(Stdio::null()))
 }
 
+/// Runs it on the store at `url`, which must answer with success.
+#[track_caller]
+pub(crate) fn larder_on(url: &str, args: &[&str]) -> Run {
+    finish(command(args).env("LARDER_STORE", url).stdin(Stdio::null())).ended(0)
+}
+
 /// Runs it with `input` piped in.
-pub(crate) fn larder_fed(args: &[&str], input: &str) -> Run {
+pub(crate) fn larder_fed(args: &[&str], input: impl AsRef<[u8]>) -> Run {
     let mut child = command(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -59,7 +77,7 @@ pub(crate) fn larder_fed(args: &[&str], input: &str) -> Run {
         .spawn()
         .expect("the command starts");
     let mut stdin = child.stdin.take().expect("stdin is piped");
-    stdin.write_all(input.as_bytes()).expect("the input fits into the pipe");
+    stdin.write_all(input.as_ref()).expect("the input fits into the pipe");
     drop(stdin);
     run_of(&child.wait_with_output().expect("the command ends"))
 }
@@ -74,6 +92,11 @@ fn run_of(output: &std::process::Output) -> Run {
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(pid, signal).expect("the process runs");
 }
 
 /// Names of what is in `folder`.

@@ -1,6 +1,5 @@
 //! `larder demo`: the tour. Reads a table through the cache, scene by scene, and measures each.
 
-mod lines;
 mod naive;
 mod progress;
 mod prompt;

@@ -3,10 +3,10 @@
 use std::{io::IsTerminal, time::Duration};
 
 use larder::{Cache, Lookup, Tier};
+use larder_base::Clock;
 use serde_json::{Value, json};
 
 use super::{
-    lines::Lines,
     report::shown,
     source::Counted,
     stage::Stage,
@@ -15,9 +15,14 @@ use super::{
 use crate::{
     context::Context,
     failure::{Failure, Outcome},
+    lines::Lines,
 };
 
 const TTL: Duration = Duration::from_secs(60);
+
+/// A pipe that stays open but says nothing (as a service manager or a build server leaves it) must not keep the
+/// demo waiting for ever; someone at a terminal may think as long as they like.
+const PIPE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long an unknown id is remembered as unknown.
 const NEGATIVE: Duration = Duration::from_secs(5);
@@ -90,7 +95,7 @@ pub(super) async fn ask(stage: &Stage, context: &Context) -> Outcome<Vec<Value>>
         if typed {
             context.ui.text(PROMPT);
         }
-        let Some(line) = lines.next(&context.clock).await else {
+        let Some(line) = next(&mut lines, typed, &context.clock).await else {
             break;
         };
         if !typed {
@@ -106,6 +111,16 @@ pub(super) async fn ask(stage: &Stage, context: &Context) -> Outcome<Vec<Value>>
         }
     }
     Ok(answers)
+}
+
+/// The next line; `None` at the end of input, and input that cannot be read has ended.
+async fn next(lines: &mut Lines, is_typed: bool, clock: &Clock) -> Option<String> {
+    let line = if is_typed {
+        lines.next().await
+    } else {
+        clock.timeout(PIPE_PATIENCE, lines.next()).await?
+    };
+    Some(String::from_utf8_lossy(&line.ok()??).into_owned())
 }
 
 /// What is odd about the answer.

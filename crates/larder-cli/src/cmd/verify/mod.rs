@@ -5,7 +5,7 @@ mod report;
 mod subjects;
 
 use larder_base::Random;
-use larder_store::{Store, StoreConfig};
+use larder_store::Store;
 use larder_testkit::{
     history::Bounds,
     naive::{CacheAside, LockAroundLoad},
@@ -105,16 +105,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
 
 /// One connection a process, and one more.
 async fn stores(args: &Args, context: &Context, random: &Random) -> Outcome<Vec<Store>> {
-    let config = StoreConfig::from_url(&args.store.store)
-        .or_hint("see `larder verify --help` for the URLs it takes")?
-        .clock(context.clock.clone())
-        .random(random.clone());
-    let first = Store::connect(config.clone()).await?;
+    let config = args.store.config()?.clock(context.clock.clone()).random(random.clone());
+    let first = OwnStore::connect(config.clone()).await?;
     let mut stores = Vec::new();
     for _ in 0..args.processes {
         let another = match first.engine() {
             Some(engine) => Store::embedded(engine.clone()),
-            None => Store::connect(config.clone()).await?,
+            None => OwnStore::connect(config.clone()).await?,
         };
         stores.push(another);
     }

@@ -1,0 +1,174 @@
+//! `larder serve` says where it is ready, lets in whom it should, and ends tidily.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use rustix::process::Signal;
+
+use crate::run::{Run, command, entries, larder, larder_on, signal};
+
+/// A running server, killed on drop.
+#[derive(Debug)]
+struct Serving {
+    child: Child,
+    address: String,
+}
+
+impl Serving {
+    /// Starts it and waits until it is ready.
+    fn start(command: &mut Command) -> Self {
+        let mut serving = Self::launch(command);
+        let ready = serving.address.strip_prefix("ready ").map(str::to_owned);
+        serving.address = ready.unwrap_or_else(|| panic!("`ready <addr>` is the first line of {serving:?}"));
+        serving
+    }
+
+    /// Starts it and reads its first line.
+    fn launch(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let mut line = String::new();
+        let stdout = child.stdout.as_mut().expect("stdout is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("text");
+        let address = line.trim_end().to_owned();
+        Self { child, address }
+    }
+
+    fn url(&self, password: &str) -> String {
+        format!("redis://{password}{}", self.address)
+    }
+
+    /// Ends it with SIGTERM; its exit code.
+    fn terminated(&mut self) -> Option<i32> {
+        signal(&self.child, Signal::TERM);
+        self.child.wait().expect("the server ends").code()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // Gone already is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How it refused to serve. The end of one that serves all the same is not waited for.
+#[track_caller]
+fn refused(command: &mut Command) -> Run {
+    let mut serving = Serving::launch(command.stderr(Stdio::piped()));
+    assert_eq!(serving.address, "", "it was to refuse");
+    let mut err = String::new();
+    let mut stderr = serving.child.stderr.take().expect("stderr is piped");
+    stderr.read_to_string(&mut err).expect("text");
+    Run {
+        code: serving.child.wait().expect("it ends").code(),
+        out: String::new(),
+        err,
+    }
+}
+
+const ANY_PORT: [&str; 3] = ["serve", "--bind", "127.0.0.1:0"];
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+#[test]
+fn it_serves_where_it_said_until_sigterm() {
+    let mut serving = Serving::start(&mut command(&ANY_PORT));
+    assert!(!serving.address.ends_with(":0"), "{}", serving.address);
+    larder_on(&serving.url(""), &["exec", "SET", "k", "v"]);
+    assert_eq!(larder_on(&serving.url(""), &["exec", "GET", "k"]).out, "v\n");
+
+    let mut client = TcpStream::connect(&serving.address).expect("it listens");
+    client.write_all(b"GET k\r\n").expect("it reads");
+    let mut answer = [0; 7];
+    client.read_exact(&mut answer).expect("it answers");
+    assert_eq!(&answer, b"$1\r\nv\r\n");
+    assert_eq!(serving.terminated(), Some(0));
+    let rest = client.read(&mut answer).expect("an orderly end, not a reset");
+    assert_eq!(rest, 0, "a client that is idle does not hold it up, and is told");
+}
+
+#[test]
+fn a_unix_socket_goes_with_its_server() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("larder.sock");
+    let mut serving = Serving::start(&mut command(&["serve", "--unix", path(&socket)]));
+    assert_eq!(serving.address, path(&socket));
+    let url = format!("redis+unix://{}", serving.address);
+    assert_eq!(larder_on(&url, &["exec", "PING"]).out, "PONG\n");
+    assert_eq!(serving.terminated(), Some(0));
+    assert_eq!(entries(folder.path()), Vec::<String>::new());
+}
+
+#[track_caller]
+fn asks_for_a_password(serving: &Serving, password: &str) {
+    larder(&["exec", "--store", &serving.url(""), "PING"])
+        .ended(1)
+        .says(&["NOAUTH"]);
+    larder(&["exec", "--store", &serving.url(":wrong@"), "PING"])
+        .ended(1)
+        .says(&["WRONGPASS"]);
+    let right = serving.url(&format!(":{password}@"));
+    assert_eq!(larder_on(&right, &["exec", "PING"]).out, "PONG\n");
+}
+
+#[test]
+fn the_password_comes_from_the_variable() {
+    let serving = Serving::start(command(&ANY_PORT).env("LARDER_REQUIREPASS", "opensesame"));
+    asks_for_a_password(&serving, "opensesame");
+}
+
+#[test]
+fn the_password_comes_from_the_first_line_of_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("password");
+    let args = [&ANY_PORT[..], &["--requirepass-file", path(&file)]].concat();
+    refused(&mut command(&args))
+        .ended(1)
+        .says(&["cannot read the password", path(&file)]);
+    std::fs::write(&file, "\nsecond line\n").expect("writable");
+    refused(&mut command(&args))
+        .ended(2)
+        .says(&["no password in its first line"]);
+    std::fs::write(&file, "opensesame\nsecond line\n").expect("writable");
+    asks_for_a_password(&Serving::start(&mut command(&args)), "opensesame");
+}
+
+/// An empty password is none, whoever left the variable empty.
+#[test]
+fn a_public_address_without_a_password_is_refused() {
+    let public = ["serve", "--bind", "0.0.0.0:0"];
+    for password in [None, Some("")] {
+        let mut serve = command(&public);
+        serve.envs(password.map(|password| ("LARDER_REQUIREPASS", password)));
+        refused(&mut serve)
+            .ended(1)
+            .says(&["0.0.0.0:0", "no password", "requirepass", "unprotected"]);
+    }
+    Serving::start(&mut command(&[&public[..], &["--unprotected"]].concat()));
+    Serving::start(command(&public).env("LARDER_REQUIREPASS", "opensesame"));
+}
+
+#[test]
+fn what_it_cannot_do_it_refuses() {
+    refused(&mut command(&["serve", "--dir", "data"]))
+        .ended(2)
+        .says(&["--dir", "not built yet", "hint:"]);
+    refused(&mut command(&["serve", "--maxmemory", "lots"]))
+        .ended(2)
+        .says(&["--maxmemory lots"]);
+    let serving = Serving::start(&mut command(&ANY_PORT));
+    refused(&mut command(&["serve", "--bind", &serving.address]))
+        .ended(1)
+        .says(&[&serving.address, "hint:", "127.0.0.1:0"]);
+}
