@@ -1,10 +1,10 @@
 //! `larder verify` acquits Larder, convicts what people write by hand, and its exit code says which.
 
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 
-use larder_testkit::RedisServer;
+use larder_testkit::{RedisServer, eventually};
 
-use crate::run::{command, finish, larder};
+use crate::run::{command, finish, larder, signal};
 
 /// A race is won by chance: with three seeds there is none that the naive code does not lose once.
 const SEEDS: [&str; 3] = ["1", "2", "3"];
@@ -94,4 +94,27 @@ fn what_cannot_be_verified_is_wrong_usage() {
     larder(&["verify", "--store", "redis://127.0.0.1:1"])
         .ended(1)
         .says(&["127.0.0.1:1", "refused", "hint:"]);
+}
+
+#[tokio::test]
+async fn an_interrupted_run_removes_its_keys_too() {
+    let server = RedisServer::start().await;
+    let mut child = command(&["verify", "--ops", "100000000", "--store", &server.url()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the command starts");
+    let store = larder_store::Store::open(&server.url()).await.expect("the server runs");
+    let size = async || {
+        let size: u64 = redis::cmd("DBSIZE")
+            .query_async(&mut store.clone())
+            .await
+            .expect("a count");
+        size
+    };
+    eventually(Duration::from_secs(20), async || size().await > 0).await;
+    signal(&child, rustix::process::Signal::INT);
+    let status = child.wait().expect("the command ends");
+    assert_eq!((status.code(), size().await), (Some(130), 0));
 }

@@ -65,11 +65,16 @@ impl Trouble {
 
     /// Loses, or removes, every key of this run.
     pub(super) async fn clean_up(&self) -> RedisResult<()> {
-        let keys = self.keys().await?;
-        if keys.is_empty() {
-            return Ok(());
+        /// What was under way when a run was interrupted may still write once.
+        const ROUNDS: usize = 3;
+        for _ in 0..ROUNDS {
+            let keys = self.keys().await?;
+            if keys.is_empty() {
+                break;
+            }
+            let _removed: u64 = self.own.clone().unlink(keys).await?;
         }
-        self.own.clone().unlink(keys).await
+        Ok(())
     }
 
     /// Cuts the connection of one process.

@@ -88,19 +88,40 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         stores[0],
         report::list(&args.faults),
     ));
+    // It ends by itself when told to, so that the keys of this run are gone before it does.
+    let stop = context.stop_signal();
+    let verdicts = stop
+        .run_until_cancelled(all(&args, &plan, &stores, &trouble, context, &random))
+        .await;
+    let cleaned = context.clock.timeout(CLEAN_UP, trouble.clean_up()).await;
+    let verdicts = verdicts.unwrap_or_else(|| Err(Failure::interrupted()))?;
+    cleaned
+        .unwrap_or(Ok(()))
+        .or_while("cannot remove the keys of this run")?;
+    report::finish(context, &verdicts, seed, &args.faults)
+}
+
+/// How long the keys of a run may take to be removed.
+const CLEAN_UP: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Verifies what was asked for, one after another.
+async fn all(
+    args: &Args,
+    plan: &Plan,
+    stores: &[Store],
+    trouble: &Trouble,
+    context: &Context,
+    random: &Random,
+) -> Outcome<Vec<Verdict>> {
     let mut verdicts = Vec::new();
     for baseline in [Baseline::Naive, Baseline::Lock, Baseline::Larder] {
         if args.baseline.includes(baseline) {
-            let verdict = one(baseline, &plan, &stores, &trouble, context, &random).await?;
+            let verdict = one(baseline, plan, stores, trouble, context, random).await?;
             context.ui.line(&verdict);
             verdicts.push(verdict);
         }
     }
-    trouble
-        .clean_up()
-        .await
-        .or_while("cannot remove the keys of this run")?;
-    report::finish(context, &verdicts, seed, &args.faults)
+    Ok(verdicts)
 }
 
 /// One connection a process, and one more.
