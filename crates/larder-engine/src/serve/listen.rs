@@ -3,6 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -18,12 +19,34 @@ const BACKLOG: u32 = 511;
 pub(super) struct UnixSocket {
     pub(super) listener: UnixListener,
     pub(super) path: PathBuf,
+    file: FileId,
 }
 
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        // Somebody may have removed it already: then there is nothing to do.
-        let _ = std::fs::remove_file(&self.path);
+        // Somebody may have removed it already, or put something else there, which is not ours to remove. The
+        // listener is still open and holds its inode, so no other file can have the same number.
+        if FileId::of(&self.path).is_ok_and(|found| found == self.file) {
+            // If it cannot be removed, the next server finds it abandoned.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Tells a file from another that has taken its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    fn of(path: &Path) -> io::Result<Self> {
+        let metadata = std::fs::symlink_metadata(path)?;
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
     }
 }
 
@@ -73,24 +96,43 @@ fn explain(address: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
 }
 
-/// The Unix socket that the configuration asks for. A file left by a server that is gone is replaced.
+/// The Unix socket that the configuration asks for. A socket left by a server that is gone is replaced.
 pub(super) async fn unix(config: &ServeConfig) -> io::Result<Option<UnixSocket>> {
     let Some(path) = &config.unix else {
         return Ok(None);
     };
-    let listener = match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path).await => {
-            std::fs::remove_file(path)?;
-            UnixListener::bind(path)
-        }
-        bound => bound,
-    };
-    let listener = listener.map_err(|error| explain(&path.display().to_string(), &error))?;
-    let path = path.clone();
-    Ok(Some(UnixSocket { listener, path }))
+    let socket = bind_unix(path).await;
+    socket
+        .map(Some)
+        .map_err(|error| explain(&path.display().to_string(), &error))
 }
 
-async fn is_abandoned(path: &Path) -> bool {
+async fn bind_unix(path: &Path) -> io::Result<UnixSocket> {
+    let listener = match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            remove_abandoned(path, error).await?;
+            UnixListener::bind(path)?
+        }
+        bound => bound?,
+    };
+    Ok(UnixSocket {
+        listener,
+        path: path.to_owned(),
+        file: FileId::of(path)?,
+    })
+}
+
+/// Removes a socket that nobody listens on. Anything else stays: connecting to an ordinary file is refused just as
+/// connecting to a dead socket is, and the file may be somebody's only copy.
+async fn remove_abandoned(path: &Path, in_use: io::Error) -> io::Result<()> {
+    if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
+        let text = "the path exists and is not a socket; choose another, or move what is there away";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+    }
     let refused = UnixStream::connect(path).await;
-    refused.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    if refused.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+        std::fs::remove_file(path)
+    } else {
+        Err(in_use)
+    }
 }

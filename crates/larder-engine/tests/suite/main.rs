@@ -10,3 +10,4 @@ mod served_abuse;
 mod served_bytes;
 mod served_clients;
 mod served_order;
+mod served_unix;
