@@ -16,15 +16,13 @@ use crate::{
         decode::{Decoder, InputLimits, ProtocolError},
         encode::encode,
         outbox::Outbox,
+        output::Output,
     },
     settings::WireLimits,
 };
 
 /// How long a client that is being closed may take to read its last replies.
 const FAREWELL_MAX: Duration = Duration::from_secs(5);
-
-/// Buffers beyond this are given back when they are empty.
-const KEPT_MAX: usize = 256 << 10;
 
 /// What ended a connection; for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,9 +51,7 @@ pub(crate) struct Connection {
     session: Session,
     outbox: Arc<Outbox>,
     decoder: Decoder,
-    /// Replies and pushes in order; the first `sent` bytes are on their way.
-    out: Vec<u8>,
-    sent: usize,
+    out: Output,
     limits: WireLimits,
     clock: Clock,
     active_at: Duration,
@@ -74,8 +70,7 @@ impl Connection {
             session,
             outbox,
             decoder: Decoder::new(input),
-            out: Vec::new(),
-            sent: 0,
+            out: Output::default(),
             limits,
             clock,
             active_at,
@@ -110,7 +105,7 @@ impl Connection {
         if let Some(error) = self.decoder.failed() {
             return Some(Ending::Protocol(error.clone()));
         }
-        let unsent = self.out.len() - self.sent;
+        let unsent = self.out.unsent().len();
         if !self.outbox.note_unsent(unsent) {
             return Some(Ending::Unread);
         }
@@ -123,7 +118,7 @@ impl Connection {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        let unsent = &self.out[self.sent..];
+        let unsent = self.out.unsent();
         let idle_left = self.idle_left();
         tokio::select! {
             biased;
@@ -138,9 +133,9 @@ impl Connection {
         match event {
             Event::Received(Ok(0)) => return Some(Ending::ByClient),
             Event::Received(Ok(_)) => self.receive(),
-            Event::Sent(Ok(bytes)) => self.note_sent(bytes),
+            Event::Sent(Ok(bytes)) => self.out.note_sent(bytes),
             Event::Received(Err(error)) | Event::Sent(Err(error)) => return Some(Ending::Socket(error.kind())),
-            Event::Woken => self.outbox.take(&mut self.out),
+            Event::Woken => self.outbox.take(self.out.bytes()),
             Event::IdleCheck => return self.is_idle().then_some(Ending::Idle),
         }
         None
@@ -154,7 +149,7 @@ impl Connection {
         }
         if let Some(ProtocolError::Told(text)) = self.decoder.failed() {
             let error = crate::ErrorReply::new(format!("ERR Protocol error: {text}"));
-            encode(&mut self.out, &Reply::Error(error), Resp::V2);
+            encode(self.out.bytes(), &Reply::Error(error), Resp::V2);
         }
     }
 
@@ -170,25 +165,14 @@ impl Connection {
             ..
         } = self;
         let mut turn = session.turn();
-        outbox.take(out);
+        outbox.take(out.bytes());
         let was_closed = turn.client().closing;
-        decoder.drain(|args| run_command(&mut turn, outbox, out, args));
+        decoder.drain(|args| run_command(&mut turn, outbox, out.bytes(), args));
         *has_quit = !was_closed && turn.client().closing;
         *limits = turn.core().settings.wire;
         let authenticated = turn.client().authenticated;
         drop(turn);
         decoder.set_limits(input_limits(limits, authenticated));
-    }
-
-    fn note_sent(&mut self, bytes: usize) {
-        self.sent += bytes;
-        if self.sent == self.out.len() {
-            self.sent = 0;
-            self.out.clear();
-            if self.out.capacity() > KEPT_MAX {
-                self.out = Vec::new();
-            }
-        }
     }
 
     /// How long the client may go on saying nothing; `None` if for ever.
@@ -211,7 +195,7 @@ impl Connection {
         let in_order = [Ending::ByClient, Ending::Quit, Ending::Stopped].contains(ending);
         if in_order || matches!(ending, Ending::Protocol(_)) {
             let last_words = async {
-                writer.write_all(&self.out[self.sent..]).await?;
+                writer.write_all(self.out.unsent()).await?;
                 writer.shutdown().await
             };
             // A client that does not take them loses them.

@@ -22,6 +22,7 @@ mod decode;
 mod encode;
 mod listen;
 mod outbox;
+mod output;
 mod server;
 
 pub use config::ServeConfig;
