@@ -43,8 +43,10 @@ fn main() -> ExitCode {
     // A thread may still sit in a read of stdin, which nothing can end but the end of the process.
     runtime.shutdown_background();
     match ended {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(failure)) => ui.fail(&failure),
+        Ok(done) => match done.and_then(|()| ui.finish()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => ui.fail(&failure),
+        },
         Err(interrupted) => interrupted.exit_code(),
     }
 }

@@ -4,17 +4,23 @@ use std::{
     fmt::Display,
     io::{self, IsTerminal, Write},
     process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde::Serialize;
 
 use crate::failure::Failure;
 
-/// The output of one command. A reader that has gone (`larder demo | head -1`) is no failure: the rest is dropped.
+/// The output of one command. A reader that has gone (`larder demo | head -1`) is no failure: the rest is dropped. A
+/// full disk is one: what was asked for is not there.
 #[derive(Clone, Debug)]
 pub(crate) struct Ui {
     json: bool,
     terminal: bool,
+    is_cut: Arc<AtomicBool>,
 }
 
 impl Ui {
@@ -22,7 +28,27 @@ impl Ui {
         Self {
             json,
             terminal: io::stdout().is_terminal() && io::stderr().is_terminal(),
+            is_cut: Arc::default(),
         }
+    }
+
+    /// Writes a part of the result and notes if it could not be.
+    fn write(&self, text: impl Display) {
+        let mut out = io::stdout().lock();
+        if let Err(error) = write!(out, "{text}").and_then(|()| out.flush())
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            // Relaxed: read by the one thread that ends the process, after the command has ended.
+            self.is_cut.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Fails if a part of the result could not be written.
+    pub(crate) fn finish(&self) -> Result<(), Failure> {
+        if self.is_cut.load(Ordering::Relaxed) {
+            return Err(Failure::new("the output could not be written whole").hint("is the disk full?"));
+        }
+        Ok(())
     }
 
     /// Whether one JSON document was asked for.
@@ -38,15 +64,14 @@ impl Ui {
     /// Prints a line of text; nothing under `--json`.
     pub(crate) fn line(&self, text: impl Display) {
         if !self.json {
-            let _ = writeln!(io::stdout().lock(), "{text}");
+            self.write(format_args!("{text}\n"));
         }
     }
 
     /// Prints text without ending the line, for a prompt; nothing under `--json`.
     pub(crate) fn text(&self, text: impl Display) {
         if !self.json {
-            let mut out = io::stdout().lock();
-            let _ = write!(out, "{text}").and_then(|()| out.flush());
+            self.write(text);
         }
     }
 
@@ -68,7 +93,7 @@ impl Ui {
     pub(crate) fn document(&self, document: &impl Serialize) {
         if self.json {
             let text = serde_json::to_string_pretty(document).expect("documents have text keys and finite numbers");
-            let _ = writeln!(io::stdout().lock(), "{text}");
+            self.write(format_args!("{text}\n"));
         }
     }
 

@@ -1,6 +1,8 @@
 //! Wrong usage exits 2 and says what to do.
 
-use crate::run::larder;
+use std::process::Stdio;
+
+use crate::run::{command, finish, larder};
 
 #[test]
 fn no_command_and_unknown_flags_are_wrong_usage() {
@@ -65,4 +67,20 @@ fn a_store_url_that_cannot_be_meant_is_wrong_usage() {
     larder(&["demo", "--store", "redis+cluster://127.0.0.1"])
         .ended(2)
         .says(&["not built yet"]);
+}
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure_and_a_reader_that_left_is_none() {
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .expect("Linux has it");
+    let mut list = command(&["demo", "--list"]);
+    finish(list.stdout(full).stdin(Stdio::null()))
+        .ended(1)
+        .says(&["could not be written", "hint:"]);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut list = command(&["demo", "--list"]);
+    finish(list.stdout(writer).stdin(Stdio::null())).ended(0);
 }
