@@ -123,3 +123,10 @@ pub(crate) struct OutputLimit {
     pub(crate) soft: usize,
     pub(crate) soft_for: Duration,
 }
+
+impl OutputLimit {
+    /// Whether so many waiting bytes are within [`hard`](Self::hard).
+    pub(crate) const fn admits(&self, waiting: usize) -> bool {
+        self.hard == 0 || waiting <= self.hard
+    }
+}

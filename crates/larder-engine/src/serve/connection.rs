@@ -102,12 +102,12 @@ impl Connection {
         if self.outbox.is_closed() {
             return Some(if self.has_quit { Ending::Quit } else { Ending::ByEngine });
         }
-        if let Some(error) = self.decoder.failed() {
-            return Some(Ending::Protocol(error.clone()));
-        }
         let unsent = self.out.unsent().len();
         if !self.outbox.note_unsent(unsent) {
             return Some(Ending::Unread);
+        }
+        if let Some(error) = self.decoder.failed() {
+            return Some(Ending::Protocol(error.clone()));
         }
         (self.outbox.is_draining() && unsent == 0).then_some(Ending::Stopped)
     }
@@ -141,11 +141,13 @@ impl Connection {
         None
     }
 
-    /// Runs every command that is complete.
+    /// Runs every command that is complete, unless one of them ends the connection.
     fn receive(&mut self) {
         self.active_at = self.clock.coarse();
         while self.decoder.decode() > 0 && !self.outbox.is_closed() {
-            self.run_batch();
+            if !self.run_batch() {
+                return;
+            }
         }
         if let Some(ProtocolError::Told(text)) = self.decoder.failed() {
             let error = crate::ErrorReply::new(format!("ERR Protocol error: {text}"));
@@ -153,8 +155,8 @@ impl Connection {
         }
     }
 
-    /// Runs the decoded commands with nobody else's in between.
-    fn run_batch(&mut self) {
+    /// Runs the decoded commands with nobody else's in between; whether to go on.
+    fn run_batch(&mut self) -> bool {
         let Self {
             session,
             outbox,
@@ -167,12 +169,17 @@ impl Connection {
         let mut turn = session.turn();
         outbox.take(out.bytes());
         let was_closed = turn.client().closing;
-        decoder.drain(|args| run_command(&mut turn, outbox, out.bytes(), args));
+        let mut goes_on = true;
+        decoder.drain(|args| {
+            goes_on = run_command(&mut turn, outbox, out, args);
+            goes_on
+        });
         *has_quit = !was_closed && turn.client().closing;
         *limits = turn.core().settings.wire;
         let authenticated = turn.client().authenticated;
         drop(turn);
         decoder.set_limits(input_limits(limits, authenticated));
+        goes_on
     }
 
     /// How long the client may go on saying nothing; `None` if for ever.
@@ -205,12 +212,14 @@ impl Connection {
 }
 
 /// Runs one command and appends its reply, then what it caused to be pushed to its own client; whether to go on.
-fn run_command(turn: &mut Turn<'_>, outbox: &Outbox, out: &mut Vec<u8>, args: &[&[u8]]) -> bool {
+///
+/// Looks at the limit after each command: a few bytes ask for much, and those of one read for all memory.
+fn run_command(turn: &mut Turn<'_>, outbox: &Outbox, out: &mut Output, args: &[&[u8]]) -> bool {
     let reply = turn.execute(args);
     let wire = turn.core().settings.wire;
     let client = turn.client();
     if wants_reply(&mut client.reply_mode) {
-        encode(out, &reply, client.resp);
+        encode(out.bytes(), &reply, client.resp);
     }
     let limit = if client.is_subscriber() {
         wire.subscriber_output
@@ -218,8 +227,8 @@ fn run_command(turn: &mut Turn<'_>, outbox: &Outbox, out: &mut Vec<u8>, args: &[
         wire.output
     };
     outbox.adapt(client.resp, limit);
-    outbox.take(out);
-    !client.closing
+    outbox.take(out.bytes());
+    !client.closing && limit.admits(out.unsent().len())
 }
 
 /// Whether the command just run gets its reply, and what that means for the next.

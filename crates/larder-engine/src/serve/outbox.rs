@@ -112,8 +112,8 @@ const KEPT_MAX: usize = 64 << 10;
 impl State {
     /// Whether so many waiting bytes are within the limit.
     fn admits(&mut self, waiting: usize, clock: &Clock) -> bool {
-        let OutputLimit { hard, soft, soft_for } = self.limit;
-        if hard > 0 && waiting > hard {
+        let OutputLimit { soft, soft_for, .. } = self.limit;
+        if !self.limit.admits(waiting) {
             return false;
         }
         if soft == 0 || waiting <= soft {

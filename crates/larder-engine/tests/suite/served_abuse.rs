@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::common::{PATIENCE, Raw, serve};
 use larder_base::Clock;
 use larder_engine::{
-    Engine,
+    Engine, Reply,
     serve::{ServeConfig, Server},
 };
 use larder_testkit::eventually;
@@ -102,6 +102,28 @@ async fn a_client_that_asks_for_more_than_it_reads_is_cut_off() {
     greedy.ask(&format!("SET k {}", "x".repeat(50_000))).await;
     greedy.send("GET k\r\n".repeat(2_000)).await;
     eventually(PATIENCE, || async { server.connections() == 0 }).await;
+}
+
+#[tokio::test]
+async fn the_limit_of_unread_replies_holds_within_one_write() {
+    const LIMIT: usize = 3 << 20;
+    let engine = Engine::new();
+    let (server, port) = serve(&engine, ServeConfig::new()).await;
+    let mut other = Raw::connect(port).await;
+    other
+        .ask(&format!("CONFIG SET client-output-buffer-limit \"normal {LIMIT} 0 0\""))
+        .await;
+    let session = engine.connect();
+    let set = session.execute(&[b"SET", b"k", &[b'x'; 1 << 20]]);
+    assert_eq!(set, Reply::Ok);
+    let mut greedy = Raw::connect(port).await;
+    greedy.ask("PING").await;
+    greedy.send("GET k\r\nINCR ran\r\n".repeat(100)).await;
+    eventually(PATIENCE, || async { server.connections() == 1 }).await;
+    let ran = other.ask("GET ran").await;
+    let ran: usize = ran.lines().last().and_then(|n| n.parse().ok()).expect("some did run");
+    // Some more than the limit if the requests arrived in two pieces and the sockets took replies in between.
+    assert!(ran < 50, "{ran} replies were buffered");
 }
 
 #[tokio::test]
