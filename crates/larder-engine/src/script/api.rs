@@ -55,14 +55,14 @@ pub(super) fn add_constants(stack: &mut Stack) {
 }
 
 fn call(call: &mut Call<'_>) -> Result<usize, Raise> {
-    match command(call) {
+    match command(call)? {
         Ok(()) => Ok(1),
         Err(_) => Err(Raise::Top),
     }
 }
 
 fn pcall(call: &mut Call<'_>) -> Result<usize, Raise> {
-    _ = command(call);
+    _ = command(call)?;
     Ok(1)
 }
 

@@ -9,7 +9,7 @@ use std::{
 use mlua::{Lua, LuaOptions, StdLib, ffi};
 
 use super::{
-    api, convert, lib,
+    api, convert, guard, lib,
     native::{self, Call, Host, Native, Raise},
     run::{Run, TICK},
     stack::{Kind, Ref, Stack},
@@ -165,6 +165,7 @@ fn furnish(stack: &mut Stack, host: *const Host) {
     stack.raw_get_field(ffi::LUA_GLOBALSINDEX, "math");
     add_functions(stack, lib::math::FUNCTIONS, host);
     stack.pop(1);
+    guard::furnish(stack, host);
 }
 
 /// Sets functions in the table on top.

@@ -12,10 +12,13 @@
 //!   `SCRIPT KILL` therefore always answers `NOTBUSY`.
 //! - **Read-only tables.** `redis`, `string`, `_G` and their like are shown through empty tables, so
 //!   `getmetatable` of them is `false`.
+//! - **Patterns** of more than 4,096 bytes are refused as `pattern too complex`: Lua's matcher recurses once per
+//!   item. `string.rep` makes no more than 512 MiB.
 //! - A result that nests deeper than 512 tables ends in Redis's error `reached lua stack limit` sooner than there.
 
 mod api;
 mod convert;
+mod guard;
 mod interpreter;
 mod lib;
 mod native;
@@ -230,6 +233,10 @@ mod tests {
             "while true do pcall(function() while true do end end) end",
             "local co = coroutine.wrap(function() while true do end end) co()",
             "while true do redis.call('PING') end",
+            "while true do xpcall(function() while true do end end, function() while true do end end) end",
+            "while true do string.rep('', 1000000) end",
+            "while true do coroutine.wrap(function() for i = 1, 30000 do end end)() end",
+            "local text = string.rep('a', 1000000) while true do pcall(string.find, text, 'b+') end",
         ] {
             let reply = shell.run(&format!("EVAL \"{script}\" 0"));
             assert!(
@@ -238,6 +245,43 @@ mod tests {
             );
             assert_eq!(shell.run("EVAL \"return 1\" 0"), Reply::Int(1));
         }
+    }
+
+    #[test]
+    fn what_would_overflow_in_the_libraries_is_refused() {
+        let shell = Shell::new();
+        for (script, expected) in [
+            ("return {unpack({}, 0, 2147483647)}", "too many results to unpack"),
+            (
+                "return {unpack({}, -2147483648, 2147483647)}",
+                "too many results to unpack",
+            ),
+            ("return {unpack({1}, -1, 2147483646)}", "too many results to unpack"),
+            ("return #string.rep('x', 1e10)", "resulting string too large"),
+            (
+                "return string.find(string.rep('a', 300000), string.rep('.?', 300000))",
+                "pattern too complex",
+            ),
+            (
+                "return ('a'):match('^' .. string.rep('a?', 2048) .. '$')",
+                "pattern too complex",
+            ),
+            (
+                "return (string.gsub('a', string.rep('a?', 2049), ''))",
+                "pattern too complex",
+            ),
+            (
+                "return string.gmatch('a', string.rep('a?', 2049))()",
+                "pattern too complex",
+            ),
+        ] {
+            let reply = shell.run(&format!("EVAL \"{script}\" 0"));
+            assert!(error(&reply).contains(expected), "{script}: {reply:?}");
+        }
+        let widest = "return #string.match(string.rep('a', 2048), string.rep('a?', 2048))";
+        assert_eq!(shell.run(&format!("EVAL \"{widest}\" 0")), Reply::Int(2048));
+        let plain = "return string.find(string.rep('.', 9000), string.rep('.', 9000), 1, true)";
+        assert_eq!(shell.run(&format!("EVAL \"{plain}\" 0")), Reply::Int(1));
     }
 
     #[test]

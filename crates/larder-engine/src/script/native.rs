@@ -22,6 +22,9 @@ use super::{
 /// A function for scripts; says how many results it pushed.
 pub(super) type Native = fn(&mut Call<'_>) -> Result<usize, Raise>;
 
+/// A look at the arguments before a library's function takes them; it leaves the stack as it was.
+pub(super) type Check = fn(&mut Call<'_>) -> Result<(), Raise>;
+
 /// What a native function raises.
 #[derive(Debug)]
 pub(super) enum Raise {
@@ -156,6 +159,11 @@ impl Call<'_> {
             .ok_or_else(|| Raise::wrong_kind(at, "number", self.stack.kind(at)))
     }
 
+    /// Counts work that Lua counts no instructions for; an error if the script's time is over.
+    pub(super) fn spend(&mut self, work: usize) -> Result<(), Raise> {
+        self.run(|run, _| run.spend(work)).unwrap_or(Ok(()))
+    }
+
     /// Pushes `{field = text}` as the one result.
     pub(super) fn give_field(&mut self, field: &str, text: &[u8]) -> Result<usize, Raise> {
         self.stack.push_table(0, 1);
@@ -170,6 +178,48 @@ pub(super) fn push(stack: &mut Stack, function: Native, host: *const Host) {
     stack.push_pointer(function as *mut c_void);
     stack.push_pointer(host.cast_mut().cast());
     stack.push_function(enter, 2);
+}
+
+/// Replaces the C function on top by one that asks `check` first; takes away anything else and says `false`.
+pub(super) fn push_guarded(stack: &mut Stack, check: Check, host: *const Host) -> bool {
+    let Some(original) = stack.c_function(-1) else {
+        stack.pop(1);
+        return false;
+    };
+    stack.pop(1);
+    stack.push_pointer(check as *mut c_void);
+    stack.push_pointer(host.cast_mut().cast());
+    stack.push_pointer(original as *mut c_void);
+    stack.push_function(enter_guarded, 3);
+    true
+}
+
+/// The entry point of every guarded function.
+///
+/// # Safety
+/// Only Lua calls it, with a live state, and only as a closure that [`push_guarded`] made.
+unsafe extern "C-unwind" fn enter_guarded(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: Lua lends the state for this call.
+    let mut stack = unsafe { Stack::of(state) };
+    if let Err(raise) = ask(&mut stack) {
+        stage(&mut stack, raise);
+        // SAFETY: what is raised is on top, for a check raises no argument errors.
+        unsafe { ffi::lua_error(state) }
+    }
+    let original = stack.pointer(ffi::lua_upvalueindex(3));
+    // SAFETY: `push_guarded` put a function of Lua's there.
+    let original: ffi::lua_CFunction = unsafe { std::mem::transmute(original) };
+    // SAFETY: alive. It uses no upvalues, so it does not notice that it runs as this closure, and it may jump over
+    // this frame, in which nothing needs dropping.
+    unsafe { original(state) }
+}
+
+fn ask(stack: &mut Stack) -> Result<(), Raise> {
+    let check = stack.pointer(ffi::lua_upvalueindex(1));
+    let host: *const Host = stack.pointer(ffi::lua_upvalueindex(2)).cast();
+    // SAFETY: `push_guarded` put a `Check` there.
+    let check: Check = unsafe { std::mem::transmute(check) };
+    check(&mut Call { stack, host })
 }
 
 /// The entry point of every native function.

@@ -135,6 +135,23 @@ impl<'r, 'c> Run<'r, 'c> {
     /// Called every [`TICK`] instructions; an error ends the script.
     pub(super) fn tick(&mut self) -> Result<(), Raise> {
         self.watch.ticks += 1;
+        self.look()
+    }
+
+    /// Counts work that takes as long as so many instructions, and a call that may take longer.
+    pub(super) fn spend(&mut self, work: usize) -> Result<(), Raise> {
+        self.watch.calls += 1;
+        self.watch.work += work as u64;
+        let ticks = self.watch.work / TICK as u64;
+        self.watch.work %= TICK as u64;
+        self.watch.ticks += ticks;
+        if ticks > 0 || self.watch.calls.is_multiple_of(CALLS_PER_LOOK) {
+            return self.look();
+        }
+        Ok(())
+    }
+
+    fn look(&mut self) -> Result<(), Raise> {
         let limit = if self.wrote {
             self.watch.limit * WRITER_FACTOR
         } else {
@@ -150,6 +167,12 @@ impl<'r, 'c> Run<'r, 'c> {
     }
 }
 
+/// Calls between two looks at the time: a call may take milliseconds, reading the clock as long as a small one.
+const CALLS_PER_LOOK: u64 = 32;
+
+/// What a command counts for, in instructions: about what a small one takes.
+const COMMAND_WORK: usize = 100;
+
 /// Instructions between two looks at the time.
 pub(super) const TICK: i32 = 100_000;
 
@@ -163,6 +186,9 @@ pub(super) struct Watch {
     started: Duration,
     limit: Duration,
     ticks: u64,
+    /// Instructions' worth of work since the last tick it made.
+    work: u64,
+    calls: u64,
 }
 
 impl Watch {
@@ -172,10 +198,12 @@ impl Watch {
             started: Duration::ZERO,
             limit,
             ticks: 0,
+            work: 0,
+            calls: 0,
         }
     }
 
-    /// By the clock from the first tick on, which spares short scripts reading it. A manual clock stands still
+    /// By the clock from the first look on, which spares short scripts reading it. A manual clock stands still
     /// while a script runs, so there a tick counts as a millisecond, about what it takes.
     fn elapsed(&mut self) -> Duration {
         if self.clock.as_manual().is_some() {
@@ -191,8 +219,14 @@ impl Watch {
 
 /// `redis.call` and `redis.pcall`: the arguments are a command.
 ///
-/// `Ok` leaves the reply on the stack; `Err` says that it is an error, which is on the stack too.
-pub(super) fn command(call: &mut Call<'_>) -> Result<(), Failed> {
+/// `Ok` leaves the reply on the stack; `Failed` says that it is an error, which is on the stack too. An error of
+/// the outer result ends the script.
+pub(super) fn command(call: &mut Call<'_>) -> Result<Result<(), Failed>, Raise> {
+    call.spend(COMMAND_WORK)?;
+    Ok(answered(call))
+}
+
+fn answered(call: &mut Call<'_>) -> Result<(), Failed> {
     let refuse = |call: &mut Call<'_>, text: &'static str| {
         convert::push_reply(call.stack, &Reply::Error(ErrorReply::new(text)), Resp::V2);
         Err(Failed)

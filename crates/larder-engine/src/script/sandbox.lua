@@ -8,7 +8,7 @@ local all, readonly, missing = ...
 
 local protected = setmetatable({}, {__mode = 'k'})
 local function protect(real)
-  local shown = setmetatable({}, {__index = real, __newindex = readonly, __metatable = false})
+  local shown = setmetatable({}, {__index = real, __newindex = readonly, __metatable = false, readonly = true})
   protected[shown] = real
   return shown
 end
@@ -17,7 +17,7 @@ local visible = {}
 for _, name in ipairs {
   '_VERSION', 'assert', 'bit', 'cjson', 'cmsgpack', 'collectgarbage', 'coroutine', 'error', 'gcinfo', 'getmetatable', 'ipairs',
   'math', 'next', 'pairs', 'rawequal', 'rawget', 'redis', 'select', 'string', 'struct', 'table', 'tonumber', 'tostring', 'type',
-  'unpack', 'xpcall',
+  'unpack',
 } do
   local value = all[name]
   if type(value) == 'table' then value = protect(value) end
@@ -37,8 +37,22 @@ local function outcome(ok, raised, ...)
 end
 function visible.pcall(...) return outcome(pcall(...)) end
 
+-- Lua's own xpcall calls the handler while no hook can end it.
+local error, select = error, select
+local function handled(handler, ok, ...)
+  if ok then return true, ... end
+  local settled, value = pcall(handler, (...))
+  if not settled then value = 'error in error handling' end
+  return false, value
+end
+function visible.xpcall(...)
+  if select('#', ...) < 2 then error("bad argument #2 to 'xpcall' (value expected)", 2) end
+  local body, handler = ...
+  return handled(handler, pcall(body))
+end
+
 local refused = 'Attempt to modify a readonly table'
-local error, rawset, setmetatable = error, rawset, setmetatable
+local rawset, setmetatable = rawset, setmetatable
 function visible.rawset(table, key, value)
   if protected[table] then error(refused, 0) end
   return rawset(table, key, value)

@@ -126,6 +126,35 @@ impl Stack {
         Some(unsafe { std::slice::from_raw_parts(start.cast(), len) })
     }
 
+    /// The number at a position as Lua's libraries take an `int`; 0 for what is no number.
+    pub(super) fn integer(&self, at: Index) -> c_int {
+        // SAFETY: alive, no jump.
+        unsafe { ffi::lua_tointeger(self.0, at) as c_int }
+    }
+
+    /// Nil or not given.
+    pub(super) fn is_absent(&self, at: Index) -> bool {
+        matches!(self.kind(at), Kind::None | Kind::Nil)
+    }
+
+    /// The length of a table or string; 0 for anything else.
+    pub(super) fn length(&self, at: Index) -> c_int {
+        // SAFETY: alive, no jump; any acceptable index has a length.
+        unsafe { ffi::lua_objlen(self.0, at) as c_int }
+    }
+
+    /// The C function at a position.
+    pub(super) fn c_function(&self, at: Index) -> Option<ffi::lua_CFunction> {
+        // SAFETY: alive, no jump.
+        unsafe { ffi::lua_tocfunction(self.0, at) }
+    }
+
+    /// Pushes the metatable of the value at a position; `false`, pushing nothing, if it has none.
+    pub(super) fn push_metatable(&self, at: Index) -> bool {
+        // SAFETY: alive, no jump.
+        unsafe { ffi::lua_getmetatable(self.0, at) != 0 }
+    }
+
     pub(super) fn pointer(&self, at: Index) -> *mut c_void {
         // SAFETY: alive, no jump.
         unsafe { ffi::lua_touserdata(self.0, at) }
