@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use crate::command::parse_int;
 
-/// Arguments of one command. As many as a million-key `DEL` needs; each takes eight bytes of notes.
+/// Arguments of one command. As many as a million-key `DEL` needs; each takes sixteen bytes of notes.
 const ARGS_MAX: i64 = 1 << 20;
 
 /// A line (an inline command, or a length) without an end in sight, as in Redis.
@@ -55,27 +55,6 @@ impl ProtocolError {
     }
 }
 
-/// Where one argument lies in the buffer.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    start: u32,
-    end: u32,
-}
-
-impl Span {
-    fn new(range: Range<usize>) -> Self {
-        let short = |at: usize| u32::try_from(at).expect("the query buffer is bounded far below 4 GiB");
-        Self {
-            start: short(range.start),
-            end: short(range.end),
-        }
-    }
-
-    fn range(self) -> Range<usize> {
-        self.start as usize..self.end as usize
-    }
-}
-
 /// The end of a complete command: how many arguments and how many bytes come before what follows it.
 #[derive(Clone, Copy, Debug)]
 struct End {
@@ -91,7 +70,8 @@ pub(crate) struct Decoder {
     at: usize,
     /// No line end lies between [`at`](Self::at) and this.
     searched: usize,
-    args: Vec<Span>,
+    /// Where each argument lies in `bytes`. An operator may allow arguments beyond 4 GiB, as with Redis.
+    args: Vec<Range<usize>>,
     ends: Vec<End>,
     /// Arguments that the command at hand still lacks.
     missing: usize,
@@ -176,7 +156,7 @@ impl Decoder {
         let (mut first, mut done) = (0, 0);
         for end in &self.ends {
             slices.clear();
-            slices.extend(self.args[first..end.args].iter().map(|span| &self.bytes[span.range()]));
+            slices.extend(self.args[first..end.args].iter().map(|span| &self.bytes[span.clone()]));
             first = end.args;
             done += 1;
             if !run(&slices) {
@@ -200,8 +180,8 @@ impl Decoder {
             end.bytes -= bytes;
         }
         for span in &mut self.args {
-            span.start -= bytes as u32;
-            span.end -= bytes as u32;
+            span.start -= bytes;
+            span.end -= bytes;
         }
         self.at -= bytes;
         self.searched = self.searched.saturating_sub(bytes);
@@ -247,7 +227,7 @@ impl Decoder {
             if self.bytes.len() < end + 2 {
                 return Ok(false);
             }
-            self.args.push(Span::new(self.at..end));
+            self.args.push(self.at..end);
             self.skip_to(end + 2);
             self.bulk = None;
             self.missing -= 1;
@@ -312,7 +292,7 @@ impl Decoder {
             return Err(ProtocolError::Silent("an HTTP request, perhaps forged by a web page"));
         }
         for word in &words {
-            self.args.push(Span::new(start + word.start..start + word.end));
+            self.args.push(start + word.start..start + word.end);
         }
         self.skip_to(start + line_len + 1);
         if !words.is_empty() {

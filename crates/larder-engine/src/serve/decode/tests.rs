@@ -228,3 +228,27 @@ fn commands_not_yet_run_stay() {
     });
     assert_eq!(seen, [b"A", b"B", b"C"]);
 }
+
+/// The four gigabytes are zeros that nobody touches, so the system never provides them.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn an_argument_may_pass_four_gigabytes_if_the_operator_allows_it() {
+    const LEN: usize = (4 << 30) + 1;
+    let (head, tail) = (format!("*2\r\n${LEN}\r\n"), b"\r\n$3\r\nend\r\n*1\r\n$4\r\nPING\r\n");
+    let mut bytes = vec![0; head.len() + LEN + tail.len()];
+    bytes[..head.len()].copy_from_slice(head.as_bytes());
+    bytes[head.len() + LEN..].copy_from_slice(tail);
+    let mut decoder = Decoder::new(InputLimits {
+        bulk_max: 5 << 30,
+        query_max: 6 << 30,
+        ..OPEN
+    });
+    *decoder.space() = bytes;
+    assert_eq!(decoder.decode(), 2);
+    let mut seen = Vec::new();
+    decoder.drain(|args| {
+        seen.push((args[0].len(), args.last().map(|last| last.to_vec())));
+        true
+    });
+    assert_eq!(seen, [(LEN, Some(b"end".to_vec())), (4, Some(b"PING".to_vec()))]);
+}
