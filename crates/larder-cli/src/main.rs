@@ -8,6 +8,7 @@ mod context;
 mod failure;
 mod flags;
 mod lines;
+mod own_keys;
 mod reply;
 mod signals;
 mod ui;

@@ -43,14 +43,14 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
 const SCAN_COUNT: usize = 500;
 
 /// What a scan found, in order of the alphabet.
-pub(super) struct Found {
-    pub(super) keys: Vec<Vec<u8>>,
+pub(crate) struct Found {
+    pub(crate) keys: Vec<Vec<u8>>,
     /// There are more than the limit.
-    pub(super) is_cut: bool,
+    pub(crate) is_cut: bool,
 }
 
 /// The keys that match `pattern`, each once; at most `limit`, where that is not 0.
-pub(super) async fn scan(store: &Store, pattern: &str, limit: usize) -> Outcome<Found> {
+pub(crate) async fn scan(store: &Store, pattern: &str, limit: usize) -> Outcome<Found> {
     let mut keys = std::collections::BTreeSet::new();
     let mut cursor = b"0".to_vec();
     loop {

@@ -13,6 +13,7 @@ mod shell;
 mod stats;
 mod verify;
 
+pub(crate) use self::keys::scan;
 use crate::{context::Context, failure::Outcome};
 
 macro_rules! commands {

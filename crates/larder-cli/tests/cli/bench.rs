@@ -2,7 +2,7 @@
 
 use larder_testkit::RedisServer;
 
-use crate::run::{Run, larder};
+use crate::run::{Run, command, finish, larder};
 
 async fn on(url: &str, args: &[&str]) -> Run {
     let args: Vec<String> = args
@@ -23,6 +23,24 @@ async fn a_stampede_is_one_load_over_one_cache_and_over_four() {
         let loads = |i: usize| document["stampedes"][i]["loads"].as_u64().expect("a count");
         assert!(loads(0) > 1, "by hand, nothing protects: {document:#}");
         assert_eq!((loads(1), loads(2)), (1, 1), "{document:#}");
+    }
+    assert_eq!(server.cli(&["DBSIZE"]), "0", "nothing is left behind");
+}
+
+#[test]
+fn a_store_that_cannot_be_meant_is_wrong_usage() {
+    for what in ["stampede", "store", "pipeline"] {
+        larder(&["bench", what, "--store", "foo:"]).ended(2).says(&["redis://"]);
+    }
+}
+
+#[tokio::test]
+async fn a_server_named_by_the_environment_is_measured_and_left_as_it_was() {
+    let server = RedisServer::start().await;
+    for what in ["store", "pipeline"] {
+        let mut command = command(&["bench", what, "--rounds", "1", "--store", "env:"]);
+        finish(command.env("REDIS_URL", server.url())).ended(0);
+        assert_eq!(server.cli(&["DBSIZE"]), "0", "{what} leaves nothing behind");
     }
 }
 

@@ -13,11 +13,7 @@ use lab::{
 use larder_base::CacheKey;
 use larder_store::Store;
 
-use crate::{
-    context::Context,
-    failure::{OrHint, Outcome},
-    flags::OwnStore,
-};
+use crate::{context::Context, failure::Outcome, flags::OwnStore, own_keys};
 
 /// Measure Larder on this machine. Trust the ratios and the CPU per operation where others use the machine too.
 #[derive(Debug, clap::Args)]
@@ -57,7 +53,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     let figures = match args.what {
         What::Near(rounds) => near(rounds.rounds as usize).await?,
         What::Store(on) => store_hits(&on, context).await?,
-        What::Pipeline(on) => pipelines(&on).await?,
+        What::Pipeline(on) => pipelines(&on, context).await?,
         What::Stampede(args) => return stampede::run(args, context).await,
     };
     let report = Report {
@@ -88,37 +84,38 @@ async fn near_with<K: CacheKey>(key_name: &str, rounds: usize, key: impl Fn(u64)
     Ok(figures)
 }
 
-async fn open(store: &OwnStore) -> Outcome<Store> {
-    Store::open(&store.store).await.or_hint("check --store")
-}
-
 async fn store_hits(on: &OnStore, context: &Context) -> Outcome<Vec<Figure>> {
-    let store = open(&on.store).await?;
-    // A namespace of its own: nothing of a live cache is read or changed, and what is left expires.
+    let store = on.store.open().await?;
+    // A namespace of its own: nothing of a live cache is read or changed.
     let namespace = format!("bench-{:016x}", context.random.next_u64());
-    // On a server the reads by hand have a connection of the bare client library.
-    let bench = store::Bench::filled(&store, &namespace, by_hand(&on.store.store, &store).await?).await?;
-    let mut figures = Vec::new();
-    for tasks in [1, 16] {
-        figures.extend(bench.run("store hit", tasks, on.rounds.rounds as usize).await?);
-    }
-    bench.clear().await?;
+    let work = async {
+        let hand = by_hand(&on.store.store, &store).await?;
+        let bench = store::Bench::filled(&store, &namespace, hand).await?;
+        let mut figures = Vec::new();
+        for tasks in [1, 16] {
+            figures.extend(bench.run("store hit", tasks, on.rounds.rounds as usize).await?);
+        }
+        bench.clear().await?;
+        Ok(figures)
+    };
+    let figures = own_keys::removed_after(context, &store, &namespace, work).await?;
     store.close().await;
     Ok(figures)
 }
 
-/// What reads by hand go through: the bare client library where there is a server, the store where there is none.
+/// What reads by hand go through: a connection of the bare client library where a URL names a server, else the store.
 async fn by_hand(url: &str, store: &Store) -> Outcome<store::Hand> {
-    if store.is_embedded() {
+    if store.is_embedded() || url == "env:" {
         return Ok(store::Hand::Store(store.clone()));
     }
     let client = redis::Client::open(url)?;
     Ok(store::Hand::Redis(client.get_multiplexed_async_connection().await?))
 }
 
-async fn pipelines(on: &OnStore) -> Outcome<Vec<Figure>> {
-    let store = open(&on.store).await?;
-    let figures = pipeline::run(&store, "GET", on.rounds.rounds as usize).await?;
+async fn pipelines(on: &OnStore, context: &Context) -> Outcome<Vec<Figure>> {
+    let store = on.store.open().await?;
+    let work = async { Ok(pipeline::run(&store, "GET", on.rounds.rounds as usize).await?) };
+    let figures = own_keys::removed_after(context, &store, pipeline::PREFIX, work).await?;
     store.close().await;
     Ok(figures)
 }

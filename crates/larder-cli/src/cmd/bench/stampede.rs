@@ -21,11 +21,7 @@ use serde::Serialize;
 use tokio::{sync::Barrier, task::JoinSet};
 
 use super::lab::{cpu, rounds::histogram, user::User};
-use crate::{
-    context::Context,
-    failure::{OrHint, Outcome},
-    flags::OwnStore,
-};
+use crate::{context::Context, failure::Outcome, flags::OwnStore, own_keys};
 
 /// Caches that know nothing of each other.
 const CACHES: usize = 4;
@@ -89,16 +85,23 @@ impl Loader {
 pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     let takes = Duration::from_millis(args.load_ms);
     let run = Run {
-        stores: stores(&args.store.store).await?,
+        stores: stores(&args.store).await?,
         namespace: format!("bench-{:016x}", context.random.next_u64()),
         clock: context.clock.clone(),
         callers: args.callers,
         takes,
     };
+    let all = async {
+        Ok(vec![
+            run.naive().await?,
+            run.larder(1).await?,
+            run.larder(CACHES).await?,
+        ])
+    };
     let report = Report {
         machine: cpu::machine(),
         load_ms: args.load_ms,
-        stampedes: vec![run.naive().await?, run.larder(1).await?, run.larder(CACHES).await?],
+        stampedes: own_keys::removed_after(context, &run.stores[0], &run.namespace, all).await?,
     };
     context.ui.line(report.table());
     context.ui.document(&report);
@@ -109,13 +112,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
 }
 
 /// A connection for each cache; on `embedded:` all to one engine.
-async fn stores(url: &str) -> Outcome<Vec<Store>> {
-    let first = Store::open(url).await.or_hint("check --store")?;
+async fn stores(store: &OwnStore) -> Outcome<Vec<Store>> {
+    let first = store.open().await?;
     let mut stores = Vec::with_capacity(CACHES);
     for _ in 1..CACHES {
         stores.push(match first.engine() {
             Some(engine) => Store::embedded(engine.clone()),
-            None => Store::open(url).await?,
+            None => store.open().await?,
         });
     }
     stores.push(first);

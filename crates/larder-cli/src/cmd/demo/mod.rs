@@ -18,6 +18,7 @@ use crate::{
     context::Context,
     failure::{Failure, OrHint, Outcome},
     flags::{OwnStore, span},
+    own_keys,
 };
 
 /// The tour: a table read through the cache, scene by scene, with measured figures.
@@ -58,9 +59,6 @@ pub(crate) struct Args {
     list: bool,
 }
 
-/// How long the tour may take to leave a store as it found it.
-const CLEAN_UP: Duration = Duration::from_secs(5);
-
 pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     let scenes = scene::chosen(&args.scenes)?;
     if args.list {
@@ -80,7 +78,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         }
     };
     let played = stop.run_until_cancelled(play(&stage, &scenes, context)).await;
-    context.clock.timeout(CLEAN_UP, stage.clean()).await;
+    context.clock.timeout(own_keys::CLEAN_UP, stage.clean()).await;
     played.unwrap_or_else(|| Err(Failure::interrupted()))
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder::{Cache, CacheBuilder, Clock, Coherence, PoolConfig, SqlError, SqlTable, Store, redis};
+use larder::{Cache, CacheBuilder, Clock, Coherence, PoolConfig, SqlError, SqlTable, Store};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     context::Context,
     failure::{Failure, OrHint, Outcome},
+    own_keys,
 };
 
 /// Everything a scene needs.
@@ -142,32 +143,9 @@ impl Stage {
     /// Removes the keys of this run and the private database.
     pub(super) async fn clean(self) {
         // Best effort: what an unreachable store keeps expires by itself.
-        let _ = self.remove_keys().await;
+        let _ = own_keys::remove(&self.store, &format!("{}-", self.run)).await;
         self.store.close().await;
         self.users.close().await;
-    }
-
-    async fn remove_keys(&self) -> redis::RedisResult<()> {
-        /// Keys looked at per SCAN: few round trips, none of them long.
-        const PAGE: usize = 1_000;
-        let mut store = self.store.clone();
-        let mut cursor = 0_u64;
-        loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor)
-                .arg("MATCH")
-                .arg(format!("{}-*", self.run))
-                .arg("COUNT")
-                .arg(PAGE);
-            let (next, keys): (u64, Vec<Vec<u8>>) = scan.query_async(&mut store).await?;
-            if !keys.is_empty() {
-                redis::cmd("UNLINK").arg(keys).exec_async(&mut store).await?;
-            }
-            if next == 0 {
-                return Ok(());
-            }
-            cursor = next;
-        }
     }
 }
 

@@ -8,9 +8,9 @@ use std::sync::{
 use larder_base::Random;
 use larder_store::Store;
 use larder_testkit::verify::Fault;
-use redis::{AsyncCommands as _, RedisResult};
+use redis::AsyncCommands as _;
 
-use crate::context::Context;
+use crate::{context::Context, failure::Outcome, own_keys};
 
 /// Who makes the faults, and knows which keys are this run's.
 #[derive(Clone)]
@@ -36,6 +36,11 @@ impl Trouble {
         }
     }
 
+    /// The connection of its own, and what the names of all keys of this run begin with.
+    pub(super) fn own_keys(&self) -> (&Store, &str) {
+        (&self.own, &self.prefix)
+    }
+
     /// A namespace that no other run has used.
     pub(super) fn namespace(&self) -> String {
         format!("{}-{}", self.prefix, self.runs.fetch_add(1, Ordering::Relaxed))
@@ -45,7 +50,7 @@ impl Trouble {
     pub(super) async fn make(&self, fault: Fault) {
         let made = match fault {
             Fault::Evict => self.evict().await,
-            Fault::Flush => self.clean_up().await,
+            Fault::Flush => own_keys::remove(&self.own, &self.prefix).await,
             Fault::Disconnect => self.disconnect().await,
         };
         if let Err(error) = made {
@@ -54,60 +59,27 @@ impl Trouble {
     }
 
     /// Loses one key: a record, a marker, a hash of stamps, whatever is hit.
-    async fn evict(&self) -> RedisResult<()> {
-        let keys = self.keys().await?;
+    async fn evict(&self) -> Outcome {
+        let keys = own_keys::list(&self.own, &self.prefix).await?;
         if keys.is_empty() {
             return Ok(());
         }
         let key = &keys[self.random.below(keys.len() as u64) as usize];
-        self.own.clone().unlink(key).await
-    }
-
-    /// Loses, or removes, every key of this run.
-    pub(super) async fn clean_up(&self) -> RedisResult<()> {
-        /// What was under way when a run was interrupted may still write once.
-        const ROUNDS: usize = 3;
-        for _ in 0..ROUNDS {
-            let keys = self.keys().await?;
-            if keys.is_empty() {
-                break;
-            }
-            let _removed: u64 = self.own.clone().unlink(keys).await?;
-        }
-        Ok(())
+        Ok(self.own.clone().unlink(key).await?)
     }
 
     /// Cuts the connection of one process.
-    async fn disconnect(&self) -> RedisResult<()> {
+    async fn disconnect(&self) -> Outcome {
         let victim = self.random.below(self.stores.len() as u64) as usize;
         let id: i64 = redis::cmd("CLIENT")
             .arg("ID")
             .query_async(&mut self.stores[victim].clone())
             .await?;
-        redis::cmd("CLIENT")
+        Ok(redis::cmd("CLIENT")
             .arg("KILL")
             .arg("ID")
             .arg(id)
             .query_async(&mut self.own.clone())
-            .await
-    }
-
-    async fn keys(&self) -> RedisResult<Vec<String>> {
-        let mut store = self.own.clone();
-        let (mut cursor, mut keys) = (0u64, Vec::new());
-        loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor)
-                .arg("MATCH")
-                .arg(format!("{}*", self.prefix))
-                .arg("COUNT")
-                .arg(1_000);
-            let (next, page): (u64, Vec<String>) = scan.query_async(&mut store).await?;
-            keys.extend(page);
-            if next == 0 {
-                return Ok(keys);
-            }
-            cursor = next;
-        }
+            .await?)
     }
 }

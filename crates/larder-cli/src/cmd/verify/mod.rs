@@ -19,8 +19,9 @@ use self::{
 };
 use crate::{
     context::Context,
-    failure::{Failure, OrHint, Outcome},
+    failure::{Failure, Outcome},
     flags::OwnStore,
+    own_keys,
 };
 
 /// Looks for stale reads: random reads and writes from several processes' points of view, under faults.
@@ -88,21 +89,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         stores[0],
         report::list(&args.faults),
     ));
-    // It ends by itself when told to, so that the keys of this run are gone before it does.
-    let stop = context.stop_signal();
-    let verdicts = stop
-        .run_until_cancelled(all(&args, &plan, &stores, &trouble, context, &random))
-        .await;
-    let cleaned = context.clock.timeout(CLEAN_UP, trouble.clean_up()).await;
-    let verdicts = verdicts.unwrap_or_else(|| Err(Failure::interrupted()))?;
-    cleaned
-        .unwrap_or(Ok(()))
-        .or_while("cannot remove the keys of this run")?;
+    let work = all(&args, &plan, &stores, &trouble, context, &random);
+    let (own, prefix) = trouble.own_keys();
+    let verdicts = own_keys::removed_after(context, own, prefix, work).await?;
     report::finish(context, &verdicts, seed, &args.faults)
 }
-
-/// How long the keys of a run may take to be removed.
-const CLEAN_UP: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Verifies what was asked for, one after another.
 async fn all(

@@ -18,9 +18,12 @@ const BATCH: u64 = 100;
 /// Batches of one round.
 const BATCHES: u64 = 100;
 
+/// What the names of all its keys begin with.
+pub(crate) const PREFIX: &str = "larder:bench:pipeline:";
+
 /// `GET`s through the shared handle: 100 single ones and pipelines of 100, in turns. Latencies are of a batch.
 pub(crate) async fn run(store: &Store, case: &str, rounds: usize) -> anyhow::Result<Vec<Figure>> {
-    let keys: Vec<String> = (0..BATCH).map(|i| format!("larder:bench:pipeline:{i}")).collect();
+    let keys: Vec<String> = (0..BATCH).map(|i| format!("{PREFIX}{i}")).collect();
     fill(store, &keys).await?;
     let mut tournament = Tournament::new(case);
     for _ in 0..rounds {
