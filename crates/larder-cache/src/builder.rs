@@ -98,7 +98,8 @@ where
         self
     }
 
-    /// Spreads each TTL by up to this share of it, so that what was stored together does not expire together. Default 0.1.
+    /// Shortens each TTL by a random share of it up to this one, so that what was stored together does not expire
+    /// together. No value stays fresh for longer than its TTL. Default 0.1, at most 0.5.
     pub const fn jitter(mut self, share: f64) -> Self {
         self.settings.jitter = share;
         self

@@ -93,7 +93,8 @@ impl<V> Lookup<V> {
         matches!(self.freshness, Freshness::Negative)
     }
 
-    /// How long ago the value was stored: the cache's TTL less what remains of it, hence up to `jitter` of the TTL off.
+    /// How long ago the value was stored: the cache's TTL less what remains of it, hence up to `jitter` of the TTL
+    /// more than the truth.
     ///
     /// `None` where that cannot be told: for a value with a TTL of its own that is longer, and for a near copy under
     /// [`Coherence::TtlOnly`](crate::Coherence::TtlOnly), whose time is shorter than its value's.

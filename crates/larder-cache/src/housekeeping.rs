@@ -44,6 +44,7 @@ where
 
 impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     /// G of the protocol: no value outlives it, so a stamp that nobody used for so long is nobody's.
+    /// This cache shortens TTLs only, but another program on the same store may lengthen them by the jitter.
     fn generation(&self) -> Duration {
         let longest = self
             .settings

@@ -373,13 +373,14 @@ where
         (outcome, if stored { Share::Adopted } else { Share::Members })
     }
 
-    /// Soft and hard TTL in ms. The soft one is spread by the jitter, so that what was stored together does not expire
-    /// together; a "there is none" has no grace.
+    /// Soft and hard TTL in ms. The soft one lies in [(1 - jitter) * `ttl`, `ttl`], so that what was stored together
+    /// does not expire together. The protocol allows a spread to both sides; this one goes downwards only, so that no value
+    /// stays fresh for longer than was asked for. A "there is none" has no grace.
     pub(crate) fn spans(&self, ttl: Duration, negative: bool) -> (u64, u64) {
         if ttl >= crate::settings::IMMORTAL {
             return (millis(ttl), millis(ttl));
         }
-        let spread = 1.0 + self.settings.jitter * (2.0 * self.random.unit() - 1.0);
+        let spread = 1.0 - self.settings.jitter * self.random.unit();
         let soft = ttl.mul_f64(spread);
         let hard = if negative {
             soft

@@ -112,7 +112,7 @@ pub(crate) const MAX_LOADS: usize = 64;
 pub(crate) const HOLD: Duration = Duration::from_secs(10);
 /// How long "there is none" is remembered: an insert by someone who does not invalidate shows after it.
 pub(crate) const NEGATIVE_TTL: Duration = Duration::from_secs(5);
-/// Spread of the TTL, so that what was stored together does not expire together.
+/// Share of the TTL by which it is shortened at most, so that what was stored together does not expire together.
 pub(crate) const JITTER: f64 = 0.1;
 /// How long a load may take: a hung source must not hold a lease and a load slot for ever.
 pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
