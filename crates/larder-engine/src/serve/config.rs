@@ -46,6 +46,7 @@ impl ServeConfig {
     }
 
     /// Listens on a Unix socket at `path`, and not on TCP unless [`bind`](Self::bind) is given too.
+    /// A socket there that nobody listens on is replaced; anything else there is kept, and refused.
     #[must_use]
     pub fn unix(mut self, path: impl Into<PathBuf>) -> Self {
         self.unix = Some(path.into());
