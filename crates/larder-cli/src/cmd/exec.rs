@@ -36,7 +36,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     let words: Vec<&[u8]> = args.command.iter().map(|word| word.as_bytes()).collect();
     match ask(&mut connection, &words).await {
         Ok(reply) => print(&reply, context),
-        Err(error) => return Err(Failure::new(reply::error_text(&error))),
+        Err(error) => return Err(Failure::new(error_text(&error))),
     }
     Ok(())
 }
@@ -64,6 +64,16 @@ pub(super) fn print(reply: &Value, context: &Context) {
     };
     context.ui.line(text);
     context.ui.document(&reply::as_json(reply));
+}
+
+/// What to say about an error reply, or about a command that no connection of ours can carry.
+pub(super) fn error_text(error: &RedisError) -> String {
+    match StoreError::from(error.clone()) {
+        StoreError::Refused { command, why, .. } => {
+            format!("{command} is refused: it {why}; use redis-cli for {command}")
+        }
+        _ => reply::error_text(error),
+    }
 }
 
 /// Whether the connection itself failed, so that no further command can succeed on it.

@@ -4,13 +4,12 @@ use std::io::IsTerminal as _;
 
 use larder_engine::serve::split_line;
 
-use super::exec::{ask, is_broken, print};
+use super::exec::{ask, error_text, is_broken, print};
 use crate::{
     context::Context,
     failure::{Failure, Outcome},
     flags::LiveStore,
     lines::Lines,
-    reply,
 };
 
 /// Run commands as they are typed, on one connection: SELECT, MULTI and WATCH work as in redis-cli.
@@ -51,7 +50,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         match ask(&mut connection, &words).await {
             Ok(reply) => print(&reply, context),
             Err(error) if is_broken(&error) => return Err(error.into()),
-            Err(error) => context.ui.line(format_args!("(error) {}", reply::error_text(&error))),
+            Err(error) => context.ui.line(format_args!("(error) {}", error_text(&error))),
         }
     }
 }

@@ -46,6 +46,7 @@ async fn a_line_that_fails_is_reported_and_the_next_one_is_read() {
     );
     assert_eq!(lines[1], "(error) unbalanced quotes");
     assert!(lines[2].starts_with("(error) SUBSCRIBE is refused"), "{lines:#?}");
+    assert!(lines[2].ends_with("use redis-cli for SUBSCRIBE"), "{lines:#?}");
     assert_eq!(lines[3], "PONG", "the last line needs no end");
 }
 

@@ -99,3 +99,13 @@ fn an_empty_table_and_a_missing_file_are_named() {
         .ended(1)
         .says(&["/nowhere/at all.db", "hint:", "--db"]);
 }
+
+/// A table of somebody else is read only, whatever its name.
+#[test]
+fn nothing_is_added_to_a_foreign_table() {
+    let (_folder, path) = database();
+    let path = path.to_str().expect("UTF-8");
+    let run = larder_fed(&demo(path, "order", &["--scene", "cold"]), "help\nnew 5000\n").ended(0);
+    assert!(run.out.contains("get ID") && !run.out.contains("new ID"), "{}", run.out);
+    assert!(run.out.contains("has the key `new 5000`"), "{}", run.out);
+}

@@ -6,12 +6,7 @@ use larder::{Cache, Lookup, Tier};
 use larder_base::Clock;
 use serde_json::{Value, json};
 
-use super::{
-    report::shown,
-    source::Counted,
-    stage::Stage,
-    users::{self, Row},
-};
+use super::{report::shown, source::Counted, stage::Stage, users::Row};
 use crate::{
     context::Context,
     failure::{Failure, Outcome},
@@ -31,9 +26,11 @@ const PROMPT: &str = "larder> ";
 
 const HELP: &str = "  an id      reads that row: the first time from the source, then from near or store
   get ID     the same, for an id that is also a command
-  new ID     adds a user to the demo's own database and invalidates the id
   help       this text
   quit       ends the demo (so do Ctrl-D and Ctrl-C)";
+
+/// What more there is where the demo reads its own database: a table of somebody else is never written to.
+const HELP_OWN: &str = "  new ID     adds a user and invalidates the id";
 
 /// What a line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,10 +43,10 @@ enum Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn parse(line: &'a str) -> Self {
+    fn parse(line: &'a str, is_own: bool) -> Self {
         let line = line.trim();
         match line.split_once(char::is_whitespace) {
-            Some(("new", id)) => Self::New(id.trim()),
+            Some(("new", id)) if is_own => Self::New(id.trim()),
             Some(("get", id)) => Self::Get(id.trim()),
             _ => match line {
                 "" => Self::Nothing,
@@ -102,9 +99,10 @@ pub(super) async fn ask(stage: &Stage, context: &Context) -> Outcome<Vec<Value>>
             // What is piped in does not show by itself, and an answer without its question says little.
             context.ui.line(format_args!("{PROMPT}{line}"));
         }
-        match Asked::parse(&line) {
+        match Asked::parse(&line, stage.is_own) {
             Asked::Nothing => {}
             Asked::Quit => break,
+            Asked::Help if stage.is_own => context.ui.line(format_args!("{HELP}\n{HELP_OWN}")),
             Asked::Help => context.ui.line(HELP),
             Asked::New(id) => answers.push(desk.add(id).await?),
             Asked::Get(key) => answers.push(desk.get(key).await),
@@ -201,14 +199,12 @@ impl Desk<'_> {
         };
         let added = self.stage.users.add(number).await?;
         self.cache.invalidate(&number.to_string()).await?;
-        match (added, self.stage.table_name == users::TABLE) {
-            (true, true) => ui.line(format_args!(
+        if added {
+            ui.line(format_args!(
                 "  added user {number}; reading it now goes to the source once"
-            )),
-            (true, false) => ui.line(format_args!(
-                "  added user {number} to the demo's own database, not to your table"
-            )),
-            (false, _) => ui.line(format_args!("  there is a user {number} already")),
+            ));
+        } else {
+            ui.line(format_args!("  there is a user {number} already"));
         }
         Ok(json!({"new": number, "added": added}))
     }
@@ -220,11 +216,13 @@ mod tests {
 
     #[test]
     fn lines_are_ids_unless_they_are_commands() {
-        assert_eq!(Asked::parse(" 42 "), Asked::Get("42"));
-        assert_eq!(Asked::parse("new 5000"), Asked::New("5000"));
-        assert_eq!(Asked::parse("get help"), Asked::Get("help"));
-        assert_eq!(Asked::parse("two words"), Asked::Get("two words"));
-        assert_eq!(Asked::parse("quit"), Asked::Quit);
-        assert_eq!(Asked::parse("  "), Asked::Nothing);
+        let parse = |line| Asked::parse(line, true);
+        assert_eq!(parse(" 42 "), Asked::Get("42"));
+        assert_eq!(parse("new 5000"), Asked::New("5000"));
+        assert_eq!(parse("get help"), Asked::Get("help"));
+        assert_eq!(parse("two words"), Asked::Get("two words"));
+        assert_eq!(parse("quit"), Asked::Quit);
+        assert_eq!(parse("  "), Asked::Nothing);
+        assert_eq!(Asked::parse("new 5000", false), Asked::Get("new 5000"));
     }
 }

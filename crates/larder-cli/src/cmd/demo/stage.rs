@@ -24,6 +24,8 @@ pub(super) struct Stage {
     /// The table that the reading scenes read, and its name.
     pub(super) table: Counted,
     pub(super) table_name: String,
+    /// Whether that table is the demo's own, which may be written to.
+    pub(super) is_own: bool,
     /// Keys of that table, at least one.
     pub(super) keys: Vec<String>,
     /// The demo's own database, for the scenes that write, and its table.
@@ -90,6 +92,7 @@ impl Stage {
             clock: context.clock.clone(),
             table: counted(table),
             table_name,
+            is_own: args.db.is_none(),
             keys,
             users,
             own: counted(own_table),
