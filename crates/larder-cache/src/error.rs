@@ -12,7 +12,7 @@ use crate::source::BoxError;
 #[non_exhaustive]
 pub enum Error {
     /// The loader or the source failed, and no older value was left to serve.
-    #[error("the load of `{key}` failed and no stale value was left to serve; `grace` would keep one")]
+    #[error("the load of `{key}` failed and no stale value was left to serve")]
     Load {
         /// What was loaded.
         key: KeyLabel,
@@ -39,8 +39,9 @@ pub enum Error {
         /// What was asked for.
         key: KeyLabel,
     },
-    /// The store could not be asked, and `on_store_down` says to fail, or there is no loader to go to.
-    #[error("the store could not answer {operation}; `on_store_down` chooses what a read does then")]
+    /// The store could not be asked, and `on_store_down` says to fail, or there is no loader to go to; or it answered
+    /// with an error. [`is_store_down`](Self::is_store_down) tells them apart.
+    #[error("the store failed at {operation}{}", what_then(.source))]
     Store {
         /// What was asked of it.
         operation: &'static str,
@@ -83,7 +84,7 @@ pub enum Error {
         left: Duration,
     },
     /// The hold had run out before the commit began, so the commit was not run.
-    #[error("the hold on `{key}` ran out before the commit; raise `hold` above the longest commit")]
+    #[error("the hold on `{key}` ran out before the commit; raise `hold_for` above the longest commit")]
     HoldLapsed {
         /// The key.
         key: KeyLabel,
@@ -145,6 +146,15 @@ pub enum Error {
         /// The namespace.
         namespace: Arc<str>,
     },
+}
+
+/// Which setting helps: none where the store did answer.
+fn what_then(error: &StoreError) -> &'static str {
+    if error.is_connection() {
+        "; `on_store_down` chooses what a read does when the store cannot be reached"
+    } else {
+        ""
+    }
 }
 
 impl Error {
@@ -219,5 +229,31 @@ impl Error {
     #[must_use]
     pub const fn is_held(&self) -> bool {
         matches!(self, Self::Held { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use larder_store::redis::RedisError;
+
+    use super::*;
+
+    fn failed(source: StoreError) -> String {
+        let operation = "INCRBY";
+        let source = Arc::new(source);
+        Error::Store { operation, source }.to_string()
+    }
+
+    #[test]
+    fn the_setting_for_a_store_that_is_down_is_named_only_then() {
+        let lost = StoreError::Lost {
+            address: "localhost:6379".into(),
+            command: "INCRBY".into(),
+        };
+        assert!(failed(lost).contains("`on_store_down`"));
+        let overflow = RedisError::from(io::Error::other("ERR increment or decrement would overflow"));
+        assert_eq!(failed(overflow.into()), "the store failed at INCRBY");
     }
 }

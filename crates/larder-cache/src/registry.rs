@@ -36,12 +36,11 @@ where
     drop(cores);
     let existing = existing.downcast::<Core<K, V>>().map_err(|_| {
         let (key, value) = (std::any::type_name::<K>(), std::any::type_name::<V>());
-        differs(
-            core.layout.namespace(),
-            "the types",
-            &format!("key {key}, value {value}"),
-            "others",
-        )
+        Error::config(format!(
+            "the cache `{}` exists in this process with key and value types other than `{key}` and `{value}`; use \
+             another namespace",
+            core.layout.namespace()
+        ))
     })?;
     agree(&existing, &core)?;
     Ok(existing)

@@ -92,7 +92,11 @@ fn a_second_build_joins_the_first_or_says_what_differs() {
             .ttl(t.units(20))
             .build()
             .await;
-        assert!(types.unwrap_err().to_string().contains("type"));
+        let text = types.unwrap_err().to_string();
+        assert!(
+            text.contains("types other than `alloc::string::String` and `u64`"),
+            "{text}"
+        );
         drop((first, second));
         assert!(
             builder().ttl(t.units(21)).build().await.is_ok(),
