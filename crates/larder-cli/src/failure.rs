@@ -61,9 +61,16 @@ impl Failure {
         }
     }
 
-    /// The causes, outermost first.
+    /// The causes, outermost first, without those that the line before tells already: drivers repeat their causes.
     pub(crate) fn chain(&self) -> impl Iterator<Item = String> + '_ {
-        self.error.chain().map(ToString::to_string)
+        let mut before = String::new();
+        self.error.chain().map(ToString::to_string).filter(move |cause| {
+            let is_told = before.contains(cause.as_str());
+            if !is_told {
+                before.clone_from(cause);
+            }
+            !is_told
+        })
     }
 
     pub(crate) fn hint_text(&self) -> Option<&str> {
@@ -86,7 +93,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", self.error)?;
-        for cause in self.error.chain().skip(1) {
+        for cause in self.chain().skip(1) {
             write!(f, "\n  caused by: {cause}")?;
         }
         match &self.hint {
@@ -129,5 +136,15 @@ mod tests {
             "error: cannot open the database\n  caused by: no such file\nhint: check --db"
         );
         assert_eq!((failure.code, Failure::usage("x").code), (1, 2));
+    }
+    #[test]
+    fn a_cause_that_the_line_before_tells_is_not_repeated() {
+        let error = anyhow::anyhow!("no such file")
+            .context("open: no such file")
+            .context("cannot start");
+        assert_eq!(
+            Failure::from(error).to_string(),
+            "error: cannot start\n  caused by: open: no such file"
+        );
     }
 }

@@ -50,10 +50,14 @@ impl LiveStore {
 
     /// The URL that was given.
     fn url(&self) -> Outcome<&str> {
-        self.store.as_deref().ok_or_else(|| {
-            Failure::usage("this command works on a live store, and none was named")
-                .hint("add --store redis://127.0.0.1:6379, or set LARDER_STORE")
-        })
+        let why = match self.store.as_deref() {
+            Some(url) if url.starts_with("embedded:") => {
+                "`embedded:` is an engine that was just made: nothing is in it"
+            }
+            Some(url) => return Ok(url),
+            None => "this command works on a live store, and none was named",
+        };
+        Err(Failure::usage(why).hint("add --store redis://127.0.0.1:6379, or set LARDER_STORE"))
     }
 
     /// Opens it.

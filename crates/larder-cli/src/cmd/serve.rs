@@ -45,10 +45,10 @@ pub(crate) struct Args {
     /// Listen without a password even where other machines can reach it.
     #[arg(long)]
     unprotected: bool,
-    /// Folder of the append-only log.
+    /// Folder of the append-only log; not built yet, and refused.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Address to serve Prometheus metrics on.
+    /// Address to serve Prometheus metrics on; not built yet, and refused.
     #[arg(long, value_name = "ADDR")]
     metrics: Option<String>,
 }
@@ -88,15 +88,19 @@ fn refuse_unbuilt(args: &Args) -> Outcome {
 
 /// As `CONFIG SET` reads them, so that sizes and policies are written alike everywhere.
 fn limit_memory(engine: &Engine, args: &Args) -> Outcome {
-    for (name, value) in [
-        ("maxmemory", &args.maxmemory),
-        ("maxmemory-policy", &args.maxmemory_policy),
+    for (name, value, hint) in [
+        ("maxmemory", &args.maxmemory, "write a size such as 100mb"),
+        (
+            "maxmemory-policy",
+            &args.maxmemory_policy,
+            "write a policy such as allkeys-lru",
+        ),
     ] {
         let reply = engine
             .connect()
             .execute(&[b"CONFIG", b"SET", name.as_bytes(), value.as_bytes()]);
         if let Reply::Error(error) = reply {
-            return Err(Failure::usage(format!("--{name} {value}: {error}")));
+            return Err(Failure::usage(format!("--{name} {value}: {error}")).hint(hint));
         }
     }
     Ok(())

@@ -131,6 +131,9 @@ fn no_store_is_wrong_usage_and_the_hint_names_the_flag_and_the_variable() {
     larder(&["exec", "--store", "env:", "PING"])
         .ended(2)
         .says(&["REDIS_URL"]);
+    larder(&["keys", "--store", "embedded:"])
+        .ended(2)
+        .says(&["nothing is in it", "hint:", "--store redis://"]);
     larder(&["exec", "--store", "embedded:"]).ended(2).says(&["<CMD ARG>"]);
 }
 

@@ -166,7 +166,7 @@ fn what_it_cannot_do_it_refuses() {
         .says(&["--dir", "not built yet", "hint:"]);
     refused(&mut command(&["serve", "--maxmemory", "lots"]))
         .ended(2)
-        .says(&["--maxmemory lots"]);
+        .says(&["--maxmemory lots", "hint:", "100mb"]);
     let serving = Serving::start(&mut command(&ANY_PORT));
     refused(&mut command(&["serve", "--bind", &serving.address]))
         .ended(1)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder::{Cache, CacheBuilder, Clock, Coherence, PoolConfig, SqlError, SqlTable, Store};
+use larder::{Cache, CacheBuilder, Clock, Coherence, OnStoreDown, PoolConfig, SqlError, SqlTable, Store};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -112,7 +112,11 @@ impl Stage {
     where
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
-        let builder = Cache::builder(self.namespace(scene)).store(&self.store).near(NEAR);
+        let builder = Cache::builder(self.namespace(scene))
+            .store(&self.store)
+            .near(NEAR)
+            // A tour without its store shows nothing: an error that names the store says more than odd figures.
+            .on_store_down(OnStoreDown::Fail);
         if self.store.is_embedded() {
             return builder;
         }
