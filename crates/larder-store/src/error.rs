@@ -21,7 +21,7 @@ pub enum StoreError {
         what: String,
     },
     /// The server could not be reached, or did not let us in. Nothing was sent.
-    #[error("could not connect to {address} (attempt {attempts})")]
+    #[error("could not connect to {address} (attempt {attempts}): {source}{}", what_then(source.as_ref()))]
     Connect {
         /// The address as configured, without credentials.
         address: Arc<str>,
@@ -113,6 +113,18 @@ pub enum StoreError {
     /// The server answered with an error, or with something that could not be read.
     #[error("the store answered {0}")]
     Server(RedisError),
+}
+
+/// What to do where the server did not let us in.
+fn what_then(cause: &(dyn Error + Send + Sync + 'static)) -> &'static str {
+    let refused = cause.downcast_ref::<RedisError>().is_some_and(|error| {
+        error.kind() == ErrorKind::AuthenticationFailed || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
+    });
+    if refused {
+        "; check user and password in the URL"
+    } else {
+        ""
+    }
 }
 
 impl StoreError {
