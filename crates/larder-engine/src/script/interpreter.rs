@@ -50,9 +50,10 @@ impl Interpreter {
         let mut stack = stack_of(&lua);
         furnish(&mut stack, Arc::as_ptr(&host));
         let visible = seal(&mut stack, Arc::as_ptr(&host));
-        native::push(&mut stack, locate, Arc::as_ptr(&host));
+        native::push_handler(&mut stack, locate, Arc::as_ptr(&host));
         let handler = stack.keep();
         watch(&mut stack, &host);
+        host.budget.install(&stack);
         Self {
             lua,
             host,
@@ -96,7 +97,9 @@ impl Interpreter {
         set_array(&mut stack, "ARGV", args);
         stack.pop(1);
         stack.push_ref(function.0);
-        let outcome = self.host.with(run, || stack.call(0, 1, bottom + 1));
+        let outcome = self
+            .host
+            .with(run, || self.host.budget.bound(|| stack.call(0, 1, bottom + 1)));
         let result = match outcome {
             Ok(()) => Ok(convert::pop_reply(&mut stack, run.resp())),
             Err(()) => {
@@ -116,10 +119,18 @@ impl Interpreter {
     }
 
     fn tidy(&mut self, stack: &Stack) {
+        self.host.budget.tidy(stack);
         self.calls += 1;
         if self.calls.is_multiple_of(CALLS_PER_STEP) {
             stack.collect_step();
         }
+    }
+}
+
+impl Drop for Interpreter {
+    fn drop(&mut self) {
+        // The state frees what its own allocator needs only if it finds that in its place.
+        self.host.budget.remove(&stack_of(&self.lua));
     }
 }
 
@@ -331,6 +342,7 @@ unsafe extern "C-unwind" fn tick(state: *mut ffi::lua_State, _: *mut ffi::lua_De
 
 /// Whether the script's time is over; if so, what to raise is on top.
 fn over(stack: &mut Stack) -> bool {
+    // Neither of these asks for memory.
     stack.push_pointer(host_key());
     stack.raw_get(ffi::LUA_REGISTRYINDEX);
     let host: *const Host = stack.pointer(-1).cast();
@@ -341,14 +353,13 @@ fn over(stack: &mut Stack) -> bool {
         clippy::redundant_closure_for_method_calls,
         reason = "the method by its name is for one lifetime only"
     )]
-    let ticked = host.lend(|run| run.tick());
-    match ticked {
-        Some(Err(raise)) => {
+    host.budget.lend(|| {
+        let ticked = host.lend(|run| run.tick()).unwrap_or(Ok(()));
+        if ticked.is_err() {
             // From here on every instruction raises it again, so that a `pcall` cannot go on.
             set_hook(stack, 1);
-            native::stage(stack, raise);
-            true
         }
-        _ => false,
-    }
+        let within = ticked.and_then(|()| host.budget.check(stack));
+        within.map_err(|raise| native::stage(stack, raise)).is_err()
+    })
 }

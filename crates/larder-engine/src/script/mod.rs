@@ -14,9 +14,12 @@
 //!   `getmetatable` of them is `false`.
 //! - **Patterns** of more than 4,096 bytes are refused as `pattern too complex`: Lua's matcher recurses once per
 //!   item. `string.rep` makes no more than 512 MiB.
+//! - **Memory.** A script that holds more than 512 MiB (1 GiB with garbage) ends with `not enough memory`, one whose
+//!   callbacks nest so deep (`gsub` in `gsub`) that 512 KiB of machine stack are used, with `stack overflow`.
 //! - A result that nests deeper than 512 tables ends in Redis's error `reached lua stack limit` sooner than there.
 
 mod api;
+mod budget;
 mod convert;
 mod guard;
 mod interpreter;
@@ -282,6 +285,35 @@ mod tests {
         assert_eq!(shell.run(&format!("EVAL \"{widest}\" 0")), Reply::Int(2048));
         let plain = "return string.find(string.rep('.', 9000), string.rep('.', 9000), 1, true)";
         assert_eq!(shell.run(&format!("EVAL \"{plain}\" 0")), Reply::Int(1));
+    }
+
+    #[test]
+    fn a_script_that_takes_all_memory_ends_and_gives_it_back() {
+        let shell = Shell::new();
+        for script in [
+            "local s = string.rep('x', 1000000) while true do s = s .. s end",
+            "local s = string.rep('x', 1000000) coroutine.wrap(function() while true do s = s .. s end end)()",
+            "local t = {} for i = 1, 10000 do t[i] = string.rep('x', 50000000) .. i end",
+            "local t = {} for i = 1, 10000 do t[i] = redis.call('ECHO', string.rep('x', 20000000) .. i) end",
+        ] {
+            let reply = shell.run(&format!("EVAL \"{script}\" 0"));
+            assert!(error(&reply).contains("not enough memory"), "{script}: {reply:?}");
+            let small = shell.run("EVAL \"return collectgarbage('count') < 100000\" 0");
+            assert_eq!(small, Reply::Int(1), "{script}");
+        }
+    }
+
+    #[test]
+    fn callbacks_that_nest_leave_stack_for_what_they_call() {
+        let shell = Shell::new();
+        let script = "local js = string.rep('[', 999) .. string.rep(']', 999) local d = 0 \
+                      local function f() d = d + 1 if d >= 190 then return #tostring(cjson.decode(js)) end \
+                      return (string.gsub('x', 'x', f)) end return f()";
+        let reply = shell.run(&format!("EVAL \"{script}\" 0"));
+        assert!(error(&reply).contains("stack overflow"), "{reply:?}");
+        let shallow = script.replace("190", "20");
+        let reply = shell.run(&format!("EVAL \"{shallow}\" 0"));
+        assert!(matches!(reply, Reply::Bulk(_)), "{reply:?}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use std::{
 use mlua::ffi;
 
 use super::{
+    budget::Budget,
     run::Run,
     stack::{Index, Kind, Stack},
 };
@@ -67,6 +68,7 @@ pub(super) struct Host {
     run: AtomicPtr<c_void>,
     /// The state of `math.random`.
     random: AtomicU64,
+    pub(super) budget: Budget,
 }
 
 impl Host {
@@ -74,6 +76,7 @@ impl Host {
         Self {
             run: AtomicPtr::new(ptr::null_mut()),
             random: AtomicU64::new(seed),
+            budget: Budget::new(),
         }
     }
 
@@ -180,6 +183,14 @@ pub(super) fn push(stack: &mut Stack, function: Native, host: *const Host) {
     stack.push_function(enter, 2);
 }
 
+/// Pushes `function` as a handler of errors, which runs where a bound was exceeded too.
+pub(super) fn push_handler(stack: &mut Stack, function: Native, host: *const Host) {
+    stack.push_pointer(function as *mut c_void);
+    stack.push_pointer(host.cast_mut().cast());
+    stack.push_boolean(true);
+    stack.push_function(enter, 3);
+}
+
 /// Replaces the C function on top by one that asks `check` first; takes away anything else and says `false`.
 pub(super) fn push_guarded(stack: &mut Stack, check: Check, host: *const Host) -> bool {
     let Some(original) = stack.c_function(-1) else {
@@ -201,9 +212,8 @@ pub(super) fn push_guarded(stack: &mut Stack, check: Check, host: *const Host) -
 unsafe extern "C-unwind" fn enter_guarded(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: Lua lends the state for this call.
     let mut stack = unsafe { Stack::of(state) };
-    if let Err(raise) = ask(&mut stack) {
-        stage(&mut stack, raise);
-        // SAFETY: what is raised is on top, for a check raises no argument errors.
+    if !ask(&mut stack) {
+        // SAFETY: what is raised is on top.
         unsafe { ffi::lua_error(state) }
     }
     let original = stack.pointer(ffi::lua_upvalueindex(3));
@@ -214,12 +224,25 @@ unsafe extern "C-unwind" fn enter_guarded(state: *mut ffi::lua_State) -> c_int {
     unsafe { original(state) }
 }
 
-fn ask(stack: &mut Stack) -> Result<(), Raise> {
+/// Whether the check lets the function run; if not, what to raise is on top.
+fn ask(stack: &mut Stack) -> bool {
+    let host = host_of(stack);
     let check = stack.pointer(ffi::lua_upvalueindex(1));
-    let host: *const Host = stack.pointer(ffi::lua_upvalueindex(2)).cast();
     // SAFETY: `push_guarded` put a `Check` there.
     let check: Check = unsafe { std::mem::transmute(check) };
-    check(&mut Call { stack, host })
+    host.budget.lend(|| {
+        let bounds = host.budget.check(stack);
+        let checked = bounds.and_then(|()| check(&mut Call { stack, host }));
+        // A check raises no argument errors, so there is nothing more to know.
+        checked.map_err(|raise| stage(stack, raise)).is_ok()
+    })
+}
+
+/// The second upvalue of a function that [`push`] or [`push_guarded`] made.
+fn host_of<'h>(stack: &Stack) -> &'h Host {
+    let host: *const Host = stack.pointer(ffi::lua_upvalueindex(2)).cast();
+    // SAFETY: it was put there, and outlives the state, see `Interpreter`.
+    unsafe { &*host }
 }
 
 /// The entry point of every native function.
@@ -229,11 +252,14 @@ fn ask(stack: &mut Stack) -> Result<(), Raise> {
 unsafe extern "C-unwind" fn enter(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: Lua lends the state for this call.
     let mut stack = unsafe { Stack::of(state) };
-    let raise = match answer(&mut stack) {
+    let host = host_of(&stack);
+    let answered = host
+        .budget
+        .lend(|| answer(&mut stack, host).map_err(|raise| stage(&mut stack, raise)));
+    let argument = match answered {
         Ok(results) => return results as c_int,
-        Err(raise) => raise,
+        Err(argument) => argument,
     };
-    let argument = stage(&mut stack, raise);
     // Nothing that needs dropping is left in this frame: `stack` is a pointer.
     match argument {
         // SAFETY: the error value is on top.
@@ -245,9 +271,12 @@ unsafe extern "C-unwind" fn enter(state: *mut ffi::lua_State) -> c_int {
     }
 }
 
-fn answer(stack: &mut Stack) -> Result<usize, Raise> {
+fn answer(stack: &mut Stack, host: &Host) -> Result<usize, Raise> {
+    let unbound = stack.boolean(ffi::lua_upvalueindex(3));
+    if !unbound {
+        host.budget.check(stack)?;
+    }
     let function = stack.pointer(ffi::lua_upvalueindex(1));
-    let host: *const Host = stack.pointer(ffi::lua_upvalueindex(2)).cast();
     // SAFETY: `push` put a `Native` there.
     let function: Native = unsafe { std::mem::transmute(function) };
     let mut call = Call { stack, host };

@@ -2,13 +2,14 @@
 //!
 //! Script calls are the engine's hot path, and Redis's error texts need Lua's own error machinery (a raised
 //! table, the name of the function for `bad argument`), so native functions work on the stack instead of
-//! through handles. All `unsafe` of scripting is in this file, in `native.rs` and in `interpreter.rs`.
+//! through handles. All `unsafe` of scripting is in this file, in `native.rs`,
+//! in `budget.rs` and in `interpreter.rs`.
 //!
 //! Invariants that the `SAFETY` comments refer to:
 //! - **alive**: a `Stack` is made only from a state that outlives it ([`Stack::of`]), and used only by the thread
 //!   that holds the engine's lock;
 //! - **no jump**: none of the calls here raises a Lua error, so none jumps over a Rust frame. Lua raises from
-//!   these calls only when memory cannot be had (`mlua`'s allocator ends the process instead, as Redis does),
+//!   these calls only when its allocator refuses memory (never while Rust runs, see `budget.rs`),
 //!   for a nil or NaN key in a raw set (excluded by [`Stack::raw_set`]'s callers, which check), or from a
 //!   metamethod (only raw access is used).
 
@@ -320,6 +321,12 @@ impl Stack {
     pub(super) fn collect_step(&self) {
         // SAFETY: alive; finalizers exist for no value of ours, and scripts cannot make userdata with one.
         unsafe { ffi::lua_gc(self.0, ffi::LUA_GCSTEP, 0) };
+    }
+
+    /// Collects all garbage.
+    pub(super) fn collect(&self) {
+        // SAFETY: as in `collect_step`.
+        unsafe { ffi::lua_gc(self.0, ffi::LUA_GCCOLLECT, 0) };
     }
 
     /// Bytes that Lua holds.
