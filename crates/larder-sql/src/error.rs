@@ -15,6 +15,17 @@ pub enum SqlError {
         source: sqlx::Error,
     },
 
+    /// The URL names a database that this version cannot read. The rest of it may hold a password and is not shown.
+    #[error("`{scheme}://` is not built yet; a path or `sqlite:PATH` is")]
+    NotBuilt {
+        /// What stands before `://`.
+        scheme: String,
+    },
+
+    /// The path or URL names no file.
+    #[error("the path of the SQLite database is empty; give a path or `sqlite:PATH`, or use `PoolConfig::in_memory`")]
+    NoPath,
+
     /// No table or view has that name.
     #[error("no table {table:?} in the database (a name is taken whole and never runs as SQL); it has {existing}")]
     UnknownTable {

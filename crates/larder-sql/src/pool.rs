@@ -36,9 +36,10 @@ enum Location {
 }
 
 impl PoolConfig {
-    /// The database at `at`: a path, or a URL `sqlite:PATH?option=..` as sqlx reads it.
+    /// The database at `at`: a path, or a URL `sqlite:PATH?option=..` as sqlx reads it. [`open`](Self::open) refuses
+    /// other URLs.
     pub fn new(at: &str) -> Self {
-        if at.starts_with("sqlite:") {
+        if at.starts_with("sqlite:") || scheme(at).is_some() {
             Self::at(Location::Url(at.to_owned()))
         } else {
             Self::path(at)
@@ -100,8 +101,10 @@ impl PoolConfig {
     /// Opens the pool and one connection.
     ///
     /// # Errors
+    /// [`SqlError::NotBuilt`] for a URL that is not `sqlite:`; [`SqlError::NoPath`] if no file is named;
     /// [`SqlError::Open`] if the URL cannot be read, the file is missing or is no database.
     pub async fn open(self) -> Result<SqlitePool, SqlError> {
+        self.check()?;
         let failed = |source| SqlError::Open {
             at: self.name(),
             source,
@@ -114,6 +117,22 @@ impl PoolConfig {
             return Err(failed(source));
         }
         Ok(pool)
+    }
+
+    /// SQLite would take an empty path for a database that vanishes when it is closed.
+    fn check(&self) -> Result<(), SqlError> {
+        let is_empty = match &self.at {
+            Location::Memory => false,
+            Location::Path(path) => path.as_os_str().is_empty(),
+            Location::Url(url) => match url.strip_prefix("sqlite:") {
+                Some(rest) => matches!(rest.trim_start_matches("//").as_bytes(), [] | [b'?', ..]),
+                None => {
+                    let scheme = scheme(url).unwrap_or_default().to_owned();
+                    return Err(SqlError::NotBuilt { scheme });
+                }
+            },
+        };
+        if is_empty { Err(SqlError::NoPath) } else { Ok(()) }
     }
 
     fn pool(&self) -> SqlitePoolOptions {
@@ -151,6 +170,42 @@ impl PoolConfig {
             Location::Memory => "memory".to_owned(),
             Location::Url(url) => url.clone(),
             Location::Path(path) => path.display().to_string(),
+        }
+    }
+}
+
+/// What stands before `://`, if it reads as the scheme of a URL.
+fn scheme(at: &str) -> Option<&str> {
+    let (scheme, _) = at.split_once("://")?;
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    is_scheme.then_some(scheme)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refusal(at: &str) -> String {
+        PoolConfig::new(at).create().open().await.expect_err(at).to_string()
+    }
+
+    #[tokio::test]
+    async fn other_databases_are_refused_by_name_and_without_their_password() {
+        for url in ["postgres://me:hunter2@db/shop", "mysql://me:hunter2@db/shop"] {
+            let text = refusal(url).await;
+            let (scheme, _) = url.split_once(':').expect("a URL");
+            assert!(text.contains(scheme) && text.contains("not built yet"), "{text}");
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_database_without_a_path_is_refused() {
+        for at in ["", "sqlite:", "sqlite://", "sqlite:?mode=rwc"] {
+            assert!(refusal(at).await.contains("empty"), "{at:?}");
         }
     }
 }
