@@ -107,3 +107,8 @@ impl Ui {
         ExitCode::from(failure.code)
     }
 }
+
+/// The number with the word that goes with it.
+pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}

@@ -3,7 +3,7 @@
 use larder_cache::{Cache, Ttl};
 use serde_json::{Value, json};
 
-use crate::{context::Context, failure::Outcome, flags::LiveStore};
+use crate::{context::Context, failure::Outcome, flags::LiveStore, ui::count};
 
 /// Invalidate entries of a namespace: by key, by tag, by pattern, or all of them.
 ///
@@ -73,8 +73,4 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         "all": all,
     }));
     Ok(())
-}
-
-fn count(n: u64, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
 }

@@ -3,7 +3,7 @@
 use larder_store::Store;
 use redis::Value;
 
-use crate::{context::Context, failure::Outcome, flags::LiveStore};
+use crate::{context::Context, failure::Outcome, flags::LiveStore, ui::count};
 
 /// List the keys that match a pattern. It scans step by step and never blocks the server, as KEYS would.
 #[derive(Debug, clap::Args)]
@@ -31,9 +31,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     }
     if found.is_cut {
         // Not among the keys, which may go into a pipe.
-        context
-            .ui
-            .remark(format_args!("(cut at {} keys; --limit 0 lists all)", keys.len()));
+        context.ui.remark(format_args!(
+            "(cut at {}; --limit 0 lists all)",
+            count(keys.len() as u64, "key", "keys")
+        ));
     }
     context.ui.document(&keys);
     Ok(())

@@ -7,7 +7,7 @@ use redis::aio::ConnectionLike as _;
 use serde::Serialize;
 
 use super::keys::{info, scan};
-use crate::{context::Context, failure::Outcome, flags::LiveStore};
+use crate::{context::Context, failure::Outcome, flags::LiveStore, ui::count};
 
 /// Show keys and bytes of each namespace, hit ratio, memory, evictions, connections and command latency.
 #[derive(Debug, clap::Args)]
@@ -174,8 +174,9 @@ fn show(stats: &Stats, context: &Context) {
     ui.line("namespaces");
     for (name, namespace) in &stats.namespaces {
         ui.line(format_args!(
-            "  {name:<24} {:>10} keys {:>14} bytes",
-            namespace.keys, namespace.bytes
+            "  {name:<24} {:>15} {:>14} bytes",
+            count(namespace.keys, "key ", "keys"),
+            namespace.bytes
         ));
     }
     if stats.namespaces_cut {

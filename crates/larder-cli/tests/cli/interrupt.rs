@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use larder_testkit::{RedisServer, eventually};
+
 use crate::run::{command, entries, signal};
 
 /// A demo that keeps its private database in `folder`.
@@ -21,7 +23,7 @@ fn start(args: &[&str], folder: &Path) -> Child {
 
 /// Waits until the demo has made its folder.
 async fn until_started(folder: &Path) {
-    larder_testkit::eventually(Duration::from_secs(20), async || !entries(folder).is_empty()).await;
+    eventually(Duration::from_secs(20), async || !entries(folder).is_empty()).await;
 }
 
 async fn ends_clean(args: &[&str], with: rustix::process::Signal, code: i32) {
@@ -60,25 +62,37 @@ async fn sigterm_ends_it_as_clean() {
 }
 
 /// The caches of a run leave marks of their partitions in the store, which no TTL removes.
-#[tokio::test]
-async fn ctrl_c_removes_what_the_demo_put_on_a_server() {
-    let server = larder_testkit::RedisServer::start().await;
+async fn removes_its_keys(args: &[&str]) {
+    let server = RedisServer::start().await;
     let folder = tempfile::tempdir().expect("a folder");
     let keys = || server.cli(&["DBSIZE"]).trim().to_owned();
-    let mut child = start(
-        &[
-            "demo",
-            "--store",
-            &server.url(),
-            "--lookups",
-            "10000000",
-            "--scene",
-            "warm",
-        ],
-        folder.path(),
-    );
-    larder_testkit::eventually(Duration::from_secs(20), async || keys() != "0").await;
+    let url = server.url();
+    let mut child = start(&[args, &["--store", &url]].concat(), folder.path());
+    eventually(Duration::from_secs(20), async || keys() != "0").await;
     signal(&child, rustix::process::Signal::INT);
     assert_eq!(child.wait().expect("the command ends").code(), Some(130));
     assert_eq!(keys(), "0");
+}
+
+#[tokio::test]
+async fn ctrl_c_removes_what_the_demo_put_on_a_server() {
+    removes_its_keys(&["demo", "--lookups", "10000000", "--scene", "warm"]).await;
+}
+
+#[tokio::test]
+async fn ctrl_c_removes_what_a_bench_put_on_a_server() {
+    removes_its_keys(&["bench", "store", "--rounds", "1000"]).await;
+    removes_its_keys(&["bench", "stampede", "--load-ms", "2000"]).await;
+}
+
+#[tokio::test]
+async fn a_server_that_dies_ends_the_demo_with_a_failure() {
+    let server = RedisServer::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = server.url();
+    let args = ["demo", "--store", &url, "--lookups", "10000000", "--scene", "warm"];
+    let mut child = start(&args, folder.path());
+    eventually(Duration::from_secs(20), async || server.cli(&["DBSIZE"]).trim() != "0").await;
+    drop(server);
+    assert_eq!(child.wait().expect("the command ends").code(), Some(1));
 }
