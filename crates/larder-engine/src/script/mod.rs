@@ -14,6 +14,8 @@
 //!   `getmetatable` of them is `false`.
 //! - **Patterns** of more than 4,096 bytes are refused as `pattern too complex`: Lua's matcher recurses once per
 //!   item. `string.rep` makes no more than 512 MiB.
+//!   One match that goes back and forth for ever (`a?` many times over a long text) is not ended by the time limit,
+//!   which is looked at between calls; Redis does not end it either.
 //! - **Memory.** A script that holds more than 512 MiB (1 GiB with garbage) ends with `not enough memory`, one whose
 //!   callbacks nest so deep (`gsub` in `gsub`) that 512 KiB of machine stack are used, with `stack overflow`.
 //! - A result that nests deeper than 512 tables ends in Redis's error `reached lua stack limit` sooner than there.

@@ -145,7 +145,7 @@ impl<'r, 'c> Run<'r, 'c> {
         let ticks = self.watch.work / TICK as u64;
         self.watch.work %= TICK as u64;
         self.watch.ticks += ticks;
-        if ticks > 0 || self.watch.calls.is_multiple_of(CALLS_PER_LOOK) {
+        if ticks > 0 || self.watch.over || self.watch.calls.is_multiple_of(CALLS_PER_LOOK) {
             return self.look();
         }
         Ok(())
@@ -160,6 +160,7 @@ impl<'r, 'c> Run<'r, 'c> {
         if self.watch.elapsed() < limit {
             return Ok(());
         }
+        self.watch.over = true;
         Err(Raise::text(format!(
             "Script ran longer than {} ms and was ended",
             limit.as_millis()
@@ -189,6 +190,8 @@ pub(super) struct Watch {
     /// Instructions' worth of work since the last tick it made.
     work: u64,
     calls: u64,
+    /// The time was over once: from then on every call looks, so that a `pcall` cannot go on.
+    over: bool,
 }
 
 impl Watch {
@@ -200,6 +203,7 @@ impl Watch {
             ticks: 0,
             work: 0,
             calls: 0,
+            over: false,
         }
     }
 
