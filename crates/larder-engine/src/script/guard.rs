@@ -43,6 +43,8 @@ const GUARDS: &[(&str, &[(&str, Check)])] = &[
 pub(super) fn furnish(stack: &mut Stack, host: *const Host) {
     stack.push_copy(ffi::LUA_GLOBALSINDEX);
     place(stack, "unpack", unpack, host);
+    // What is caught may have taken long: an allocation that was refused, for one.
+    place(stack, "pcall", |call| call.spend(1), host);
     stack.pop(1);
     for (library, guards) in GUARDS {
         stack.raw_get_field(ffi::LUA_GLOBALSINDEX, library);
