@@ -5,7 +5,7 @@ use std::time::Duration;
 use larder_base::Clock;
 use larder_cache::{Cache, CacheBuilder, Coherence, OnStoreDown};
 use larder_store::{RetryPolicy, Store, StoreConfig};
-use larder_testkit::{Proxy, RedisServer, Topology, for_each_topology};
+use larder_testkit::{Proxy, RedisServer, Topology, eventually, for_each_topology};
 
 use super::subject::{Rows, answers, cache, fails};
 
@@ -134,8 +134,10 @@ async fn near_copies_serve_for_a_declared_time_where_that_is_chosen() {
         .unwrap();
     cache.get_or_load(&1, || answers(7)).await.unwrap();
     shaky.down();
-    let clock = Clock::system();
-    clock.sleep(Duration::from_millis(60)).await;
+    eventually(Duration::from_secs(5), async || {
+        cache.lookup(&1).await.unwrap().is_stale()
+    })
+    .await;
     let found = cache.lookup(&1).await.unwrap();
     assert!(
         found.is_stale() && found.value().is_some_and(|value| **value == 7),
