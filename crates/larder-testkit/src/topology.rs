@@ -38,6 +38,20 @@ impl Kind {
     /// All of them, the fastest first.
     pub const ALL: [Self; 3] = [Self::Embedded, Self::Serve, Self::Redis];
 
+    /// Those that `LARDER_TOPOLOGY` names; all of them where it is not set.
+    ///
+    /// # Panics
+    /// If it names none.
+    #[must_use]
+    pub fn chosen() -> Vec<Self> {
+        let chosen: Vec<Self> = Self::ALL.into_iter().filter(|kind| is_chosen(*kind)).collect();
+        assert!(
+            !chosen.is_empty(),
+            "{TOPOLOGY_VARIABLE} names none of embedded, serve, redis"
+        );
+        chosen
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Embedded => "embedded",
@@ -247,12 +261,7 @@ where
     F: AsyncFn(Topology) -> R,
     R: Outcome,
 {
-    let chosen: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| is_chosen(*kind)).collect();
-    assert!(
-        !chosen.is_empty(),
-        "{TOPOLOGY_VARIABLE} names none of embedded, serve, redis"
-    );
-    for kind in chosen {
+    for kind in Kind::chosen() {
         let _says = OnFailure(kind);
         on(async { test(Topology::start(kind).await).await }).check(kind);
     }

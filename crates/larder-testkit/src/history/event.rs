@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read as _, Write as _},
     path::Path,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use larder_base::Clock;
@@ -115,6 +116,7 @@ pub type History = Vec<Event>;
 pub struct Recorder {
     clock: Clock,
     events: Mutex<History>,
+    last: AtomicU64,
 }
 
 impl Recorder {
@@ -133,10 +135,16 @@ impl Recorder {
         }
     }
 
-    /// Now.
+    /// Now: later than every moment that this recorder gave before, by a nanosecond where its clock stands still.
     #[must_use]
     pub fn now(&self) -> Moment {
-        self.clock.monotonic().as_nanos() as Moment
+        let now = self.clock.monotonic().as_nanos() as Moment;
+        // Relaxed: only this value counts, and it only grows.
+        let last = self.last.fetch_max(now, Ordering::Relaxed);
+        if last < now {
+            return now;
+        }
+        self.last.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Notes an event.

@@ -283,3 +283,15 @@ fn a_history_survives_its_file_and_a_damaged_file_is_refused() {
         std::io::ErrorKind::InvalidData
     );
 }
+
+/// In virtual time much happens at one moment, and what came first still has to be known.
+#[test]
+fn moments_grow_where_the_clock_stands_still() {
+    let (clock, hand) = larder_base::Clock::manual();
+    let recorder = Recorder::with_clock(clock);
+    let (first, second) = (recorder.now(), recorder.now());
+    hand.advance(std::time::Duration::from_millis(1));
+    let third = recorder.now();
+    assert!(first < second && second < third, "{first} {second} {third}");
+    assert_eq!(third - first, MS, "the clock's own time where it moves");
+}

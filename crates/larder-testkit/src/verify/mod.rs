@@ -4,11 +4,13 @@
 //! [`Rows`], the source: readers ask for keys, and load what is missing with a delay before and after the look at the
 //! row; writers commit a new version and invalidate. What comes out is a [`history`](crate::history) and its report.
 
+mod by_hand;
 mod plan;
 mod rows;
 mod run;
 mod subject;
 
+pub use by_hand::ByHand;
 pub use plan::{Fault, Plan};
 pub use rows::Rows;
 pub use run::{Outcome, run};

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use larder_base::{Clock, Random};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use crate::history::{Event, Load, Moment, Recorder};
 
@@ -15,6 +16,14 @@ pub struct Rows {
     clock: Clock,
     random: Random,
     delay: Duration,
+    gate: watch::Sender<Gate>,
+}
+
+/// Where loads wait that have seen their row.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gate {
+    closed: bool,
+    waiting: usize,
 }
 
 impl Rows {
@@ -28,6 +37,7 @@ impl Rows {
             clock,
             random,
             delay,
+            gate: watch::Sender::default(),
         }
     }
 
@@ -36,6 +46,7 @@ impl Rows {
         let start = self.recorder.now();
         self.pause().await;
         let version = self.version(key);
+        self.wait_at_gate().await;
         self.pause().await;
         let end = self.recorder.now();
         self.recorder.note(Event::Load(Load {
@@ -76,10 +87,54 @@ impl Rows {
         &self.recorder
     }
 
+    /// From now on a load stands still once it has seen its row, until [`let_loads_go`](Self::let_loads_go).
+    pub fn hold_loads(&self) {
+        self.gate.send_modify(|gate| gate.closed = true);
+    }
+
+    /// Waits until so many loads stand still.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn loads_held(&self, loads: usize) {
+        // An error would mean that the sender is gone, and it is this table's own.
+        let _ = self.gate.subscribe().wait_for(|gate| gate.waiting >= loads).await;
+    }
+
+    /// Ends [`hold_loads`](Self::hold_loads).
+    pub fn let_loads_go(&self) {
+        self.gate.send_modify(|gate| gate.closed = false);
+    }
+
+    async fn wait_at_gate(&self) {
+        if !self.gate.borrow().closed {
+            return;
+        }
+        let _waiting = Waiting::new(&self.gate);
+        // As above: the sender is this table's own.
+        let _ = self.gate.subscribe().wait_for(|gate| !gate.closed).await;
+    }
+
     async fn pause(&self) {
         let span = self.delay.mul_f64(self.random.unit());
         if !span.is_zero() {
             self.clock.sleep(span).await;
         }
+    }
+}
+
+/// A load at the gate; counted as long as it lives, for a load may be dropped there.
+struct Waiting<'a>(&'a watch::Sender<Gate>);
+
+impl<'a> Waiting<'a> {
+    fn new(gate: &'a watch::Sender<Gate>) -> Self {
+        gate.send_modify(|gate| gate.waiting += 1);
+        Self(gate)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|gate| gate.waiting -= 1);
     }
 }

@@ -2,21 +2,17 @@
 
 mod faults;
 mod report;
-mod subjects;
+mod subject;
 
 use larder_base::Random;
 use larder_store::Store;
 use larder_testkit::{
     history::Bounds,
     naive::{CacheAside, LockAroundLoad},
-    verify::{self, Fault, Plan},
+    verify::{self, ByHand, Fault, Plan},
 };
 
-use self::{
-    faults::Trouble,
-    report::Verdict,
-    subjects::{ByHand, Larder},
-};
+use self::{faults::Trouble, report::Verdict, subject::Larder};
 use crate::{
     context::Context,
     failure::{Failure, Outcome},
@@ -155,7 +151,7 @@ async fn one(
     };
     let verdict = match baseline {
         Baseline::Naive => {
-            let by_hand = |store: &Store| ByHand::new(store, CacheAside::new(store.clone()), &namespace);
+            let by_hand = |store: &Store| ByHand::new(CacheAside::new(store.clone()), store.clone(), &namespace);
             let subjects = stores.iter().map(by_hand).collect();
             Verdict::new(
                 "naive",
@@ -167,7 +163,7 @@ async fn one(
             let lock = |store: &Store| LockAroundLoad::new(store.clone(), clock.clone());
             let subjects = stores
                 .iter()
-                .map(|store| ByHand::new(store, lock(store), &namespace))
+                .map(|store| ByHand::new(lock(store), store.clone(), &namespace))
                 .collect();
             Verdict::new(
                 "lock",

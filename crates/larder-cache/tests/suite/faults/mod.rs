@@ -1,0 +1,14 @@
+//! The fault matrix (verification 5.4): each row is one test, in a file of its number.
+//!
+//! A row is one scenario, played by the code that people write by hand and by Larder. The first has to break a promise
+//! in at least one of three attempts, or the scenario shows nothing; Larder must keep all of them.
+//!
+//! To add a row: a file `fault_NN.rs` whose test calls [`row`](row::row), and its line here. Most scenarios are told
+//! with a [`Stage`](stage::Stage), which records what everybody did for the checker (rules C1 to C9); where the
+//! outcome is certain, a [`Verdict`](row::Verdict) counts by itself. `LARDER_BASELINE=larder` (or `naive`, `lock`) and
+//! `LARDER_TOPOLOGY=redis` keep a run to some of it, and `LARDER_SEED` replays one.
+
+mod row;
+mod stage;
+
+mod fault_01;
