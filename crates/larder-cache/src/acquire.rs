@@ -13,6 +13,7 @@ use crate::{
     flight::Leader,
     found::{Lookup, Outcome, Tier},
     lease::{LeaseGuard, poll_after},
+    mutant::{self, Mutant},
     open::{Opened, Unusable, span},
     record::Record,
     script::{Get, Got, Invalidate, Lease, Mode, NO_TOKEN, Token},
@@ -134,7 +135,7 @@ where
 
     /// One `get`; `None` if it has to be asked again.
     async fn ask_once(&mut self) -> Result<Option<Acquired<K, V>>, Error> {
-        let token = self.core.random.bytes();
+        let token = self.draw_token();
         let marked = self.core.near.mark(self.key, self.place.address.partition);
         // A granted lease is an own write.
         self.core.near.own_write(self.key, Some(&marked));
@@ -155,13 +156,37 @@ where
         }
     }
 
+    /// A token for this attempt alone.
+    fn draw_token(&self) -> Token {
+        if mutant::lives(Mutant::M2) {
+            return (self.core.store.identity() as u128).to_be_bytes();
+        }
+        if mutant::lives(Mutant::M13) && self.replaces != NO_TOKEN {
+            return self.replaces;
+        }
+        self.core.random.bytes()
+    }
+
+    /// An incarnation for this attempt alone, in case there is none.
+    fn draw_candidate(&self, token: Token) -> [u8; 8] {
+        if mutant::lives(Mutant::M43) {
+            let first = if self.replaces == NO_TOKEN {
+                token
+            } else {
+                self.replaces
+            };
+            return *first.first_chunk().expect("a token is longer");
+        }
+        self.core.random.bytes()
+    }
+
     fn get(&self, token: Token) -> Get {
         Get {
             keys: self.place.keys.clone(),
             mode: self.mode,
             token,
             lease_ms: self.core.settings.lease_ms(),
-            candidate: self.core.random.bytes(),
+            candidate: self.draw_candidate(token),
             replaces: self.replaces,
         }
     }

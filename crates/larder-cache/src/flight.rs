@@ -19,7 +19,10 @@ use ahash::RandomState;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-use crate::script::{NO_TOKEN, Token};
+use crate::{
+    mutant::{self, Mutant},
+    script::{NO_TOKEN, Token},
+};
 
 /// Enough shards that two threads seldom meet on one.
 const SHARDS: usize = 16;
@@ -111,11 +114,17 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
 
     /// After this, callers no longer share what runs now: its members came before the invalidation, they do not.
     pub(crate) fn detach(&self, key: &K) {
+        if mutant::lives(Mutant::M11) {
+            return;
+        }
         self.table(key).remove(key);
     }
 
     /// [`detach`](Self::detach) for every key: after a clear or a tag invalidation, which may concern any.
     pub(crate) fn detach_all(&self) {
+        if mutant::lives(Mutant::M11) {
+            return;
+        }
         self.shards.iter().for_each(|shard| shard.lock().clear());
     }
 
@@ -272,6 +281,9 @@ pub(crate) enum Share {
 impl<K: Clone + Eq + Hash, T: Clone> Leader<K, T> {
     /// To be called right before the request is handed to the connection: whoever comes now joins the next flight.
     pub(crate) fn handed_on(&self) {
+        if mutant::lives(Mutant::M30) {
+            return;
+        }
         self.flight.state.lock().stage = Stage::Underway;
     }
 
@@ -290,6 +302,11 @@ impl<K: Clone + Eq + Hash, T: Clone> Leader<K, T> {
 
     /// Ends the flight.
     pub(crate) fn finish(self, outcome: T, share: Share) {
+        let share = if mutant::lives(Mutant::M31) {
+            Share::Adopted
+        } else {
+            share
+        };
         // The table stays locked throughout: nobody may join a flight that is done.
         let mut table = self.flights.table(&self.key);
         let (next, adopted) = {

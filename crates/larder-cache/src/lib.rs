@@ -12,6 +12,7 @@
 //! | `invalidate`, `put`, `hold` | changes, and when they count as done |
 //! | `script/` | every step that decides anything: one Lua file each beside its caller |
 //! | `record`, `layout` | what stands in the store, and under which keys |
+//! | `mutant` | rules that a test can leave out, behind the feature `mutants` |
 
 mod acquire;
 mod batch;
@@ -32,6 +33,11 @@ mod layout;
 mod lease;
 mod load;
 mod marker;
+#[cfg(not(feature = "mutants"))]
+#[expect(unreachable_pub, reason = "it is public with the feature")]
+mod mutant;
+#[cfg(feature = "mutants")]
+pub mod mutant;
 mod open;
 mod plain;
 mod put;

@@ -3,6 +3,7 @@
 mod behaviour;
 mod faults;
 mod model;
+mod mutants;
 mod processes;
 mod protocol;
 mod races;

@@ -3,10 +3,11 @@
 //! Every world is small and random, with its requests, replies and loads interleaved by a seed. Naive code must show
 //! stale reads here, or the worlds prove nothing; Larder must show none.
 
-mod joins;
+pub(crate) mod joins;
 mod network;
 mod real;
 mod recovery;
+pub(crate) mod retries;
 mod rows;
 mod subject;
 mod world;
@@ -158,4 +159,20 @@ fn everything_at_once_shows_nothing_stale() {
         losses: true,
     };
     never_stale(CROWDED_WORLDS, story);
+}
+
+/// How many stale reads the world of `seed` shows in which everything may happen.
+pub(crate) fn stale_in_crowded_worlds(seed: u64) -> u64 {
+    let story = Story {
+        processes: 2,
+        by_tag: true,
+        faults: Faults::MANY,
+        pauses: true,
+        losses: true,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime can be built");
+    let world = async { World::new(Random::seeded(seed), story, &larder).await.run().await };
+    runtime.block_on(world).stale
 }
