@@ -6,7 +6,7 @@ use larder_base::CacheKey;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Batch, CacheBuilder, Error, LoadContext, Loaded, Lookup, Stats, Tier,
+    Batch, CacheBuilder, Error, LoadContext, Loaded, Lookup, Matching, Stats, Tier,
     batch::{CallMany, NoLoader, SourceMany},
     core::Core,
     found::Freshness,
@@ -361,15 +361,30 @@ where
 
     /// Invalidates every value whose key, as written in the store, matches the glob `pattern`; how many were found.
     ///
-    /// It scans the whole store: prefer a tag. Values stored while it runs may be missed.
+    /// It walks all keys of the store in steps, each of which tells [`Matching::progress`]: prefer a tag. Values stored while
+    /// it runs may be missed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use larder_cache::Cache;
+    /// # let store = larder_store::Store::open("embedded:").await?;
+    /// # let users: Cache<u64, String> = Cache::builder("user").store(&store).ttl(Duration::from_secs(300)).build().await?;
+    /// users.put(&42, "Ada".to_owned()).await?;
+    /// let found = users.invalidate_matching("4*").progress(|done| println!("{done} so far")).await?;
+    /// assert_eq!(found, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::Pending`] if the scan or an invalidation was not answered.
+    /// What it is awaited for is [`Error::Pending`] if the walk or an invalidation was not answered.
     ///
     /// # Cancel safety
-    /// Dropped before it returns, some are invalidated and some not.
-    pub async fn invalidate_matching(&self, pattern: &str) -> Result<u64, Error> {
-        self.core.invalidate_matching(pattern).await
+    /// Dropped before it ends, some are invalidated and some not.
+    pub fn invalidate_matching(&self, pattern: impl Into<String>) -> Matching<K, V> {
+        Matching::new(Arc::clone(&self.core), pattern.into())
     }
 
     /// Invalidates everything in this namespace, at the cost of 64 small commands however much there is.

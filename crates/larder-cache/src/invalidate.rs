@@ -25,9 +25,6 @@ const BACKOFF: Duration = Duration::from_millis(50);
 /// milliseconds.
 const BATCH: usize = 500;
 
-/// Keys per SCAN step.
-const SCAN_COUNT: usize = 500;
-
 impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     /// Hard invalidation of `keys`, pipelined.
     pub(crate) async fn invalidate(&self, keys: &[K]) -> Result<(), Error> {
@@ -73,7 +70,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         }
     }
 
-    fn forget_all(&self) {
+    pub(crate) fn forget_all(&self) {
         self.loads.detach_all();
         self.peeks.detach_all();
         self.near.own_meta_write();
@@ -174,58 +171,8 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
             .map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    /// Invalidates every key whose written form matches the glob `pattern`; how many were found.
-    pub(crate) async fn invalidate_matching(&self, pattern: &str) -> Result<u64, Error> {
-        let scan = self.layout.scan_pattern(pattern);
-        let pending = |source: StoreError| Error::Pending {
-            what: format!("the keys matching `{pattern}`"),
-            source: Arc::new(source),
-        };
-        let (mut cursor, mut found) = ("0".to_owned(), 0);
-        // Bounded by the keys of the store: a cursor comes back to 0 after it has seen each.
-        loop {
-            let (next, entries) = self.scan_step(&cursor, &scan).await.map_err(pending)?;
-            let mut calls = Vec::with_capacity(entries.len());
-            for e in entries {
-                self.forget_entry(&e);
-                calls.push(Invalidate { e: e.into() }.call());
-            }
-            found += calls.len() as u64;
-            self.deliver(calls.clone(), || format!("the keys matching `{pattern}`"))
-                .await?;
-            if next == "0" {
-                break;
-            }
-            cursor = next;
-        }
-        self.forget_all();
-        Ok(found)
-    }
-
-    fn forget_entry(&self, e: &[u8]) {
-        let Some(crate::layout::Changed::Entry(written)) = self.layout.changed(e) else {
-            return;
-        };
-        match larder_base::WrittenKey::parse::<K>(written) {
-            Some(key) => self.forget(std::slice::from_ref(&key)),
-            None => self.forget_all(),
-        }
-    }
-
-    async fn scan_step(&self, cursor: &str, pattern: &str) -> Result<(String, Vec<Vec<u8>>), StoreError> {
-        let mut command = redis::cmd("SCAN");
-        command
-            .arg(cursor)
-            .arg("MATCH")
-            .arg(pattern)
-            .arg("COUNT")
-            .arg(SCAN_COUNT);
-        let step: (String, Vec<Vec<u8>>) = command.query_async(&mut self.store.clone()).await?;
-        Ok(step)
-    }
-
     /// Sends invalidations until all are acknowledged or the attempts are used up.
-    async fn deliver(&self, mut calls: Vec<ScriptCall>, what: impl Fn() -> String) -> Result<(), Error> {
+    pub(crate) async fn deliver(&self, mut calls: Vec<ScriptCall>, what: impl Fn() -> String) -> Result<(), Error> {
         let all = calls.len() as u64;
         let mut failure = None;
         for attempt in 0..ATTEMPTS {

@@ -33,6 +33,7 @@ mod layout;
 mod lease;
 mod load;
 mod marker;
+mod matching;
 #[cfg(not(feature = "mutants"))]
 #[expect(unreachable_pub, reason = "it is public with the feature")]
 mod mutant;
@@ -59,6 +60,7 @@ pub use context::{LoadContext, Loaded};
 pub use error::Error;
 pub use found::{Freshness, Lookup, Tier};
 pub use hold::{Committed, Hold};
+pub use matching::Matching;
 pub use plain::{Plain, PlainStore};
 pub use put::{Delivery, PutOptions, Receipt};
 pub use settings::{Coherence, OnStoreDown, Ttl};

@@ -8,6 +8,7 @@ mod expiry;
 mod holds;
 mod invalidations;
 mod near;
+mod patterns;
 mod plain;
 mod reads;
 mod sharing;

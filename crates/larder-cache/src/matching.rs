@@ -1,0 +1,144 @@
+//! Invalidation by pattern: `SCAN` finds the keys, the invalidation script drops them, a batch at a time.
+//!
+//! Never `KEYS`, which stops the server until it has looked at everything, and never `UNLINK`, which would delete the
+//! hold of a writer (protocol 1.3).
+
+use std::{fmt, future::IntoFuture, pin::Pin, sync::Arc};
+
+use larder_base::{CacheKey, WrittenKey};
+use larder_store::{Generation, StoreError};
+
+use crate::{
+    Error,
+    core::Core,
+    layout::Changed,
+    script::{Invalidate, Step},
+};
+
+/// Keys that the server looks at per step: a fraction of a millisecond of it.
+const SCAN_COUNT: usize = 500;
+
+/// How often the walk begins anew when the server turned into another one under it, whose cursors mean something else.
+const WALKS: u32 = 3;
+
+/// An invalidation by pattern that begins when awaited; see [`Cache::invalidate_matching`](crate::Cache::invalidate_matching).
+///
+/// # Cancel safety
+/// Dropped before it ends, what was found so far is invalidated and the rest is not.
+#[must_use = "nothing is invalidated before this is awaited"]
+pub struct Matching<K: CacheKey, V> {
+    core: Arc<Core<K, V>>,
+    pattern: String,
+    progress: Box<dyn FnMut(u64) + Send>,
+}
+
+impl<K: CacheKey, V> fmt::Debug for Matching<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Matching").finish_non_exhaustive()
+    }
+}
+
+impl<K: CacheKey, V: Send + Sync + 'static> Matching<K, V> {
+    pub(crate) fn new(core: Arc<Core<K, V>>, pattern: String) -> Self {
+        Self {
+            core,
+            pattern,
+            progress: Box::new(|_| {}),
+        }
+    }
+
+    /// Calls `progress` after each step of some 500 keys looked at, with the number of entries invalidated so far.
+    pub fn progress(mut self, progress: impl FnMut(u64) + Send + 'static) -> Self {
+        self.progress = Box::new(progress);
+        self
+    }
+
+    async fn run(mut self) -> Result<u64, Error> {
+        let mut done = 0;
+        let outcome = self.walk_all(&mut done).await;
+        // Again: what this process read meanwhile may have been read before the store did it.
+        self.core.forget_all();
+        outcome.map(|()| done)
+    }
+
+    /// Walks until one walk began and ended on the same run of the same server.
+    async fn walk_all(&mut self, done: &mut u64) -> Result<(), Error> {
+        for _ in 0..WALKS {
+            let before = self.generation();
+            self.walk(done).await?;
+            let after = self.generation();
+            // Not connected at one of the two moments: the walk itself tells whether the store was there.
+            if before == after || before.is_none() {
+                return Ok(());
+            }
+        }
+        let moved = "the server changed under each walk over its keys";
+        Err(self.pending(redis::RedisError::from(std::io::Error::other(moved)).into()))
+    }
+
+    fn generation(&self) -> Option<Generation> {
+        self.core.store.generation()
+    }
+
+    /// Bounded by the keys of the store: a cursor comes back to 0 after it has seen each.
+    async fn walk(&mut self, done: &mut u64) -> Result<(), Error> {
+        let scan = self.core.layout.scan_pattern(&self.pattern);
+        let mut cursor = "0".to_owned();
+        loop {
+            let step = self.core.scan_step(&cursor, &scan).await;
+            let (next, entries) = step.map_err(|error| self.pending(error))?;
+            *done += entries.len() as u64;
+            let calls = entries.into_iter().map(|e| {
+                self.core.forget_entry(&e);
+                Invalidate { e: e.into() }.call()
+            });
+            self.core.deliver(calls.collect(), || described(&self.pattern)).await?;
+            (self.progress)(*done);
+            if next == "0" {
+                return Ok(());
+            }
+            cursor = next;
+        }
+    }
+
+    fn pending(&self, source: StoreError) -> Error {
+        Error::Pending {
+            what: described(&self.pattern),
+            source: Arc::new(source),
+        }
+    }
+}
+
+fn described(pattern: &str) -> String {
+    format!("the keys matching `{pattern}`")
+}
+
+/// Ends with the number of entries found; one that the server showed twice counts twice.
+impl<K: CacheKey, V: Send + Sync + 'static> IntoFuture for Matching<K, V> {
+    type Output = Result<u64, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
+    fn forget_entry(&self, e: &[u8]) {
+        let Some(Changed::Entry(written)) = self.layout.changed(e) else {
+            return;
+        };
+        match WrittenKey::parse::<K>(written) {
+            Some(key) => self.forget(std::slice::from_ref(&key)),
+            None => self.forget_all(),
+        }
+    }
+
+    async fn scan_step(&self, cursor: &str, pattern: &str) -> Result<(String, Vec<Vec<u8>>), StoreError> {
+        let mut command = redis::cmd("SCAN");
+        command.arg(cursor).arg("MATCH").arg(pattern);
+        command.arg("COUNT").arg(SCAN_COUNT);
+        let step: (String, Vec<Vec<u8>>) = command.query_async(&mut self.store.clone()).await?;
+        Ok(step)
+    }
+}
