@@ -94,6 +94,9 @@ where
 
     /// Asks until the store has answered or is given up on.
     pub(crate) async fn run(mut self) -> Result<Acquired<K, V>, Error> {
+        if let Some(found) = self.revalidate().await {
+            return Ok(Acquired::Ready(found));
+        }
         if self.core.fast.is_worth_it()
             && let Some(done) = self.fast_path().await?
         {
@@ -105,6 +108,13 @@ where
                 return Ok(done);
             }
         }
+    }
+
+    /// A near copy in doubt, if there is one and it still holds.
+    async fn revalidate(&self) -> Option<Lookup<V>> {
+        let copy = self.core.near.doubtful(self.key, self.core.clock.coarse())?;
+        self.leader.handed_on();
+        self.core.revalidate(self.key, self.place, copy).await
     }
 
     /// `MGET E M`: a fresh value without a script; `None` if only `get` can tell.

@@ -6,20 +6,21 @@ use larder_base::{
     CacheKey, Tasks,
     codec::{Codec, Schema},
 };
-use larder_store::Store;
+use larder_store::{Listening, Store, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 
 use crate::{
     Cache, Coherence, Error, OnStoreDown, Source, Ttl,
-    coherence::NearTier,
+    coherence::{NearTier, Vouching},
     core::{Core, FastPath},
     estimate::ServerClock,
     flight::Flights,
     housekeeping,
     layout::Layout,
-    registry,
-    settings::Settings,
+    recovery, registry,
+    settings::{BOUND_LEAST, Settings},
+    settle,
     source::SharedSource,
     stats::{Counters, Published},
 };
@@ -66,7 +67,7 @@ where
 
     /// How many entries this process keeps as they are, so that a hit neither decodes nor copies. Default 0: none.
     ///
-    /// On a remote store this takes [`Coherence::TtlOnly`] in this version.
+    /// How they stay true is [`coherence`](Self::coherence)'s to say.
     pub const fn near(mut self, entries: usize) -> Self {
         self.settings.near = entries;
         self
@@ -75,6 +76,15 @@ where
     /// How near copies stay true. Default [`Coherence::Tracking`].
     pub const fn coherence(mut self, coherence: Coherence) -> Self {
         self.settings.coherence = coherence;
+        self
+    }
+
+    /// How far behind a near copy on a server may be: a read that starts later than this after an invalidation was
+    /// acknowledged never sees what it replaced (T2), whatever happens to connections, processes and messages. A process that
+    /// has not heard from the server for so long stops serving near copies until it has. Default 1 s, at least 40 ms;
+    /// the stream is proven live four times within it. On the embedded store nothing is ever behind.
+    pub const fn max_staleness(mut self, bound: Duration) -> Self {
+        self.settings.max_staleness = bound;
         self
     }
 
@@ -200,21 +210,15 @@ where
     pub async fn build(self) -> Result<Cache<K, V>, Error> {
         let store = self.check()?;
         let layout = Arc::new(Layout::new(&self.namespace));
-        let listens = store.is_embedded();
         let max_age = match self.settings.coherence {
             Coherence::TtlOnly { max_staleness } => Some(max_staleness),
             Coherence::Tracking | Coherence::Log => None,
         };
-        let near = Arc::new(NearTier::new(layout.clone(), self.settings.near, max_age, listens));
-        let listening = if listens {
-            let operation = "listen";
-            Some(store.listen(near.clone()).await.map_err(|source| Error::Store {
-                operation,
-                source: Arc::new(source),
-            })?)
-        } else {
-            None
-        };
+        let vouching = self.vouching(&store);
+        let server = Arc::new(ServerClock::default());
+        let near = NearTier::new(layout.clone(), self.settings.near, max_age, vouching, server.clone());
+        let near = Arc::new(near);
+        let listening = self.listen(&store, &near, vouching).await?;
         let core = Arc::new(Core {
             clock: store.clock().clone(),
             random: store.random().clone(),
@@ -227,7 +231,7 @@ where
             peeks: Flights::new(),
             counters: Counters::default(),
             published: Published::new(&self.namespace),
-            server: ServerClock::default(),
+            server,
             load_slots: Semaphore::new(self.settings.max_loads),
             bypass_slots: Semaphore::new(Core::<K, V>::bypass_limit(self.settings.on_store_down)),
             settings: self.settings,
@@ -237,9 +241,53 @@ where
         });
         let joined = registry::join(core.clone())?;
         if Arc::ptr_eq(&joined, &core) {
+            // At the start there is nothing to recover.
+            if let Some(epoch) = core.near.is_waiting() {
+                core.near.resume(epoch);
+            }
             housekeeping::start(&core);
+            recovery::start(&core);
+            settle::start(&core);
         }
         Ok(Cache::of(joined))
+    }
+
+    fn vouching(&self, store: &Store) -> Vouching {
+        match self.settings.coherence {
+            _ if store.is_embedded() => Vouching::Embedded,
+            Coherence::Tracking => Vouching::Stream {
+                bound: self.settings.max_staleness,
+            },
+            Coherence::Log | Coherence::TtlOnly { .. } => Vouching::Nobody,
+        }
+    }
+
+    /// Has the store tell `near` what changes. Without copies to keep true that only spares waiting reads a poll, so that a
+    /// server which cannot is as good.
+    async fn listen(
+        &self,
+        store: &Store,
+        near: &Arc<NearTier<K, V>>,
+        vouching: Vouching,
+    ) -> Result<Option<Listening>, Error> {
+        if vouching == Vouching::Nobody {
+            return Ok(None);
+        }
+        match store.listen(near.clone()).await {
+            Ok(listening) => Ok(Some(listening)),
+            Err(error) if self.settings.near == 0 => {
+                tracing::debug!(%error, "the store does not tell what changes; reads that wait for a load poll");
+                Ok(None)
+            }
+            Err(error @ StoreError::Tracking { .. }) => Err(Error::config(format!(
+                "`near` with `Coherence::Tracking` needs a server that tells what changes ({error}); use \
+                 `Coherence::Log`, or `Coherence::TtlOnly {{ max_staleness }}`, or `near(0)`"
+            ))),
+            Err(source) => Err(Error::Store {
+                operation: "listen",
+                source: Arc::new(source),
+            }),
+        }
     }
 
     fn check(&self) -> Result<Store, Error> {
@@ -259,7 +307,7 @@ where
             ));
         }
         check_settings(&self.settings)?;
-        check_coherence(&self.settings, store)?;
+        check_coherence(&self.settings)?;
         Ok(store.clone())
     }
 }
@@ -301,15 +349,15 @@ fn check_settings<V>(settings: &Settings<V>) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_coherence<V>(settings: &Settings<V>, store: &Store) -> Result<(), Error> {
+fn check_coherence<V>(settings: &Settings<V>) -> Result<(), Error> {
     match settings.coherence {
         Coherence::Log => Err(Error::config(
             "`Coherence::Log` is not built yet; use `Coherence::TtlOnly { max_staleness }`",
         )),
-        Coherence::Tracking if settings.near > 0 && !store.is_embedded() => Err(Error::config(
-            "`near` on a remote store needs `.coherence(Coherence::TtlOnly { max_staleness })` in this version, which cannot \
-             yet prove its near copies by tracking; or set `near(0)`",
-        )),
+        Coherence::Tracking if settings.max_staleness < BOUND_LEAST => Err(Error::config(format!(
+            "`max_staleness` is {:?}, and below {BOUND_LEAST:?} no stream can be proven live often enough; or set `near(0)`",
+            settings.max_staleness
+        ))),
         Coherence::TtlOnly { max_staleness } if max_staleness.is_zero() && settings.near > 0 => Err(Error::config(
             "`max_staleness` is zero, so that `near` could never serve; set `near(0)` or a longer `max_staleness`",
         )),

@@ -414,6 +414,7 @@ where
     pub fn stats(&self) -> Stats {
         self.core.published.publish(&self.core.counters);
         let mut stats = self.core.counters.stats();
+        stats.unproven_for = self.core.near.unproven_for(self.core.now());
         stats.near_entries = self.core.near.len() as u64;
         stats.in_flight = (self.core.loads.len() + self.core.peeks.len()) as u64;
         stats

@@ -1,43 +1,76 @@
 //! The near tier and what keeps it true (protocol 1.5).
 //!
-//! A copy is served iff its epoch is the present one and nothing touched its partition's M since it was read (R3, R5).
-//! On the embedded store a push arrives inside the command that changes the key, so no time passes in which a
-//! copy outlives its original. NOLOOP sends nothing for a process's own writes: those purge before they are
-//! sent and again on their reply (R2).
+//! A copy is served iff its epoch is the present one, nothing happened to its partition since it was read (R3), and the
+//! stream of invalidations was proven live a moment ago (R5): three comparisons on the hit path. On the embedded store a
+//! push arrives inside the command that changes the key, so there is nothing to prove. NOLOOP sends nothing for a
+//! process's own writes: those purge before they are sent and again on their reply (R2).
 //!
 //! The epoch is even while the store vouches for copies and odd while it does not: one comparison answers both
-//! questions on the hit path.
+//! questions.
 
 use std::{
     hash::Hash,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use larder_base::{CacheKey, WrittenKey};
-use larder_near::{Entry, Near, Stamp};
-use larder_store::Invalidations;
+use larder_near::{Entry, Near, Stamp, nanos};
+use larder_store::{HEARTBEAT, Heartbeat, Invalidations};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::{
-    layout::{Changed, Layout, PARTITIONS},
+    estimate::ServerClock,
+    layout::{Changed, Layout},
     marker::{Marker, Markers},
-    record::Uid,
+    partition::{Partitions, Suspect, is_suspect},
+    record::{Meta, Uid},
 };
+
+/// The hit path reads a clock of the kernel that may be so far behind (R9): copies are trusted for this much less.
+const TICK: Duration = Duration::from_millis(4);
+
+/// Heartbeats per bound: one that is late, or one answer that is slow, does not silence the near tier.
+const BEATS: u32 = 4;
+
+/// What vouches for copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vouching {
+    /// Nobody: their own time alone ends them.
+    Nobody,
+    /// A stream of invalidations that is never behind.
+    Embedded,
+    /// A stream that has to be proven live within so long, and after a gap waits for
+    /// [`resume`](NearTier::resume).
+    Stream {
+        /// How long ago the last proof may be.
+        bound: Duration,
+    },
+}
 
 /// The near tier of one cache, its markers, and what is known of the stream of invalidations.
 pub(crate) struct NearTier<K, V> {
     layout: Arc<Layout>,
     near: Option<Near<K, V>>,
+    vouching: Vouching,
     /// Whether anybody cares what happens to a key while it is read: a near tier that installs, or a wait that a push ends.
     watches: bool,
     markers: Markers<K>,
     /// Even: live; odd: nobody vouches for copies.
     epoch: AtomicU32,
-    /// Per partition, how often its M was touched.
-    revisions: [AtomicU32; PARTITIONS],
+    /// Until when the last heartbeat vouches for copies, in ns of the monotonic clock.
+    proven_until: AtomicU64,
+    partitions: Partitions,
+    /// Whether the stream is up. Guards every change of the epoch.
+    up: Mutex<bool>,
+    /// Rung when the stream is back and waits for [`resume`](Self::resume).
+    back: Notify,
+    /// What the server's clock says, learned from heartbeats too.
+    server: Arc<ServerClock>,
     /// How old a copy may become at most, whatever its TTL.
     max_age: Option<Duration>,
 }
@@ -55,43 +88,57 @@ pub(crate) struct Copied<V> {
 }
 
 impl<K: CacheKey, V> NearTier<K, V> {
-    /// `listens`: nobody vouches for copies before [`Invalidations::restored`].
-    pub(crate) fn new(layout: Arc<Layout>, capacity: usize, max_age: Option<Duration>, listens: bool) -> Self {
+    pub(crate) fn new(
+        layout: Arc<Layout>,
+        capacity: usize,
+        max_age: Option<Duration>,
+        vouching: Vouching,
+        server: Arc<ServerClock>,
+    ) -> Self {
+        let listens = vouching != Vouching::Nobody;
         Self {
             layout,
             near: (capacity > 0).then(|| Near::new(capacity)),
+            vouching,
             watches: capacity > 0 || listens,
             markers: Markers::new(),
             epoch: AtomicU32::new(u32::from(listens)),
-            revisions: std::array::from_fn(|_| AtomicU32::new(0)),
+            proven_until: AtomicU64::new(if listens { 0 } else { u64::MAX }),
+            partitions: Partitions::new(),
+            up: Mutex::new(false),
+            back: Notify::new(),
+            server,
             max_age,
         }
     }
 
-    /// The hit path: a lookup, a deadline, two comparisons.
+    /// The hit path: a lookup, a deadline, three comparisons.
     #[inline]
     pub(crate) fn hit(&self, key: &K, now: Duration) -> Option<Entry<V>> {
         let entry = self.near.as_ref()?.get(key, now)?;
-        self.vouches_for(entry.stamp()).then_some(entry)
+        self.vouches_for(entry.stamp(), now).then_some(entry)
     }
 
     /// As [`hit`](Self::hit), the value alone.
     #[inline]
     pub(crate) fn value(&self, key: &K, now: Duration) -> Option<Option<Arc<V>>> {
         let near = self.near.as_ref()?;
-        near.value(key, now, |stamp| self.vouches_for(stamp))
+        near.value(key, now, |stamp| self.vouches_for(stamp, now))
     }
 
     #[inline]
-    fn vouches_for(&self, stamp: Stamp) -> bool {
-        stamp.epoch == self.epoch() && stamp.marker == self.revision(stamp.partition)
+    fn vouches_for(&self, stamp: Stamp, now: Duration) -> bool {
+        stamp.epoch == self.epoch()
+            && stamp.marker == self.partitions.revision(stamp.partition, stamp.tagged)
+            && nanos(now) <= self.proven_until.load(Ordering::Acquire)
     }
 
-    /// A copy that is in doubt only because its partition's M was touched: worth asking whether it still holds.
+    /// A copy that is in doubt only because something happened to its partition: worth asking whether it still holds.
     pub(crate) fn doubtful(&self, key: &K, now: Duration) -> Option<Entry<V>> {
         let entry = self.near.as_ref()?.get(key, now)?;
         let stamp = entry.stamp();
-        (stamp.epoch == self.epoch() && stamp.marker != self.revision(stamp.partition)).then_some(entry)
+        let in_doubt = self.partitions.doubts(stamp.partition, stamp.tagged, stamp.marker);
+        (stamp.epoch == self.epoch() && in_doubt).then_some(entry)
     }
 
     /// A copy whose time passed at most `max_stale` ago, whatever became of its original: for when the store is down.
@@ -103,12 +150,6 @@ impl<K: CacheKey, V> NearTier<K, V> {
     fn epoch(&self) -> u32 {
         // Acquire: who sees the epoch sees what was dropped under it.
         self.epoch.load(Ordering::Acquire)
-    }
-
-    #[inline]
-    fn revision(&self, partition: u8) -> u32 {
-        // Acquire: as for the epoch. The mask spares a bounds check and changes nothing: partitions are below 64.
-        self.revisions[usize::from(partition) % PARTITIONS].load(Ordering::Acquire)
     }
 
     /// Whether copies are kept for less than their values are fresh.
@@ -126,7 +167,7 @@ impl<K: CacheKey, V> NearTier<K, V> {
 
     /// R1: to be called before the request is written.
     pub(crate) fn mark(self: &Arc<Self>, key: &K, partition: u8) -> Marked<K, V> {
-        let marker = Marker::new(self.epoch(), self.revision(partition));
+        let marker = Marker::new(self.epoch(), self.partitions.revisions(partition));
         if self.watches {
             self.markers.register(key, &marker);
         }
@@ -147,13 +188,21 @@ impl<K: CacheKey, V> NearTier<K, V> {
         self.drop_copy(key);
     }
 
-    /// R2, own tag invalidation or clear: every copy of every partition is in doubt.
+    /// R2, own tag invalidation or clear: every copy of every partition is in doubt, and its M no longer tracked.
     pub(crate) fn own_meta_write(&self) {
-        (0..PARTITIONS).for_each(|p| self.touch(p as u8));
+        if self.has_near() {
+            self.partitions.suspect_all();
+        }
     }
 
-    fn touch(&self, partition: u8) {
-        self.revisions[usize::from(partition)].fetch_add(1, Ordering::AcqRel);
+    /// Waits until some partition is suspect; which ones are.
+    pub(crate) async fn suspects(&self) -> Vec<Suspect> {
+        self.partitions.suspects().await
+    }
+
+    /// What `GET M` said of a partition that was suspect; `None` if there is no M or no answer.
+    pub(crate) fn settle(&self, suspect: Suspect, meta: Option<Meta>) {
+        self.partitions.settle(suspect, meta);
     }
 
     fn drop_copy(&self, key: &K) {
@@ -175,6 +224,42 @@ impl<K: CacheKey, V> NearTier<K, V> {
             .epoch
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |epoch| Some(next(epoch)));
     }
+
+    /// Waits until the stream is back and copies wait for [`resume`](Self::resume); the epoch to give it.
+    pub(crate) async fn waits_for_resume(&self) -> u32 {
+        loop {
+            if let Some(epoch) = self.is_waiting() {
+                return epoch;
+            }
+            self.back.notified().await;
+        }
+    }
+
+    /// The epoch to resume from, if the stream is up and copies are not served yet.
+    pub(crate) fn is_waiting(&self) -> Option<u32> {
+        let up = self.up.lock();
+        let epoch = self.epoch();
+        (*up && epoch % 2 == 1).then_some(epoch)
+    }
+
+    /// Serves copies again: what had to be repaired since `epoch` is. `false` if the stream was lost once more meanwhile.
+    pub(crate) fn resume(&self, epoch: u32) -> bool {
+        let up = self.up.lock();
+        let resumes = *up && epoch % 2 == 1 && self.epoch() == epoch;
+        if resumes {
+            self.epoch.store(epoch.wrapping_add(1), Ordering::Release);
+        }
+        resumes
+    }
+
+    /// How long ago the stream of invalidations was last proven live; `None` if there is none to prove, or it never was.
+    pub(crate) fn unproven_for(&self, now: Duration) -> Option<Duration> {
+        let Vouching::Stream { bound } = self.vouching else {
+            return None;
+        };
+        let until = Duration::from_nanos(self.proven_until.load(Ordering::Acquire));
+        (!until.is_zero()).then(|| (now + bound).saturating_sub(until + TICK))
+    }
 }
 
 impl<K: CacheKey, V: Send + Sync> Invalidations for NearTier<K, V> {
@@ -186,7 +271,8 @@ impl<K: CacheKey, V: Send + Sync> Invalidations for NearTier<K, V> {
         };
         for key in keys {
             match self.layout.changed(key) {
-                Some(Changed::Meta(partition)) => self.touch(partition),
+                Some(Changed::Meta(partition)) if self.has_near() => self.partitions.suspect(partition),
+                Some(Changed::Meta(_)) => {}
                 Some(Changed::Entry(written)) => {
                     if let Some(key) = WrittenKey::parse::<K>(written) {
                         self.own_write(&key, None);
@@ -198,12 +284,40 @@ impl<K: CacheKey, V: Send + Sync> Invalidations for NearTier<K, V> {
     }
 
     fn lost(&self) {
+        let mut up = self.up.lock();
+        *up = false;
         self.next_epoch(|epoch| epoch.wrapping_add(1) | 1);
+        self.proven_until.store(0, Ordering::Release);
+        drop(up);
         self.markers.poison_all();
     }
 
     fn restored(&self) {
-        self.next_epoch(|epoch| (epoch | 1).wrapping_add(1));
+        let mut up = self.up.lock();
+        *up = true;
+        match self.vouching {
+            Vouching::Stream { .. } => self.back.notify_one(),
+            Vouching::Embedded | Vouching::Nobody => self.next_epoch(|epoch| (epoch | 1).wrapping_add(1)),
+        }
+    }
+
+    fn confirmed(&self, beat: Heartbeat) {
+        let until = match self.vouching {
+            // What is read within the bound after it was sent is told everything from before it was sent.
+            Vouching::Stream { bound } => nanos(beat.sent.saturating_add(bound).saturating_sub(TICK)),
+            Vouching::Embedded | Vouching::Nobody => u64::MAX,
+        };
+        self.proven_until.store(until, Ordering::Release);
+        if let Some(now) = beat.server {
+            self.server.observe(beat.sent, beat.received, crate::estimate::ms(now));
+        }
+    }
+
+    fn heartbeat(&self) -> Duration {
+        match self.vouching {
+            Vouching::Stream { bound } => HEARTBEAT.min(bound / BEATS),
+            Vouching::Embedded | Vouching::Nobody => HEARTBEAT,
+        }
     }
 }
 
@@ -237,13 +351,14 @@ impl<K: CacheKey, V> Marked<K, V> {
             .tier
             .max_age
             .map_or(copied.fresh_for, |max| max.min(copied.fresh_for));
-        if fresh_for.is_zero() || self.marker.epoch % 2 == 1 {
+        let revision = self.marker.revision(copied.tagged);
+        if fresh_for.is_zero() || self.marker.epoch % 2 == 1 || is_suspect(revision) {
             return;
         }
         let stamp = Stamp {
             uid: u64::from_be_bytes(copied.uid),
             epoch: self.marker.epoch,
-            marker: self.marker.revision,
+            marker: revision,
             partition: self.partition,
             tagged: copied.tagged,
         };
@@ -259,11 +374,39 @@ mod tests {
     use super::*;
 
     const NOW: Duration = Duration::from_secs(10);
+    const BOUND: Duration = Duration::from_secs(1);
+
+    fn tier_of(vouching: Vouching, max_age: Option<Duration>) -> Arc<NearTier<u64, u32>> {
+        let layout = Arc::new(Layout::new("n"));
+        Arc::new(NearTier::new(layout, 100, max_age, vouching, Arc::default()))
+    }
 
     fn tier() -> Arc<NearTier<u64, u32>> {
-        let tier = Arc::new(NearTier::new(Arc::new(Layout::new("n")), 100, None, true));
+        let tier = tier_of(Vouching::Embedded, None);
         tier.restored();
+        tier.confirmed(Heartbeat::ALWAYS);
         tier
+    }
+
+    /// A tier whose stream was proven live by a request sent at `NOW`.
+    fn remote() -> Arc<NearTier<u64, u32>> {
+        let tier = tier_of(Vouching::Stream { bound: BOUND }, None);
+        tier.restored();
+        tier.confirmed(beat(NOW));
+        assert!(tier.resume(tier.is_waiting().expect("the stream is up")));
+        tier
+    }
+
+    fn beat(sent: Duration) -> Heartbeat {
+        let mut beat = Heartbeat::ALWAYS;
+        beat.sent = sent;
+        beat
+    }
+
+    /// What a read of M says, where it says anything.
+    fn settle(tier: &NearTier<u64, u32>, meta: Option<Meta>) {
+        let suspect = tier.partitions.list().remove(0);
+        tier.settle(suspect, meta);
     }
 
     fn copied(tagged: bool) -> Copied<u32> {
@@ -307,7 +450,7 @@ mod tests {
             |tier| tier.invalidated(None),
             |tier| tier.invalidated(Some(&[&tier.layout.partition(partition(tier)).m])),
             NearTier::own_meta_write,
-            |tier| (tier.lost(), tier.restored()).1,
+            |tier| (tier.lost(), tier.restored(), tier.confirmed(Heartbeat::ALWAYS)).1,
         ];
         for (i, touch) in touches.into_iter().enumerate() {
             let tier = tier();
@@ -342,28 +485,80 @@ mod tests {
         tier.lost();
         tier.lost();
         tier.restored();
+        tier.confirmed(Heartbeat::ALWAYS);
         tier.mark(&42, partition(&tier)).install(copied(false));
         assert!(is_served(&tier));
     }
 
     #[test]
-    fn a_touched_partition_leaves_copies_in_doubt() {
-        let tier = tier();
-        tier.mark(&42, partition(&tier)).install(copied(true));
-        tier.invalidated(Some(&[&tier.layout.partition(partition(&tier)).m]));
-        assert!(!is_served(&tier));
-        assert!(tier.doubtful(&42, NOW).is_some());
-        assert_eq!(tier.len(), 1);
+    fn a_touched_partition_leaves_copies_in_doubt_until_its_meta_is_read() {
+        let (m, tags) = ([1; 16], [[1; 8], [2; 8]].concat().try_into().expect("16 bytes"));
+        for tagged in [false, true] {
+            let tier = tier();
+            let touch = || tier.invalidated(Some(&[&tier.layout.partition(partition(&tier)).m]));
+            touch();
+            settle(&tier, Some(m));
+            tier.mark(&42, partition(&tier)).install(copied(tagged));
+            assert!(is_served(&tier));
+            touch();
+            assert!(!is_served(&tier));
+            assert!(tier.doubtful(&42, NOW).is_some());
+            tier.mark(&42, partition(&tier)).install(copied(tagged));
+            assert!(!is_served(&tier), "installed while suspect");
+            settle(&tier, Some(m));
+            tier.mark(&42, partition(&tier)).install(copied(tagged));
+            touch();
+            settle(&tier, Some(tags));
+            assert_eq!(
+                is_served(&tier),
+                !tagged,
+                "an invalidated tag concerns tagged copies alone"
+            );
+            assert_eq!(tier.doubtful(&42, NOW).is_some(), tagged);
+            touch();
+            settle(&tier, None);
+            assert!(!is_served(&tier), "no value is valid without an incarnation");
+        }
+    }
+
+    #[test]
+    fn a_stream_that_falls_silent_vouches_for_nothing() {
+        let tier = remote();
+        tier.mark(&42, partition(&tier)).install(copied(false));
+        let served_at = |after| tier.hit(&42, NOW + after).is_some();
+        assert!(served_at(BOUND - TICK));
+        assert!(!served_at(BOUND));
+        tier.confirmed(beat(NOW + BOUND));
+        assert!(
+            served_at(BOUND + BOUND / 2),
+            "the stream was never lost, so its copies are good"
+        );
+        assert_eq!(tier.unproven_for(NOW + BOUND + BOUND / 2), Some(BOUND / 2));
+    }
+
+    #[test]
+    fn a_stream_that_is_back_waits_to_be_resumed() {
+        let tier = remote();
+        tier.lost();
+        assert_eq!(tier.is_waiting(), None, "it is not back");
+        tier.restored();
+        tier.confirmed(beat(NOW));
+        let epoch = tier.is_waiting().expect("it is back");
+        tier.mark(&42, partition(&tier)).install(copied(false));
+        assert!(!is_served(&tier), "nothing is installed before");
+        tier.lost();
+        tier.restored();
+        tier.confirmed(beat(NOW));
+        assert!(!tier.resume(epoch), "what was repaired is not enough any more");
+        assert!(tier.resume(tier.is_waiting().expect("it is back")));
+        tier.mark(&42, partition(&tier)).install(copied(false));
+        assert!(is_served(&tier));
+        assert_eq!(tier.is_waiting(), None);
     }
 
     #[test]
     fn a_copy_is_no_older_than_its_bound() {
-        let tier: Arc<NearTier<u64, u32>> = Arc::new(NearTier::new(
-            Arc::new(Layout::new("n")),
-            100,
-            Some(Duration::from_secs(1)),
-            false,
-        ));
+        let tier = tier_of(Vouching::Nobody, Some(Duration::from_secs(1)));
         tier.mark(&42, partition(&tier)).install(copied(false));
         assert!(is_served(&tier));
         assert!(tier.hit(&42, NOW + Duration::from_secs(1)).is_none());

@@ -41,7 +41,7 @@ pub(crate) struct Core<K: CacheKey, V> {
     pub(crate) peeks: Arc<Flights<K, Outcome<V>>>,
     pub(crate) counters: Counters,
     pub(crate) published: Published,
-    pub(crate) server: ServerClock,
+    pub(crate) server: Arc<ServerClock>,
     pub(crate) load_slots: Semaphore,
     pub(crate) bypass_slots: Semaphore,
     pub(crate) fast: FastPath,

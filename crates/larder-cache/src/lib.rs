@@ -40,13 +40,16 @@ mod mutant;
 #[cfg(feature = "mutants")]
 pub mod mutant;
 mod open;
+mod partition;
 mod plain;
 mod put;
 mod read;
 mod record;
+mod recovery;
 mod registry;
 mod script;
 mod settings;
+mod settle;
 mod source;
 mod stats;
 mod stripe;

@@ -15,6 +15,8 @@ use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
+use crate::partition::Revisions;
+
 /// Enough shards that two threads seldom meet on one.
 const SHARDS: usize = 16;
 
@@ -25,18 +27,23 @@ pub(crate) struct Marker {
     changed: Notify,
     /// The epoch when the request was about to be written.
     pub(crate) epoch: u32,
-    /// The revision of the key's partition then.
-    pub(crate) revision: u32,
+    /// The revisions of the key's partition then.
+    revisions: Revisions,
 }
 
 impl Marker {
-    pub(crate) fn new(epoch: u32, revision: u32) -> Arc<Self> {
+    pub(crate) fn new(epoch: u32, revisions: Revisions) -> Arc<Self> {
         Arc::new(Self {
             poisoned: AtomicBool::new(false),
             changed: Notify::new(),
             epoch,
-            revision,
+            revisions,
         })
+    }
+
+    /// What the revision of a copy is that this read installs.
+    pub(crate) const fn revision(&self, tagged: bool) -> u32 {
+        self.revisions.of(tagged)
     }
 
     pub(crate) fn is_poisoned(&self) -> bool {

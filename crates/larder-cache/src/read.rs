@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use larder_base::CacheKey;
+use larder_near::Entry;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Error,
     acquire::{Acquire, Acquired},
+    coherence::Copied,
     core::{Core, Place},
     flight::{Leader, Member, Share, Turn},
     found::{Freshness, Lookup, Outcome, Tier},
@@ -27,9 +29,6 @@ where
     pub(crate) async fn read<L: Loader<K, V>>(self: &Arc<Self>, key: &K, loader: Option<L>) -> Outcome<V> {
         if self.near.has_near() {
             self.count(Count::NearMisses);
-            if let Some(found) = self.revalidate(key).await {
-                return Ok(found);
-            }
         }
         let outcome = match loader {
             Some(loader) => self.fetch(key, loader).await,
@@ -147,6 +146,11 @@ where
     }
 
     async fn look_at(&self, key: &K, place: &Place) -> Outcome<V> {
+        if let Some(copy) = self.near.doubtful(key, self.clock.coarse())
+            && let Some(found) = self.revalidate(key, place, copy).await
+        {
+            return Ok(found);
+        }
         let marked = self.near.mark(key, place.address.partition);
         let sent = self.now();
         if let Some((record, soft_left)) = self.fast_read(place, sent).await? {
@@ -201,11 +205,9 @@ where
         Ok(Lookup::missing())
     }
 
-    /// A near copy that is in doubt since a tag of its partition was invalidated: the store says whether it still
-    /// holds, without sending the value again.
-    async fn revalidate(&self, key: &K) -> Option<Lookup<V>> {
-        let copy = self.near.doubtful(key, self.clock.coarse())?;
-        let place = self.place(key);
+    /// A near copy that is in doubt since something happened to its partition: the store says whether it still holds,
+    /// without sending the value again.
+    pub(crate) async fn revalidate(&self, key: &K, place: &Place, copy: Entry<V>) -> Option<Lookup<V>> {
         let marked = self.near.mark(key, place.address.partition);
         let stamp = copy.stamp();
         let uid = stamp.uid.to_be_bytes();
@@ -213,12 +215,10 @@ where
         let soft_left = match self.ask(&Revalidate { keys: &place.keys, uid }).await {
             Ok(Revalidated::Same { soft_left, .. }) => soft_left,
             Ok(Revalidated::Other { record, now }) => {
-                let opened = self.open(&place, record).ok()?;
+                let opened = self.open(place, record).ok()?;
                 let soft_left = span(opened.record.soft_at() - now);
-                self.install(&place, &marked, &opened, sent, soft_left, true);
-                let found = Ok(self.fresh(&opened, soft_left));
-                self.count_outcome(&found);
-                return found.ok();
+                self.install(place, &marked, &opened, sent, soft_left, true);
+                return Some(self.fresh(&opened, soft_left));
             }
             // A failure is met again on the long way, which decides what to do about it.
             Ok(Revalidated::No { .. }) | Err(_) => return None,
@@ -226,18 +226,15 @@ where
         self.count(Count::Revalidated);
         let soft_left = span(soft_left);
         let value = copy.into_value();
-        let fresh_for = soft_left;
-        marked.install(crate::coherence::Copied {
+        marked.install(Copied {
             value: value.clone(),
             uid,
             tagged: stamp.tagged,
             sent,
-            fresh_for,
+            fresh_for: soft_left,
         });
         let ttl = self.full_ttl(value.is_none());
-        let found = Lookup::fresh(value, Tier::Store, soft_left, ttl);
-        self.count_outcome(&Ok(found.clone()));
-        Some(found)
+        Some(Lookup::fresh(value, Tier::Store, soft_left, ttl))
     }
 
     pub(crate) fn check_open(&self) -> Result<(), Error> {

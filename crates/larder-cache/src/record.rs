@@ -20,6 +20,9 @@ pub(crate) struct Record {
 /// What identifies a stored value: two fills of equal bytes differ in it.
 pub(crate) type Uid = [u8; 8];
 
+/// M: the incarnation, then the count of tag invalidations.
+pub(crate) type Meta = [u8; 16];
+
 impl Record {
     /// `None` if the bytes are no record of this format with a value, or damaged in their lengths.
     pub(crate) fn parse(bytes: Vec<u8>) -> Option<Self> {

@@ -43,7 +43,8 @@ impl From<Duration> for Ttl {
 /// How near copies stay true.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Coherence {
-    /// The store says what changes. In this version on the embedded store alone.
+    /// The server says what changes (RESP3 client tracking), and is asked several times within
+    /// [`max_staleness`](crate::CacheBuilder::max_staleness) whether it still does.
     #[default]
     Tracking,
     /// A log in the store says what changed. Not built yet.
@@ -86,6 +87,7 @@ pub(crate) type TagsOf<V> = Arc<dyn Fn(&V) -> Vec<String> + Send + Sync>;
 pub(crate) struct Settings<V> {
     pub(crate) near: usize,
     pub(crate) coherence: Coherence,
+    pub(crate) max_staleness: Duration,
     pub(crate) ttl: Ttl,
     pub(crate) grace: Duration,
     pub(crate) negative_ttl: Duration,
@@ -103,6 +105,10 @@ pub(crate) struct Settings<V> {
     pub(crate) tags: Option<TagsOf<V>>,
 }
 
+/// How far behind a near copy may be: several heartbeats, so that one that is late does not empty the tier.
+pub(crate) const BOUND: Duration = Duration::from_secs(1);
+/// The shortest bound: a heartbeat every 10 ms, and a kernel clock that ticks every 4.
+pub(crate) const BOUND_LEAST: Duration = Duration::from_millis(40);
 /// How long a lease lasts without renewal: long enough to outlive a pause of the process, short enough that a dead
 /// loader is replaced soon.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
@@ -126,6 +132,7 @@ impl<V> Settings<V> {
         Self {
             near: 0,
             coherence: Coherence::default(),
+            max_staleness: BOUND,
             ttl,
             grace: Duration::ZERO,
             negative_ttl: NEGATIVE_TTL,
@@ -158,6 +165,7 @@ impl<V> Settings<V> {
         vec![
             ("near", self.near.to_string()),
             ("coherence", format!("{:?}", self.coherence)),
+            ("max_staleness", format!("{:?}", self.max_staleness)),
             ("ttl", format!("{:?}", self.ttl)),
             ("grace", format!("{:?}", self.grace)),
             ("negative_ttl", format!("{:?}", self.negative_ttl)),

@@ -4,7 +4,10 @@
 //! and reading sums them up. The `metrics` façade gets the sums, with the label `namespace`, once a second
 //! and at [`Cache::stats`](crate::Cache::stats).
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use crate::stripe::{self, STRIPES};
 
@@ -24,13 +27,17 @@ macro_rules! counters {
             $($(#[$doc])* pub $field: u64,)*
             /// Entries in the near tier now.
             pub near_entries: u64,
+            /// How long ago the stream of invalidations from a server was last proven live: past
+            /// [`max_staleness`](crate::CacheBuilder::max_staleness) no near copy is served. `None` where there is no such
+            /// stream, and while it is down.
+            pub unproven_for: Option<Duration>,
             /// Keys that are being read or loaded now.
             pub in_flight: u64,
         }
 
         impl Stats {
             fn of(sums: &[u64; KINDS]) -> Self {
-                Self { $($field: sums[Count::$variant as usize],)* near_entries: 0, in_flight: 0 }
+                Self { $($field: sums[Count::$variant as usize],)* near_entries: 0, unproven_for: None, in_flight: 0 }
             }
         }
     };

@@ -37,13 +37,14 @@ const PARTITION: u64 = 0x7f;
 const TAGGED: u64 = 0x80;
 const NOT_TIME: u64 = PARTITION | TAGGED;
 
-/// A moment on the monotonic clock, half the size of a `Duration` and enough for 584 years.
+/// A moment on the monotonic clock in nanoseconds: half the size of a `Duration` and enough for 584 years.
+#[must_use]
 #[inline]
-fn nanos(moment: Duration) -> u64 {
+pub const fn nanos(moment: Duration) -> u64 {
     moment
         .as_secs()
         .saturating_mul(1_000_000_000)
-        .saturating_add(u64::from(moment.subsec_nanos()))
+        .saturating_add(moment.subsec_nanos() as u64)
 }
 
 // Derived, it would ask for `V: Clone`; only the pointer is cloned.

@@ -21,5 +21,5 @@
 mod entry;
 mod near;
 
-pub use entry::{Entry, Stamp};
+pub use entry::{Entry, Stamp, nanos};
 pub use near::Near;

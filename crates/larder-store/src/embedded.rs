@@ -10,7 +10,8 @@ use redis::{Arg, Cmd, Pipeline, PushKind, RedisError, RedisResult, Value};
 use smallvec::SmallVec;
 
 use crate::{
-    Event, Fate, Invalidations, Listening, ScriptCall, StoreConfig, StoreError, Stuck, Subscription, Transit,
+    Event, Fate, Heartbeat, Invalidations, Listening, ScriptCall, StoreConfig, StoreError, Stuck, Subscription,
+    Transit,
     config::Target,
     listen::Listeners,
     queue::Queue,
@@ -58,7 +59,7 @@ impl Embedded {
     pub(crate) fn join(engine: Engine, config: &StoreConfig) -> Result<Self, StoreError> {
         let listeners = Listeners::new(1);
         let session = engine.connect_with(Arc::new(Sink(listeners.clone())));
-        listeners.connected();
+        listeners.connected(0, Heartbeat::ALWAYS.sent);
         let embedded = Self {
             engine,
             session: Arc::new(session),

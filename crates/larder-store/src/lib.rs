@@ -48,7 +48,7 @@ pub use dedicated::Dedicated;
 pub use error::StoreError;
 pub use health::Health;
 pub use info::Generation;
-pub use listen::{Invalidations, Listening};
+pub use listen::{HEARTBEAT, Heartbeat, Invalidations, Listening};
 /// The client library whose commands a [`Store`] runs.
 pub use redis;
 pub use remote::BreakerState;

@@ -3,11 +3,43 @@
 use std::{
     fmt,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use redis::{PushInfo, Value};
+
+/// How often a stream of invalidations is proven live, unless a listener wants it more often: four times within the
+/// second for which a near tier usually trusts it, so that one slow answer silences nobody.
+pub const HEARTBEAT: Duration = Duration::from_millis(250);
+
+/// Proof that a stream of invalidations was live: a PING was answered in its turn, and with it everything that the server
+/// had pushed before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Heartbeat {
+    /// When the PING was sent, on the monotonic clock of the store: what was changed earlier has been told.
+    /// [`Duration::MAX`] where no time can pass in between, as on the embedded engine.
+    pub sent: Duration,
+    /// When its answer was there.
+    pub received: Duration,
+    /// The server's clock between the two, as time since 1970.
+    pub server: Option<Duration>,
+}
+
+impl Heartbeat {
+    /// Nothing to prove: invalidations arrive inside the command that causes them.
+    pub const ALWAYS: Self = Self {
+        sent: Duration::MAX,
+        received: Duration::MAX,
+        server: None,
+    };
+
+    pub(crate) const fn new(sent: Duration, received: Duration, server: Option<Duration>) -> Self {
+        Self { sent, received, server }
+    }
+}
 
 /// Told of every key that this store read and that someone changed since.
 ///
@@ -23,6 +55,20 @@ pub trait Invalidations: Send + Sync {
     fn lost(&self);
     /// Tracking is on, checked, for everything read from now on. What was read before stays unproven.
     fn restored(&self);
+    /// The stream was live at `beat.sent`. Comes right after [`restored`](Self::restored), then with every heartbeat; a
+    /// stream that fell silent (a half-open connection, a stopped server) shows by its absence alone.
+    fn confirmed(&self, beat: Heartbeat);
+    /// How often this listener wants the stream proven; the shortest of all listeners counts. Default [`HEARTBEAT`].
+    fn heartbeat(&self) -> Duration {
+        HEARTBEAT
+    }
+}
+
+impl State {
+    /// Until when every connection was proven live; `None` while one is down.
+    fn least_proven(&self) -> Option<Duration> {
+        self.proven.iter().copied().min().flatten()
+    }
 }
 
 /// The listeners of a store.
@@ -36,8 +82,8 @@ pub(crate) struct Listeners {
 
 #[derive(Default)]
 struct State {
-    /// Shared connections that are not up and tracked.
-    down: usize,
+    /// Per shared connection, when it was last proven live; `None` while it is not up and tracked.
+    proven: Vec<Option<Duration>>,
     /// Listeners that have been told `restored`, in step with `current`.
     up: Vec<bool>,
 }
@@ -54,8 +100,18 @@ impl Listeners {
     /// For a store of so many shared connections, none of them up.
     pub(crate) fn new(connections: usize) -> Arc<Self> {
         let listeners = Self::default();
-        listeners.state.lock().down = connections;
+        listeners.state.lock().proven = vec![None; connections];
         Arc::new(listeners)
+    }
+
+    /// How often the stream is to be proven live.
+    pub(crate) fn heartbeat(&self) -> Duration {
+        let listeners = self.current.load();
+        listeners
+            .iter()
+            .map(|listener| listener.heartbeat())
+            .min()
+            .unwrap_or(HEARTBEAT)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -94,26 +150,41 @@ impl Listeners {
     /// Tracking is on on every connection: whoever has not heard so is told. `false` if a connection is down.
     pub(crate) fn confirm(&self) -> bool {
         let mut state = self.state.lock();
-        if state.down > 0 {
+        let Some(sent) = state.least_proven() else {
             return false;
-        }
+        };
         for (listener, up) in self.current.load().iter().zip(&mut state.up) {
             if !std::mem::replace(up, true) {
                 listener.restored();
+                listener.confirmed(Heartbeat::new(sent, sent, None));
             }
         }
         true
     }
 
-    /// A connection is up and tracked.
-    pub(crate) fn connected(&self) {
-        self.state.lock().down -= 1;
+    /// Connection `index` is up and tracked, and was proven live by a request sent at `sent`.
+    pub(crate) fn connected(&self, index: usize, sent: Duration) {
+        self.state.lock().proven[index] = Some(sent);
     }
 
-    /// A connection that was up and tracked is gone.
-    pub(crate) fn disconnected(&self) {
+    /// Connection `index` answered a heartbeat.
+    pub(crate) fn confirmed(&self, index: usize, beat: Heartbeat) {
         let mut state = self.state.lock();
-        state.down += 1;
+        if state.proven[index].is_none() {
+            return;
+        }
+        state.proven[index] = Some(beat.sent);
+        // What some connection has not proven, none has: a key may be tracked by any of them.
+        let Some(sent) = state.least_proven() else { return };
+        let listeners = self.current.load();
+        let up = listeners.iter().zip(&state.up).filter(|(_, up)| **up);
+        up.for_each(|(listener, _)| listener.confirmed(Heartbeat { sent, ..beat }));
+    }
+
+    /// Connection `index`, which was up and tracked, is gone.
+    pub(crate) fn disconnected(&self, index: usize) {
+        let mut state = self.state.lock();
+        state.proven[index] = None;
         for (listener, up) in self.current.load().iter().zip(&mut state.up) {
             if std::mem::replace(up, false) {
                 listener.lost();

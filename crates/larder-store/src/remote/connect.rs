@@ -6,7 +6,7 @@
 
 use std::{error::Error, io, sync::Arc, time::Duration};
 
-use larder_base::Tasks;
+use larder_base::{Clock, Tasks};
 use redis::{
     AsyncConnectionConfig, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, Value,
     aio::{AsyncPushSender, MultiplexedConnection, SendError},
@@ -40,7 +40,7 @@ pub(super) struct Previous {
 /// Dropping the future closes the socket.
 pub(super) async fn shared(line: &Line, previous: Option<&Previous>, tasks: &Tasks) -> Result<Link, Cause> {
     let Line { config, listeners, .. } = line;
-    let life = Life::new(listeners.clone());
+    let life = Life::new(listeners.clone(), line.index);
     let pushes = Pushes {
         life: life.clone(),
         listeners: listeners.clone(),
@@ -59,7 +59,7 @@ pub(super) async fn shared(line: &Line, previous: Option<&Previous>, tasks: &Tas
     }
     let link = Link::new(conn, id, server, life);
     if !listeners.is_empty() {
-        link.track().await?;
+        link.track(&config.clock).await?;
     }
     Ok(link)
 }
@@ -213,7 +213,8 @@ async fn bury(conn: &mut MultiplexedConnection, previous: &Previous, server: &Se
 
 impl Link {
     /// Turns tracking on, and checks that it is.
-    pub(super) async fn track(&self) -> Result<(), Cause> {
+    pub(super) async fn track(&self, clock: &Clock) -> Result<(), Cause> {
+        let sent = clock.monotonic();
         let mut pipe = redis::pipe();
         pipe.cmd("CLIENT").arg("TRACKING").arg("ON").arg("NOLOOP");
         pipe.cmd("CLIENT").arg("TRACKINGINFO");
@@ -224,7 +225,7 @@ impl Link {
         }
         match replies.next() {
             Some(info) if has_flags(&info, &["on", "noloop"]) => {
-                self.set_tracked();
+                self.set_tracked(sent);
                 Ok(())
             }
             other => Err(cause(io::Error::other(format!(

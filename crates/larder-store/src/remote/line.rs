@@ -39,6 +39,8 @@ pub(super) struct Line {
     pub(super) config: StoreConfig,
     pub(super) address: Arc<str>,
     pub(super) listeners: Arc<Listeners>,
+    /// Which of the store's shared connections it is.
+    pub(super) index: usize,
     /// The connection that carries commands; only ever one that is wholly set up.
     pub(super) current: ArcSwapOption<Link>,
     pub(super) deadlines: Arc<Deadlines>,
@@ -51,11 +53,12 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(config: &StoreConfig, listeners: Arc<Listeners>) -> Arc<Self> {
+    pub(super) fn new(config: &StoreConfig, listeners: Arc<Listeners>, index: usize) -> Arc<Self> {
         Arc::new(Self {
             config: config.clone(),
             address: config.address(),
             listeners,
+            index,
             current: ArcSwapOption::empty(),
             deadlines: Arc::default(),
             overdue: AtomicBool::new(false),
@@ -134,8 +137,8 @@ impl Line {
     fn publish(&self, link: &Arc<Link>) {
         metrics::connected();
         tracing::info!(address = %self.address, version = %link.server.version, "connected to the store");
-        if link.is_tracked() {
-            link.life.count();
+        if let Some(sent) = link.tracked_since() {
+            link.life.count(sent);
             self.listeners.confirm();
         }
         self.breaker.succeeded();
@@ -152,9 +155,11 @@ impl Line {
     async fn watch_over(&self, link: &Link) {
         let tick = Deadlines::tick(self.config.command_deadline());
         let mut probe = std::pin::pin!(Fuse::terminated());
+        let mut heart = std::pin::pin!(self.beat(link));
         loop {
             tokio::select! {
                 () = link.life.over.cancelled() => return,
+                () = &mut heart => return,
                 () = &mut probe => {}
                 () = self.config.clock.sleep(tick) => {
                     if self.deadlines.turn() {

@@ -1,15 +1,18 @@
 //! One established connection, ready to carry commands.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use redis::aio::MultiplexedConnection;
 use tokio_util::sync::CancellationToken;
 
 use super::server::ServerInfo;
-use crate::listen::Listeners;
+use crate::listen::{Heartbeat, Listeners};
 
 /// A connection that was greeted, checked and, where somebody listens, tracked.
 #[derive(Debug)]
@@ -21,7 +24,8 @@ pub(super) struct Link {
     pub(super) id: i64,
     pub(super) server: ServerInfo,
     pub(super) life: Arc<Life>,
-    tracked: AtomicBool,
+    /// When the request was sent that turned tracking on, in ns of the monotonic clock; 0 while it is off.
+    tracked: AtomicU64,
 }
 
 /// What became of a connection: shared with its push sender, which hears of the end first.
@@ -30,6 +34,8 @@ pub(super) struct Life {
     /// Ends when the connection is of no use any more.
     pub(super) over: CancellationToken,
     listeners: Arc<Listeners>,
+    /// Which of the store's shared connections it is, for the listeners.
+    index: usize,
     /// The same as `over`, cheaper to read.
     ended: AtomicBool,
     /// Set while it counts as up and tracked, for the listeners.
@@ -37,19 +43,27 @@ pub(super) struct Life {
 }
 
 impl Life {
-    pub(super) fn new(listeners: Arc<Listeners>) -> Arc<Self> {
+    pub(super) fn new(listeners: Arc<Listeners>, index: usize) -> Arc<Self> {
         Arc::new(Self {
             over: CancellationToken::new(),
             listeners,
+            index,
             ended: AtomicBool::new(false),
             counted: AtomicBool::new(false),
         })
     }
 
-    /// The connection is up and tracked.
-    pub(super) fn count(&self) {
+    /// The connection is up and tracked since a request sent at `sent`.
+    pub(super) fn count(&self, sent: Duration) {
         if !self.counted.swap(true, Ordering::AcqRel) {
-            self.listeners.connected();
+            self.listeners.connected(self.index, sent);
+        }
+    }
+
+    /// The connection answered a heartbeat.
+    pub(super) fn confirmed(&self, beat: Heartbeat) {
+        if self.counted.load(Ordering::Acquire) {
+            self.listeners.confirmed(self.index, beat);
         }
     }
 
@@ -57,7 +71,7 @@ impl Life {
     pub(super) fn end(&self) {
         self.ended.store(true, Ordering::Release);
         if self.counted.swap(false, Ordering::AcqRel) {
-            self.listeners.disconnected();
+            self.listeners.disconnected(self.index);
         }
         self.over.cancel();
     }
@@ -77,16 +91,19 @@ impl Link {
             id,
             server,
             life,
-            tracked: AtomicBool::new(false),
+            tracked: AtomicU64::new(0),
         }
     }
 
-    pub(super) fn set_tracked(&self) {
-        self.tracked.store(true, Ordering::Release);
+    pub(super) fn set_tracked(&self, sent: Duration) {
+        let nanos = u64::try_from(sent.as_nanos()).unwrap_or(u64::MAX);
+        self.tracked.store(nanos.max(1), Ordering::Release);
     }
 
-    pub(super) fn is_tracked(&self) -> bool {
-        self.tracked.load(Ordering::Acquire)
+    /// When the request was sent that turned tracking on.
+    pub(super) fn tracked_since(&self) -> Option<Duration> {
+        let nanos = self.tracked.load(Ordering::Acquire);
+        (nanos > 0).then(|| Duration::from_nanos(nanos))
     }
 
     /// A server that was a primary when this connection began and refuses writes now was demoted: its address may lead to

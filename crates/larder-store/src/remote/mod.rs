@@ -8,6 +8,7 @@ mod breaker;
 mod coalesce;
 mod connect;
 mod deadline;
+mod heartbeat;
 mod line;
 mod link;
 mod metrics;
@@ -67,7 +68,7 @@ impl Remote {
     pub(crate) fn new(config: &StoreConfig) -> Self {
         let listeners = Listeners::new(config.connections);
         let lines: Box<[_]> = (0..config.connections)
-            .map(|_| Line::new(config, listeners.clone()))
+            .map(|index| Line::new(config, listeners.clone(), index))
             .collect();
         Self {
             next: AtomicUsize::new(0),
@@ -217,9 +218,10 @@ impl Remote {
             loop {
                 self.ensure_keeper(index);
                 let link = line.next_link().await?;
-                match link.track().await {
+                let sent = line.config.clock.monotonic();
+                match link.track(&line.config.clock).await {
                     Ok(()) => {
-                        link.life.count();
+                        link.life.count(sent);
                         return Ok(());
                     }
                     // The next connection turns it on by itself.

@@ -63,7 +63,7 @@ impl Solo {
     async fn connect(config: &StoreConfig, pushed: impl Fn(PushInfo) + Send + Sync + 'static) -> Result<Self, Cause> {
         let tasks = Tasks::new();
         // Nobody listens for invalidations here.
-        let life = Life::new(Listeners::new(0));
+        let life = Life::new(Listeners::new(0), 0);
         let pushes = (config.resp == Resp::V3).then(|| Pushes {
             life: life.clone(),
             pushed,

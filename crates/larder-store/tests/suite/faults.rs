@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::common::{Ear, Heard, SOON, gate::Gate, keys, soon};
+use super::common::{BEAT, Ear, Heard, SOON, gate::Gate, keys, soon};
 use larder_base::Clock;
 use larder_store::{
     Script, ScriptCall, Store, StoreError,
@@ -438,6 +438,59 @@ async fn tracking_is_on_again_before_the_new_connection_carries_anything() {
         .collect();
     let alternate = |(at, heard): (usize, &Heard)| *heard == if at % 2 == 0 { Heard::Restored } else { Heard::Lost };
     assert!(order.iter().enumerate().all(alternate), "{order:?}");
+}
+
+#[tokio::test]
+async fn a_stream_is_proven_again_and_again_while_the_server_answers() {
+    let server = RedisServer::start().await;
+    let proxy = Proxy::start(server.port()).await.unwrap();
+    let store = Store::open(&proxy.url()).await.unwrap();
+    let ear = Ear::new();
+    let _listening = store.listen(ear.clone()).await.unwrap();
+    eventually(SOON, async || ear.beats().len() > 5).await;
+    let beats = ear.beats();
+    assert!(beats.windows(2).all(|pair| pair[0].sent < pair[1].sent), "{beats:?}");
+    assert!(
+        beats[1..]
+            .iter()
+            .all(|beat| beat.sent <= beat.received && beat.server.is_some())
+    );
+    // Half open: everything is sent, nothing comes back, and nobody sees an end.
+    proxy.hold_replies();
+    let clock = Clock::system();
+    let silence = || {
+        clock
+            .monotonic()
+            .saturating_sub(ear.beats().last().expect("there were some").received)
+    };
+    eventually(SOON, async || silence() > 10 * BEAT).await;
+    assert_eq!(ear.count(&Heard::Lost), 0);
+    let silent = ear.beats().len();
+    proxy.let_pass();
+    eventually(SOON, async || ear.beats().len() > silent + 2).await;
+}
+
+#[tokio::test]
+async fn what_changed_is_told_before_the_heartbeat_that_was_sent_after_it() {
+    let server = RedisServer::start().await;
+    let (store, mut other) = (
+        Store::open(&server.url()).await.unwrap(),
+        Store::open(&server.url()).await.unwrap(),
+    );
+    let ear = Ear::new();
+    let _listening = store.listen(ear.clone()).await.unwrap();
+    let clock = Clock::system();
+    for round in 0..50 {
+        let key = format!("k{round}");
+        get(&store, &key).await.unwrap();
+        let _: () = other.set(&key, round).await.unwrap();
+        let acknowledged = clock.monotonic();
+        eventually(SOON, async || {
+            ear.beats().last().is_some_and(|beat| beat.sent > acknowledged)
+        })
+        .await;
+        assert!(ear.has(&keys([&key])), "round {round}");
+    }
 }
 
 #[tokio::test]

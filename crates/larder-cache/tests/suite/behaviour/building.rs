@@ -3,11 +3,18 @@
 use std::time::Duration;
 
 use larder_cache::{Cache, CacheBuilder, Coherence, Error, OnStoreDown, Ttl};
+use larder_store::Store;
 use larder_testkit::{Kind, Topology, for_each_topology};
 
 use super::subject::Rows;
 
 type Builder = CacheBuilder<u64, u64>;
+
+/// A store that speaks RESP2, in which a server cannot tell anything unasked.
+async fn without_pushes(t: &Topology) -> Store {
+    let port = t.port().expect("a server");
+    Store::open(&format!("redis://127.0.0.1:{port}?resp=2")).await.unwrap()
+}
 
 async fn refusal(builder: Builder) -> String {
     let error: Error = builder.build().await.expect_err("it contradicts itself");
@@ -20,7 +27,7 @@ fn contradictions_are_refused_by_name() {
     for_each_topology(async |t: Topology| {
         let store = t.store().await;
         let ok = || Cache::<u64, u64>::builder("n").store(&store).ttl(t.units(20));
-        let cases: [(Builder, &[&str]); 12] = [
+        let cases: [(Builder, &[&str]); 13] = [
             (Cache::builder("n").ttl(t.units(20)), &["store"]),
             (Cache::builder("n").store(&store), &["ttl", "never"]),
             (Cache::builder("Ünï").store(&store).ttl(t.units(20)), &["namespace"]),
@@ -30,6 +37,10 @@ fn contradictions_are_refused_by_name() {
             (ok().jitter(0.9), &["jitter"]),
             (ok().refresh_ahead(1.5), &["refresh_ahead"]),
             (ok().max_loads(0), &["max_loads"]),
+            (
+                ok().near(1).max_staleness(Duration::from_millis(1)),
+                &["max_staleness", "near(0)"],
+            ),
             (ok().coherence(Coherence::Log), &["Log", "TtlOnly"]),
             (
                 ok().on_store_down(OnStoreDown::Bypass { max_concurrency: 0 }),
@@ -48,23 +59,35 @@ fn contradictions_are_refused_by_name() {
 }
 
 #[test]
-fn a_near_tier_on_a_remote_store_needs_a_declared_staleness() {
+fn a_near_tier_on_a_server_needs_one_that_tells_what_changes() {
     for_each_topology(async |t: Topology| {
         if t.kind() == Kind::Embedded {
             return;
         }
-        let store = t.store().await;
+        let store = without_pushes(&t).await;
         let builder = || Cache::<u64, u64>::builder("n").store(&store).ttl(t.units(20)).near(10);
         let text = refusal(builder()).await;
-        assert!(text.contains("Coherence::TtlOnly { max_staleness }"), "{text}");
+        let ways_out = ["Coherence::Log", "Coherence::TtlOnly { max_staleness }", "near(0)"];
+        assert!(ways_out.iter().all(|way| text.contains(way)), "{text}");
         let max_staleness = t.units(1);
-        assert!(
-            builder()
-                .coherence(Coherence::TtlOnly { max_staleness })
-                .build()
-                .await
-                .is_ok()
-        );
+        let by_time = builder().coherence(Coherence::TtlOnly { max_staleness });
+        assert!(by_time.build().await.is_ok());
+    });
+}
+
+#[test]
+fn a_cache_without_copies_needs_nobody_to_tell() {
+    for_each_topology(async |t: Topology| {
+        if t.kind() == Kind::Embedded {
+            return;
+        }
+        let store = without_pushes(&t).await;
+        let cache = Cache::<u64, u64>::builder("n")
+            .store(&store)
+            .ttl(t.units(20))
+            .build()
+            .await;
+        assert!(cache.is_ok(), "{cache:?}");
     });
 }
 

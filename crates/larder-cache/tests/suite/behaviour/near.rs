@@ -1,20 +1,32 @@
-//! The near tier: what it serves, and what makes it stop. On stores that vouch for it: the embedded engine.
+//! The near tier: what it serves, and what makes it stop. On the embedded engine at once, on a server soon.
 
-use larder_cache::{Coherence, Tier};
-use larder_testkit::{Kind, Topology, for_each_topology};
+use std::time::Duration;
+
+use larder_cache::{Coherence, OnStoreDown, Tier};
+use larder_testkit::{Kind, Topology, eventually, for_each_topology};
 
 use super::subject::{Numbers, Rows, answers, build, fails};
 
-/// Runs `test` where a near tier may listen.
+/// Longer than any push takes, even on a busy machine.
+const SOON: Duration = Duration::from_secs(20);
+
+/// Runs `test` with the near tiers of two processes, whose copies live long.
 #[allow(clippy::needless_pass_by_value, reason = "reads as the test's last argument")]
-fn where_it_listens(test: impl AsyncFn(&Topology, &Numbers, &Numbers)) {
+fn with_two(test: impl AsyncFn(&Topology, &Numbers, &Numbers)) {
     for_each_topology(async |t: Topology| {
-        if t.kind() != Kind::Embedded {
-            return;
-        }
-        let (here, there) = (build(&t, |b| b.near(100)).await, build(&t, |b| b.near(100)).await);
+        let near = || build(&t, |b| b.near(100).ttl(t.units(10_000)));
+        let (here, there) = (near().await, near().await);
         test(&t, &here, &there).await;
     });
+}
+
+/// Waits until `cache` does not answer from its own copy any more: at once where the store is embedded.
+async fn is_dropped(t: &Topology, cache: &Numbers, key: u64, why: &str) {
+    if t.kind() == Kind::Embedded {
+        assert_ne!(tier(cache, key).await, Some(Tier::Near), "{why}");
+    } else {
+        eventually(SOON, async || tier(cache, key).await != Some(Tier::Near)).await;
+    }
 }
 
 async fn tier(cache: &Numbers, key: u64) -> Option<Tier> {
@@ -24,7 +36,7 @@ async fn tier(cache: &Numbers, key: u64) -> Option<Tier> {
 
 #[test]
 fn a_store_hit_is_a_near_hit_from_then_on() {
-    where_it_listens(async |_, here, there| {
+    with_two(async |_, here, there| {
         here.get_or_load(&1, || answers(7)).await.unwrap();
         assert_eq!(tier(here, 1).await, Some(Tier::Near), "the loader's own copy");
         assert_eq!(tier(there, 1).await, Some(Tier::Store));
@@ -59,66 +71,128 @@ fn whatever_changes_a_key_drops_its_near_copies() {
         }),
     ];
     for (name, change) in changes {
-        where_it_listens(async |t, here, there| {
+        with_two(async |t, here, there| {
             here.get_or_load(&1, || answers(7)).await.unwrap();
             there.get(&1).await.unwrap();
             assert_eq!(tier(there, 1).await, Some(Tier::Near), "{name}");
             change(t, here).await;
-            for cache in [here, there] {
-                assert_ne!(tier(cache, 1).await, Some(Tier::Near), "{name}");
+            if name == "FLUSHALL" {
+                is_dropped(t, here, 1, name).await;
+            } else {
+                let found = tier(here, 1).await;
+                assert_ne!(found, Some(Tier::Near), "{name}: the own process sees it at once");
             }
+            is_dropped(t, there, 1, name).await;
         });
     }
 }
 
 #[test]
 fn a_copy_is_followed_by_pushes_again_after_the_own_write() {
-    where_it_listens(async |_, here, there| {
+    with_two(async |t, here, there| {
         here.get_or_load(&1, || answers(7)).await.unwrap();
         there.put(&1, 8).await.unwrap();
+        is_dropped(t, here, 1, "their put").await;
         assert_eq!(here.get(&1).await.unwrap().as_deref(), Some(&8));
         here.put(&1, 9).await.unwrap();
         assert_eq!(here.get(&1).await.unwrap().as_deref(), Some(&9));
         assert_eq!(tier(here, 1).await, Some(Tier::Near));
         there.put(&1, 10).await.unwrap();
+        is_dropped(t, here, 1, "their put after ours").await;
         assert_eq!(here.get(&1).await.unwrap().as_deref(), Some(&10));
     });
 }
 
 #[test]
 fn another_tag_makes_a_copy_doubtful_and_the_store_confirms_it() {
-    where_it_listens(async |_, here, there| {
+    with_two(async |t, here, there| {
         here.put_with(&1, 7, |o| o.tag("mine")).await.unwrap();
         there.get(&1).await.unwrap();
         assert_eq!(tier(there, 1).await, Some(Tier::Near));
         here.invalidate_tag("other").await.unwrap();
-        assert_eq!(tier(there, 1).await, Some(Tier::Store));
-        assert_eq!(there.stats().revalidated, 1, "confirmed without being sent");
-        assert_eq!(tier(there, 1).await, Some(Tier::Near));
+        eventually(SOON, async || {
+            there.get(&1).await.unwrap();
+            there.stats().revalidated > 0
+        })
+        .await;
+        eventually(SOON, async || tier(there, 1).await == Some(Tier::Near)).await;
+        assert_eq!(there.stats().store_misses, 0, "confirmed without being sent");
         here.invalidate_tag("mine").await.unwrap();
+        assert_eq!(tier(here, 1).await, None, "the own process sees it at once");
+        is_dropped(t, there, 1, "its own tag").await;
         assert_eq!(tier(there, 1).await, None);
-        assert_eq!(tier(here, 1).await, None);
+    });
+}
+
+#[test]
+fn a_tag_leaves_untagged_copies_alone() {
+    with_two(async |_, here, there| {
+        here.put(&1, 7).await.unwrap();
+        // From the first one on a process knows what it compares with.
+        for tag in ["a", "b"] {
+            there.get(&1).await.unwrap();
+            here.invalidate_tag(tag).await.unwrap();
+            eventually(SOON, async || tier(there, 1).await == Some(Tier::Near)).await;
+        }
+        let asked = there.stats().store_hits;
+        for tag in ["c", "d"] {
+            here.invalidate_tag(tag).await.unwrap();
+            eventually(SOON, async || tier(there, 1).await == Some(Tier::Near)).await;
+        }
+        // At most one question for each, while M was being read.
+        assert!(there.stats().store_hits <= asked + 2, "{:?}", there.stats());
     });
 }
 
 #[test]
 fn a_copy_lives_as_long_as_its_ttl() {
-    where_it_listens(async |t, here, _| {
+    for_each_topology(async |t: Topology| {
+        if t.kind() != Kind::Embedded {
+            return;
+        }
+        let here = build(&t, |b| b.near(100)).await;
         here.get_or_load(&1, || answers(7)).await.unwrap();
         t.advance(19).await;
-        assert_eq!(tier(here, 1).await, Some(Tier::Near));
+        assert_eq!(tier(&here, 1).await, Some(Tier::Near));
         t.advance(2).await;
-        assert_eq!(tier(here, 1).await, None);
+        assert_eq!(tier(&here, 1).await, None);
+    });
+}
+
+#[test]
+fn a_server_that_stands_still_ends_near_hits_within_the_bound() {
+    for_each_topology(async |t: Topology| {
+        let Some(redis) = t.redis() else { return };
+        let cache = build(&t, |b| {
+            b.near(100)
+                .ttl(t.units(10_000))
+                .max_staleness(Duration::from_millis(200))
+                .on_store_down(OnStoreDown::Fail)
+        })
+        .await;
+        cache.get_or_load(&1, || answers(7)).await.unwrap();
+        assert_eq!(tier(&cache, 1).await, Some(Tier::Near));
+        assert!(cache.stats().unproven_for.is_some());
+        redis.pause();
+        eventually(SOON, async || {
+            cache
+                .stats()
+                .unproven_for
+                .is_none_or(|unproven| unproven > Duration::from_millis(200))
+        })
+        .await;
+        assert_eq!(cache.stats().near_hits, 1);
+        let asked = tokio::time::timeout(Duration::from_millis(1), cache.lookup(&1)).await;
+        assert!(asked.is_err(), "no near hit, so that it waits for the store: {asked:?}");
+        redis.resume();
+        eventually(SOON, async || tier(&cache, 1).await == Some(Tier::Near)).await;
     });
 }
 
 #[test]
 fn that_there_is_none_is_kept_near_too() {
     for_each_topology(async |t: Topology| {
-        if t.kind() != Kind::Embedded {
-            return;
-        }
-        let cache = build(&t, |b| b.near(100).source(Rows::of(0))).await;
+        let cache = build(&t, |b| b.near(100).negative_ttl(t.units(1_000)).source(Rows::of(0))).await;
         assert!(cache.get(&1).await.unwrap().is_none());
         let found = cache.lookup(&1).await.unwrap();
         assert!(found.is_negative() && found.tier() == Tier::Near, "{found:?}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder::{Cache, CacheBuilder, Clock, Coherence, OnStoreDown, PoolConfig, SqlError, SqlTable, Store};
+use larder::{Cache, CacheBuilder, Clock, OnStoreDown, PoolConfig, SqlError, SqlTable, Store};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -57,7 +57,7 @@ impl Stage {
             ui.line("            in this process; to use a server: larder demo --store redis://127.0.0.1:6379");
         } else {
             ui.line(format_args!(
-                "            a server: the near tier is bounded by time (TtlOnly, at most {NEAR_STALENESS:?} stale)"
+                "            a server: it says what changes, and near copies are at most {NEAR_STALENESS:?} behind"
             ));
         }
         let counted = |table| Counted::new(table, context.clock.clone(), args.load_delay);
@@ -112,17 +112,12 @@ impl Stage {
     where
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
-        let builder = Cache::builder(self.namespace(scene))
+        Cache::builder(self.namespace(scene))
             .store(&self.store)
             .near(NEAR)
             // A tour without its store shows nothing: an error that names the store says more than odd figures.
-            .on_store_down(OnStoreDown::Fail);
-        if self.store.is_embedded() {
-            return builder;
-        }
-        builder.coherence(Coherence::TtlOnly {
-            max_staleness: NEAR_STALENESS,
-        })
+            .max_staleness(NEAR_STALENESS)
+            .on_store_down(OnStoreDown::Fail)
     }
 
     /// The namespace of `scene` in this run.

@@ -11,7 +11,7 @@ use larder_engine::{
     Engine,
     serve::{ServeConfig, Server},
 };
-use larder_store::{Invalidations, Store, StoreConfig};
+use larder_store::{Heartbeat, Invalidations, Store, StoreConfig};
 use larder_testkit::RedisServer;
 use parking_lot::Mutex;
 
@@ -78,7 +78,7 @@ pub(crate) enum Heard {
 
 /// Writes down what it hears.
 #[derive(Debug, Default)]
-pub(crate) struct Ear(Mutex<Vec<Heard>>);
+pub(crate) struct Ear(Mutex<Vec<Heard>>, Mutex<Vec<Heartbeat>>);
 
 impl Ear {
     pub(crate) fn new() -> Arc<Self> {
@@ -87,6 +87,11 @@ impl Ear {
 
     pub(crate) fn heard(&self) -> Vec<Heard> {
         self.0.lock().clone()
+    }
+
+    /// The heartbeats heard so far.
+    pub(crate) fn beats(&self) -> Vec<Heartbeat> {
+        self.1.lock().clone()
     }
 
     pub(crate) fn has(&self, what: &Heard) -> bool {
@@ -118,7 +123,18 @@ impl Invalidations for Ear {
     fn restored(&self) {
         self.0.lock().push(Heard::Restored);
     }
+
+    fn confirmed(&self, beat: Heartbeat) {
+        self.1.lock().push(beat);
+    }
+
+    fn heartbeat(&self) -> Duration {
+        BEAT
+    }
 }
+
+/// How often an ear wants the stream proven.
+pub(crate) const BEAT: Duration = Duration::from_millis(20);
 
 /// The keys, as an ear hears them.
 pub(crate) fn keys<const N: usize>(names: [&str; N]) -> Heard {

@@ -1,0 +1,238 @@
+//! What is known of each partition's M: whether copies of the partition may be served, are in doubt, or are dead (rules
+//! R2 and R3 of protocol 1.5).
+//!
+//! M holds the incarnation, which ends every value of the partition when it changes, and the count of tag invalidations,
+//! which puts tagged values in doubt when it does. A push of M says neither, only that M was written. So the partition is
+//! suspect until M was read again, once for however many pushes; then what the change does not concern lives on.
+//!
+//! A copy carries the revision of its partition; there are two per partition, for tagged and untagged copies. Even: copies
+//! that carry it are good; odd: suspect, and nothing that carries an odd one is ever installed. Settled without a change
+//! that matters, a revision goes back to the even number below, else on to the one above.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::{layout::PARTITIONS, record::Meta};
+
+/// The revisions of a partition at some moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Revisions {
+    untagged: u32,
+    tagged: u32,
+}
+
+impl Revisions {
+    pub(crate) const fn of(self, tagged: bool) -> u32 {
+        if tagged { self.tagged } else { self.untagged }
+    }
+}
+
+/// Whether nothing that carries this revision may be served or installed.
+pub(crate) const fn is_suspect(revision: u32) -> bool {
+    revision % 2 == 1
+}
+
+/// A partition that was suspect when M was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Suspect {
+    pub(crate) partition: u8,
+    /// Touched once more since, the answer settles nothing.
+    touches: u32,
+}
+
+/// What is known of a partition beside its revisions.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    /// M when it was last read here; no copy of a settled revision is older.
+    meta: Option<Meta>,
+    touches: u32,
+}
+
+pub(crate) struct Partitions {
+    /// Two per partition: untagged, tagged.
+    revisions: [AtomicU32; 2 * PARTITIONS],
+    known: Mutex<[Known; PARTITIONS]>,
+    /// Rung when a partition becomes suspect.
+    rung: Notify,
+}
+
+impl Partitions {
+    pub(crate) fn new() -> Self {
+        Self {
+            revisions: std::array::from_fn(|_| AtomicU32::new(0)),
+            known: Mutex::new([Known::default(); PARTITIONS]),
+            rung: Notify::new(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn revision(&self, partition: u8, tagged: bool) -> u32 {
+        // Acquire: who sees the revision sees what was dropped under it. The mask spares a bounds check and changes
+        // nothing: partitions are below 64.
+        self.revisions[(usize::from(partition) * 2 + usize::from(tagged)) % (2 * PARTITIONS)].load(Ordering::Acquire)
+    }
+
+    pub(crate) fn revisions(&self, partition: u8) -> Revisions {
+        Revisions {
+            untagged: self.revision(partition, false),
+            tagged: self.revision(partition, true),
+        }
+    }
+
+    /// Whether a copy of this revision may still hold although it is not to be served: its partition is suspect, or a tag
+    /// was invalidated that need not be one of its own.
+    pub(crate) fn doubts(&self, partition: u8, tagged: bool, revision: u32) -> bool {
+        let now = self.revision(partition, tagged);
+        now != revision && (tagged || is_suspect(now))
+    }
+
+    /// M was written, or is about to be.
+    pub(crate) fn suspect(&self, partition: u8) {
+        self.touch(&mut self.known.lock()[usize::from(partition)], partition);
+        self.rung.notify_one();
+    }
+
+    /// Every M was written, or is about to be.
+    pub(crate) fn suspect_all(&self) {
+        let mut all = self.known.lock();
+        for (partition, known) in all.iter_mut().enumerate() {
+            self.touch(known, partition as u8);
+        }
+        drop(all);
+        self.rung.notify_one();
+    }
+
+    fn touch(&self, known: &mut Known, partition: u8) {
+        known.touches = known.touches.wrapping_add(1);
+        for revision in self.pair(partition) {
+            revision.fetch_or(1, Ordering::AcqRel);
+        }
+    }
+
+    fn pair(&self, partition: u8) -> &[AtomicU32] {
+        &self.revisions[usize::from(partition) * 2..][..2]
+    }
+
+    /// Waits until some partition is suspect; which ones are.
+    pub(crate) async fn suspects(&self) -> Vec<Suspect> {
+        loop {
+            let suspects = self.list();
+            if !suspects.is_empty() {
+                return suspects;
+            }
+            self.rung.notified().await;
+        }
+    }
+
+    /// The partitions that are suspect now.
+    pub(crate) fn list(&self) -> Vec<Suspect> {
+        let all = self.known.lock();
+        let with_touches = all.iter().enumerate().map(|(partition, known)| Suspect {
+            partition: partition as u8,
+            touches: known.touches,
+        });
+        with_touches
+            .filter(|suspect| is_suspect(self.revision(suspect.partition, false)))
+            .collect()
+    }
+
+    /// What `GET M`, sent after the suspicion, said: `None` if there is no M, or no answer. Without an answer its copies are
+    /// dead too: later ones were read later, and each read has M tracked again.
+    pub(crate) fn settle(&self, suspect: Suspect, meta: Option<Meta>) {
+        let mut all = self.known.lock();
+        let known = &mut all[usize::from(suspect.partition)];
+        if known.touches != suspect.touches {
+            return;
+        }
+        let before = std::mem::replace(&mut known.meta, meta);
+        let (mut same_incarnation, mut same_tags) = (false, false);
+        if let (Some(before), Some(meta)) = (before, meta) {
+            same_incarnation = before[..8] == meta[..8];
+            same_tags = before == meta;
+        }
+        for (revision, lives_on) in self.pair(suspect.partition).iter().zip([same_incarnation, same_tags]) {
+            let odd = revision.load(Ordering::Acquire);
+            let even = if lives_on {
+                odd.wrapping_sub(1)
+            } else {
+                odd.wrapping_add(1)
+            };
+            revision.store(even, Ordering::Release);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const P: u8 = 7;
+
+    fn meta(incarnation: u8, tags: u8) -> Option<Meta> {
+        let mut meta = [0; 16];
+        (meta[0], meta[15]) = (incarnation, tags);
+        Some(meta)
+    }
+
+    /// A partition whose M is known.
+    fn known(meta: Option<Meta>) -> Partitions {
+        let partitions = Partitions::new();
+        partitions.suspect(P);
+        settle(&partitions, meta);
+        partitions
+    }
+
+    fn settle(partitions: &Partitions, meta: Option<Meta>) {
+        for suspect in partitions.list() {
+            partitions.settle(suspect, meta);
+        }
+    }
+
+    /// Whether untagged and tagged copies from before live on.
+    fn after(partitions: &Partitions, meta: Option<Meta>) -> (bool, bool) {
+        let before = partitions.revisions(P);
+        partitions.suspect(P);
+        assert_ne!(partitions.revision(P, false), before.of(false), "suspect");
+        assert_ne!(partitions.revision(P, true), before.of(true), "suspect");
+        settle(partitions, meta);
+        let lives = |tagged| partitions.revision(P, tagged) == before.of(tagged);
+        (lives(false), lives(true))
+    }
+
+    #[test]
+    fn what_a_change_does_not_concern_lives_on() {
+        assert_eq!(after(&known(meta(1, 1)), meta(1, 1)), (true, true));
+        assert_eq!(after(&known(meta(1, 1)), meta(1, 2)), (true, false));
+        assert_eq!(after(&known(meta(1, 1)), meta(2, 1)), (false, false));
+        assert_eq!(after(&known(meta(1, 1)), None), (false, false));
+        assert_eq!(after(&known(None), meta(1, 1)), (false, false));
+        assert_eq!(after(&known(None), None), (false, false));
+    }
+
+    #[test]
+    fn an_answer_to_an_earlier_question_settles_nothing() {
+        let partitions = known(meta(1, 1));
+        partitions.suspect(P);
+        let early = partitions.list();
+        partitions.suspect(P);
+        partitions.settle(early[0], meta(1, 1));
+        assert!(is_suspect(partitions.revision(P, false)));
+        settle(&partitions, meta(1, 2));
+        assert!(!is_suspect(partitions.revision(P, true)));
+        assert!(partitions.list().is_empty());
+    }
+
+    #[test]
+    fn tagged_copies_are_in_doubt_after_a_tag_and_untagged_ones_while_suspect() {
+        let partitions = known(meta(1, 1));
+        let before = partitions.revisions(P);
+        let doubts = |tagged| partitions.doubts(P, tagged, before.of(tagged));
+        assert!(!doubts(true) && !doubts(false));
+        partitions.suspect(P);
+        assert!(doubts(true) && doubts(false));
+        settle(&partitions, meta(1, 2));
+        assert!(doubts(true) && !doubts(false));
+    }
+}
