@@ -23,6 +23,7 @@ pub const PROGRAM_VARIABLE: &str = "LARDER_BIN";
 pub struct LarderServer {
     child: OwnedChild,
     port: u16,
+    options: Vec<String>,
 }
 
 impl LarderServer {
@@ -41,26 +42,9 @@ impl LarderServer {
     /// As [`start`](Self::start).
     #[must_use]
     pub fn start_with(options: &[&str]) -> Self {
-        let program = program();
-        let mut command = Command::new(&program);
-        command
-            .args(["serve", "--bind", "127.0.0.1:0"])
-            .args(options)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
-        let mut child = OwnedChild::spawn(&mut command)
-            .unwrap_or_else(|error| panic!("could not start {}: {error}; set {PROGRAM_VARIABLE}", program.display()));
-        let stdout = child.take_stdout().expect("the output is piped");
-        let mut line = String::new();
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .expect("what it prints is text");
-        let port = line
-            .trim()
-            .strip_prefix("ready ")
-            .and_then(|addr| addr.rsplit(':').next()?.parse().ok());
-        let port = port.unwrap_or_else(|| panic!("`larder serve` printed `{}`, not `ready <addr>`", line.trim()));
-        Self { child, port }
+        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+        let (child, port) = launch(0, &options);
+        Self { child, port, options }
     }
 
     /// `redis://127.0.0.1:PORT`.
@@ -81,7 +65,7 @@ impl LarderServer {
         self.child.pid()
     }
 
-    /// `kill -9`.
+    /// `kill -9`. [`restart`](Self::restart) brings it back.
     pub fn kill(&mut self) {
         self.child.kill();
     }
@@ -101,6 +85,39 @@ impl LarderServer {
     pub fn resume(&self) {
         self.child.signal(Signal::CONT).expect("the server is running");
     }
+
+    /// Kills it and starts it on the same port, empty.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn restart(&mut self) {
+        self.kill();
+        (self.child, self.port) = launch(self.port, &self.options);
+    }
+}
+
+/// Starts the program on a loopback port (0 picks one) and waits until it says that it is ready: the process and its port.
+fn launch(port: u16, options: &[String]) -> (OwnedChild, u16) {
+    let program = program();
+    let mut command = Command::new(&program);
+    command
+        .args(["serve", "--bind", &format!("127.0.0.1:{port}")])
+        .args(options)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let mut child = OwnedChild::spawn(&mut command)
+        .unwrap_or_else(|error| panic!("could not start {}: {error}; set {PROGRAM_VARIABLE}", program.display()));
+    let stdout = child.take_stdout().expect("the output is piped");
+    let mut line = String::new();
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .expect("what it prints is text");
+    let port = line
+        .trim()
+        .strip_prefix("ready ")
+        .and_then(|addr| addr.rsplit(':').next()?.parse().ok());
+    let port = port.unwrap_or_else(|| panic!("`larder serve` printed `{}`, not `ready <addr>`", line.trim()));
+    (child, port)
 }
 
 fn program() -> PathBuf {

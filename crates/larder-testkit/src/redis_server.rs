@@ -15,7 +15,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::child::OwnedChild;
+use crate::{child::OwnedChild, eventually};
 
 /// The variable that picks another binary than the `redis-server` on the path, a Valkey for instance.
 pub const SERVER_VARIABLE: &str = "LARDER_REDIS";
@@ -132,7 +132,18 @@ impl RedisServer {
         assert_eq!(reply, "OK", "CONFIG SET {name} {value}");
     }
 
-    /// `kill -9`: nothing is saved, connections break. [`restart_empty`](Self::restart_empty) brings it back.
+    /// `CLIENT KILL` of every client but replicas and the one that asks: all of them have to connect again.
+    ///
+    /// # Panics
+    /// As [`cli`](Self::cli).
+    pub fn kill_clients(&self) {
+        // No count is expected: there may be none.
+        self.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+        self.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    }
+
+    /// `kill -9`: nothing is saved, connections break. [`restart_empty`](Self::restart_empty) and
+    /// [`restart_from_save`](Self::restart_from_save) bring it back.
     pub fn kill(&mut self) {
         self.child.kill();
     }
@@ -164,14 +175,68 @@ impl RedisServer {
         self.launch_again().await;
     }
 
-    /// Saves, kills it, and starts it on the same port with the saved data.
+    /// `SAVE`: what [`restart_from_save`](Self::restart_from_save) comes back with, however old it is by then.
+    ///
+    /// # Panics
+    /// If it is not running.
+    pub fn save(&self) {
+        assert_eq!(self.cli(&["SAVE"]), "OK");
+    }
+
+    /// Kills it and starts it on the same port with what was last saved: acknowledged writes since then are gone, as after
+    /// a crash of a server that saves once a minute.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    /// use larder_testkit::RedisServer;
+    /// let mut server = RedisServer::start().await;
+    /// server.cli(&["SET", "k", "old"]);
+    /// server.save();
+    /// server.cli(&["SET", "k", "new"]);
+    /// server.restart_from_save().await;
+    /// assert_eq!(server.cli(&["GET", "k"]), "old");
+    /// # }); Ok::<_, std::io::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub async fn restart_from_save(&mut self) {
+        self.kill();
+        self.launch_again().await;
+    }
+
+    /// Saves, kills it, and starts it on the same port with all its data.
     ///
     /// # Panics
     /// As [`start`](Self::start); also if it is not running, for then there is nothing to save.
     pub async fn restart_with_data(&mut self) {
-        assert_eq!(self.cli(&["SAVE"]), "OK");
-        self.kill();
-        self.launch_again().await;
+        self.save();
+        self.restart_from_save().await;
+    }
+
+    /// Starts a replica of the server that listens on `127.0.0.1:primary`, and waits until it has its data.
+    ///
+    /// Through a [`Proxy`](crate::Proxy)'s port the two can be parted: what the primary acknowledges from then on is lost
+    /// when the replica is [promoted](Self::promote).
+    ///
+    /// # Panics
+    /// As [`start`](Self::start); also if it is not in step within 20 s.
+    pub async fn start_replica_of(primary: u16) -> Self {
+        let port = primary.to_string();
+        let replica = Self::start_with(&["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"]).await;
+        eventually(START_DEADLINE, async || {
+            replica.cli(&["INFO", "replication"]).contains("master_link_status:up")
+        })
+        .await;
+        replica
+    }
+
+    /// Makes a primary of a replica, with what it has: `REPLICAOF NO ONE`, as a failover does.
+    ///
+    /// # Panics
+    /// As [`cli`](Self::cli).
+    pub fn promote(&self) {
+        assert_eq!(self.cli(&["REPLICAOF", "NO", "ONE"]), "OK");
     }
 
     async fn launch_again(&mut self) {

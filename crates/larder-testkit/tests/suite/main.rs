@@ -1,5 +1,6 @@
 //! The kit tests itself: what a test relies on has to hold.
 
-mod faults;
+mod proxy;
 mod servers;
 mod topologies;
+mod workers;

@@ -2,7 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
-use larder_testkit::{RedisServer, eventually};
+use larder_testkit::{LarderServer, Proxy, RedisServer, Wire, eventually};
 
 #[tokio::test]
 async fn a_server_restarts_empty_or_with_its_data() {
@@ -15,6 +15,65 @@ async fn a_server_restarts_empty_or_with_its_data() {
     assert_ne!(server.pid(), pid);
     server.restart_empty().await;
     assert_eq!(server.cli(&["EXISTS", "k"]), "0");
+}
+
+/// What was acknowledged after the save is lost, and nothing else.
+#[tokio::test]
+async fn a_server_restarts_from_an_old_save() {
+    let mut server = RedisServer::start().await;
+    server.cli(&["SET", "saved", "1"]);
+    server.save();
+    server.cli(&["SET", "later", "1"]);
+    server.kill();
+    server.restart_from_save().await;
+    assert_eq!(
+        (server.cli(&["EXISTS", "saved"]), server.cli(&["EXISTS", "later"])),
+        ("1".into(), "0".into())
+    );
+}
+
+/// A replica that is cut off and promoted lacks what its primary acknowledged meanwhile.
+#[tokio::test]
+async fn a_failover_can_lose_the_tail() {
+    let primary = RedisServer::start().await;
+    let between = Proxy::start(primary.port()).await.expect("loopback has a free port");
+    primary.cli(&["SET", "early", "1"]);
+    let replica = RedisServer::start_replica_of(between.port()).await;
+    assert_eq!(replica.cli(&["GET", "early"]), "1");
+    between.hold_replies();
+    primary.cli(&["SET", "tail", "1"]);
+    replica.promote();
+    replica.cli(&["SET", "writable", "1"]);
+    between.normal();
+    assert_eq!(
+        (replica.cli(&["GET", "early"]), replica.cli(&["EXISTS", "tail"])),
+        ("1".into(), "0".into())
+    );
+}
+
+#[tokio::test]
+async fn killed_clients_lose_their_connections_and_the_server_lives() {
+    let server = RedisServer::start().await;
+    let client = redis::Client::open(server.url()).expect("a good address");
+    let mut connection = client
+        .get_multiplexed_async_connection()
+        .await
+        .expect("the server is up");
+    server.kill_clients();
+    assert!(redis::cmd("PING").query_async::<String>(&mut connection).await.is_err());
+    assert_eq!(server.cli(&["PING"]), "PONG");
+}
+
+#[test]
+fn larder_serve_restarts_empty_on_its_port() {
+    let mut server = LarderServer::start();
+    let (port, pid) = (server.port(), server.pid());
+    Wire::tcp(port).call(&["SET", "k", "v"]).expect("the server is up");
+    server.restart();
+    assert_eq!(server.port(), port);
+    assert_ne!(server.pid(), pid);
+    let gone = Wire::tcp(port).call(&["EXISTS", "k"]).expect("the server is up");
+    assert_eq!(gone.int(), 0);
 }
 
 #[tokio::test]
