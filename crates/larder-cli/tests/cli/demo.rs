@@ -28,7 +28,7 @@ async fn every_scene_keeps_its_promises_on_a_redis_server_and_leaves_only_the_pl
     let run = tokio::task::spawn_blocking(move || larder(&["demo", "--store", &url, "--lookups", "500"])).await;
     let run = run.expect("does not panic").ended(0);
     assert!(run.out.contains("every promise held"), "{}", run.out);
-    assert!(run.out.contains("bounded by time"), "{}", run.out);
+    assert!(run.out.contains("at most 1s behind"), "{}", run.out);
     let left = server.cli(&["KEYS", "*"]);
     assert_eq!(left.trim(), "user:42");
     let json: serde_json::Value = serde_json::from_str(server.cli(&["GET", "user:42"]).trim()).expect("JSON");
