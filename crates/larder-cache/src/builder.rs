@@ -216,7 +216,14 @@ where
         };
         let vouching = self.vouching(&store);
         let server = Arc::new(ServerClock::default());
-        let near = NearTier::new(layout.clone(), self.settings.near, max_age, vouching, server.clone());
+        let near = NearTier::new(
+            layout.clone(),
+            self.settings.near,
+            max_age,
+            vouching,
+            store.clock().clone(),
+            server.clone(),
+        );
         let near = Arc::new(near);
         let listening = self.listen(&store, &near, vouching).await?;
         let core = Arc::new(Core {

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use larder_base::{CacheKey, WrittenKey};
+use larder_base::{CacheKey, Clock, WrittenKey};
 use larder_near::{Entry, Near, Stamp, nanos};
 use larder_store::{HEARTBEAT, Heartbeat, Invalidations};
 use parking_lot::Mutex;
@@ -27,6 +27,7 @@ use crate::{
     estimate::ServerClock,
     layout::{Changed, Layout},
     marker::{Marker, Markers},
+    own_write::{Settles, Unsettled},
     partition::{Partitions, Suspect, is_suspect},
     record::{Meta, Uid},
 };
@@ -69,6 +70,9 @@ pub(crate) struct NearTier<K, V> {
     up: Mutex<bool>,
     /// Rung when the stream is back and waits for [`resume`](Self::resume).
     back: Notify,
+    /// Own writes whose replies nobody waits for any more.
+    pub(crate) unsettled: Unsettled<K>,
+    clock: Clock,
     /// What the server's clock says, learned from heartbeats too.
     server: Arc<ServerClock>,
     /// How old a copy may become at most, whatever its TTL.
@@ -93,6 +97,7 @@ impl<K: CacheKey, V> NearTier<K, V> {
         capacity: usize,
         max_age: Option<Duration>,
         vouching: Vouching,
+        clock: Clock,
         server: Arc<ServerClock>,
     ) -> Self {
         let listens = vouching != Vouching::Nobody;
@@ -107,6 +112,8 @@ impl<K: CacheKey, V> NearTier<K, V> {
             partitions: Partitions::new(),
             up: Mutex::new(false),
             back: Notify::new(),
+            unsettled: Unsettled::new(),
+            clock,
             server,
             max_age,
         }
@@ -203,6 +210,21 @@ impl<K: CacheKey, V> NearTier<K, V> {
     /// What `GET M` said of a partition that was suspect; `None` if there is no M or no answer.
     pub(crate) fn settle(&self, suspect: Suspect, meta: Option<Meta>) {
         self.partitions.settle(suspect, meta);
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// Drops again what the server may have changed after the own write's caller had gone away.
+    fn settle_given_up(&self, sent: Duration) {
+        match self.unsettled.settle(sent) {
+            Settles::Keys(keys) => keys.iter().for_each(|key| self.own_write(key, None)),
+            Settles::All => {
+                self.markers.poison_all();
+                self.clear();
+            }
+        }
     }
 
     fn drop_copy(&self, key: &K) {
@@ -308,6 +330,7 @@ impl<K: CacheKey, V: Send + Sync> Invalidations for NearTier<K, V> {
             Vouching::Embedded | Vouching::Nobody => u64::MAX,
         };
         self.proven_until.store(until, Ordering::Release);
+        self.settle_given_up(beat.sent);
         if let Some(now) = beat.server {
             self.server.observe(beat.sent, beat.received, crate::estimate::ms(now));
         }
@@ -378,7 +401,14 @@ mod tests {
 
     fn tier_of(vouching: Vouching, max_age: Option<Duration>) -> Arc<NearTier<u64, u32>> {
         let layout = Arc::new(Layout::new("n"));
-        Arc::new(NearTier::new(layout, 100, max_age, vouching, Arc::default()))
+        Arc::new(NearTier::new(
+            layout,
+            100,
+            max_age,
+            vouching,
+            Clock::manual().0,
+            Arc::default(),
+        ))
     }
 
     fn tier() -> Arc<NearTier<u64, u32>> {

@@ -40,6 +40,7 @@ mod mutant;
 #[cfg(feature = "mutants")]
 pub mod mutant;
 mod open;
+mod own_write;
 mod partition;
 mod plain;
 mod put;

@@ -100,12 +100,14 @@ where
         let new = self.new_value(&place, Some(value), notes, Duration::ZERO)?;
         // What runs or is cached in this process is older than what is about to be stored.
         self.forget(std::slice::from_ref(key));
+        let writing = self.near.writing(std::slice::from_ref(key));
         let mut reply = self.ask(&self.put_step(&place, self.random.bytes(), &new)).await;
         if reply.as_ref().is_err_and(is_wrong_type) {
             self.heal(&place.keys).await?;
             // The failed one stored nothing; what it may have drawn is not drawn again.
             reply = self.ask(&self.put_step(&place, self.random.bytes(), &new)).await;
         }
+        writing.answered();
         self.forget(std::slice::from_ref(key));
         self.put_done(&place, reply).await?;
         Ok(Receipt::ACKNOWLEDGED)
@@ -170,8 +172,10 @@ where
                 calls.push(self.put_step(place, self.random.bytes(), &new).call());
             }
             self.forget(&keys);
+            let writing = self.near.writing(&keys);
             let sent = self.now();
             let replies = self.store.call_many(&calls).await;
+            writing.answered();
             self.forget(&keys);
             for (place, reply) in places.iter().zip(replies) {
                 let reply = reply.map_err(|error| self.store_error("put", error));
