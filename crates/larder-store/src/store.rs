@@ -288,8 +288,11 @@ impl Store {
     /// Own changes are not told (`NOLOOP`), and end the tracking of the key they change. Dropping the [`Listening`] ends
     /// it. On a server the tracking is set up again on every new connection before that carries its first command.
     ///
+    /// A server that cannot be reached now is no error: the listener stays lost until it can.
+    ///
     /// # Errors
-    /// What kept tracking from being turned on: RESP2, a server before 6.0, no connection.
+    /// What keeps tracking from ever being turned on: RESP2, a server before 6.0, a user without the right to it, a store that
+    /// was closed.
     ///
     /// # Cancel safety
     /// Dropping the future ends the listening.

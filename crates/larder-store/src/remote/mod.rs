@@ -205,7 +205,12 @@ impl Remote {
         }
         let listening = self.listeners.add(listener);
         for index in 0..self.lines.len() {
-            self.track(index).await?;
+            match self.track(index).await {
+                Ok(()) => {}
+                Err(error) if error.is_closed() || matches!(error, StoreError::Tracking { .. }) => return Err(error),
+                // The next connection turns it on before anything else, and says so.
+                Err(error) => tracing::info!(%error, "nothing is heard of changes before the store is back"),
+            }
         }
         Ok(listening)
     }
@@ -230,10 +235,15 @@ impl Remote {
                 }
             }
         };
-        let outcome = line.config.clock.timeout(limit, attempt).await;
-        outcome.unwrap_or_else(|| {
-            Err(line.cannot_track(connect::cause(std::io::Error::from(std::io::ErrorKind::TimedOut))))
-        })?;
+        match line.config.clock.timeout(limit, attempt).await {
+            Some(outcome) => outcome?,
+            // Nobody will see the answer of this connection: one that turns tracking on from the start takes its place.
+            None => {
+                if let Some(link) = line.up() {
+                    link.life.end();
+                }
+            }
+        }
         self.listeners.confirm();
         Ok(())
     }

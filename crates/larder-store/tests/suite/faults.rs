@@ -441,6 +441,20 @@ async fn tracking_is_on_again_before_the_new_connection_carries_anything() {
 }
 
 #[tokio::test]
+async fn who_listens_to_a_server_that_is_down_hears_when_it_is_up() {
+    let mut server = RedisServer::start().await;
+    let url = server.url();
+    server.kill();
+    let store = Store::lazy(&url).unwrap();
+    let ear = Ear::new();
+    let _listening = store.listen(ear.clone()).await.unwrap();
+    assert_eq!((ear.heard(), ear.beats()), (vec![], vec![]));
+    server.restart_empty().await;
+    eventually(SOON, async || ear.heard() == [Heard::Restored]).await;
+    eventually(SOON, async || !ear.beats().is_empty()).await;
+}
+
+#[tokio::test]
 async fn a_stream_is_proven_again_and_again_while_the_server_answers() {
     let server = RedisServer::start().await;
     let proxy = Proxy::start(server.port()).await.unwrap();

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use larder_cache::{Coherence, OnStoreDown, Tier};
-use larder_testkit::{Kind, Topology, eventually, for_each_topology};
+use larder_cache::{Cache, Coherence, OnStoreDown, Tier};
+use larder_store::Store;
+use larder_testkit::{Kind, RedisServer, Topology, eventually, for_each_topology};
 
 use super::subject::{Numbers, Rows, answers, build, fails};
 
@@ -224,4 +225,30 @@ fn without_a_listener_a_copy_is_no_older_than_declared() {
         t.advance(11).await;
         assert_eq!(tier(&there, 1).await, None);
     });
+}
+
+#[tokio::test]
+async fn a_cache_is_built_while_its_server_is_down_and_serves_near_copies_once_it_is_up() {
+    let mut server = RedisServer::start().await;
+    let url = server.url();
+    server.kill();
+    let store = Store::lazy(&url).unwrap();
+    let cache: Numbers = Cache::builder("n")
+        .store(&store)
+        .near(100)
+        .ttl(Duration::from_secs(600))
+        .build()
+        .await
+        .unwrap();
+    assert_eq!(
+        *cache.get_or_load(&1, || answers(7)).await.unwrap(),
+        7,
+        "past the store"
+    );
+    server.restart_empty().await;
+    eventually(SOON, async || {
+        cache.get_or_load(&1, || answers(7)).await.unwrap();
+        tier(&cache, 1).await == Some(Tier::Near)
+    })
+    .await;
 }
