@@ -7,6 +7,7 @@ mod clock;
 pub mod codec;
 mod key;
 mod label;
+pub mod metric;
 mod random;
 mod tasks;
 

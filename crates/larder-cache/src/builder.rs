@@ -5,10 +5,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use larder_base::{
     CacheKey, Tasks,
     codec::{Codec, Schema},
+    metric::Metric,
 };
 use larder_store::{Listening, Store, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::Semaphore;
 
 use crate::{
     Cache, Coherence, Error, OnStoreDown, Source, Ttl,
@@ -18,11 +18,12 @@ use crate::{
     flight::Flights,
     housekeeping,
     layout::Layout,
-    recovery, registry,
+    loading::Slots,
+    metric, recovery, registry,
     settings::{BOUND_LEAST, Settings},
     settle,
     source::SharedSource,
-    stats::{Counters, Published},
+    stats::Counters,
 };
 
 /// Builds a [`Cache`]. Required: [`store`](Self::store) and [`ttl`](Self::ttl).
@@ -237,10 +238,9 @@ where
             loads: Flights::new(),
             peeks: Flights::new(),
             counters: Counters::default(),
-            published: Published::new(&self.namespace),
             server,
-            load_slots: Semaphore::new(self.settings.max_loads),
-            bypass_slots: Semaphore::new(Core::<K, V>::bypass_limit(self.settings.on_store_down)),
+            load_slots: Slots::new(self.settings.max_loads),
+            bypass_slots: Slots::new(Core::<K, V>::bypass_limit(self.settings.on_store_down)),
             settings: self.settings,
             fast: FastPath::new(),
             tasks: Tasks::new(),
@@ -252,6 +252,8 @@ where
             if let Some(epoch) = core.near.is_waiting() {
                 core.near.resume(epoch);
             }
+            metric::METRICS.iter().for_each(Metric::describe);
+            larder_base::metric::register(&core);
             housekeeping::start(&core);
             recovery::start(&core);
             settle::start(&core);

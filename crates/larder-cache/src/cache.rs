@@ -12,7 +12,6 @@ use crate::{
     found::Freshness,
     load::{FromCall, FromSource},
     source::BoxError,
-    stats::Count,
 };
 
 /// A typed cache over a store, with an optional tier in this process. A cheap clone.
@@ -84,7 +83,7 @@ where
     fn near_hit(&self, key: &K) -> Option<larder_near::Entry<V>> {
         let core = &*self.core;
         let entry = core.near.hit(key, core.clock.coarse())?;
-        core.counters.add(Count::NearHits);
+        core.count_near(entry.value().is_some());
         Some(entry)
     }
 
@@ -93,7 +92,7 @@ where
     fn near_value(&self, key: &K) -> Option<Option<Arc<V>>> {
         let core = &*self.core;
         let value = core.near.value(key, core.clock.coarse())?;
-        core.counters.add(Count::NearHits);
+        core.count_near(value.is_some());
         Some(value)
     }
 
@@ -412,12 +411,7 @@ where
     /// What this cache did in this process since it was built.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.core.published.publish(&self.core.counters);
-        let mut stats = self.core.counters.stats();
-        stats.unproven_for = self.core.near.unproven_for(self.core.now());
-        stats.near_entries = self.core.near.len() as u64;
-        stats.in_flight = (self.core.loads.len() + self.core.peeks.len()) as u64;
-        stats
+        self.core.stats()
     }
 
     /// The name that all keys of this cache begin with.

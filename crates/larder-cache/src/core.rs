@@ -10,7 +10,6 @@ use std::{
 
 use larder_base::{CacheKey, Clock, KeyLabel, Random, Tasks, codec::Schema};
 use larder_store::{Listening, Store, StoreError};
-use tokio::sync::Semaphore;
 
 use crate::{
     Error,
@@ -19,10 +18,11 @@ use crate::{
     flight::Flights,
     found::Outcome,
     layout::{Address, Layout},
+    loading::Slots,
     script::{EntryKeys, Heal, Step},
     settings::{OnStoreDown, Settings},
     source::SharedSource,
-    stats::{Count, Counters, Published},
+    stats::{Count, Counters},
 };
 
 /// The one core of a namespace on a store in this process.
@@ -40,10 +40,9 @@ pub(crate) struct Core<K: CacheKey, V> {
     /// Reads that do not.
     pub(crate) peeks: Arc<Flights<K, Outcome<V>>>,
     pub(crate) counters: Counters,
-    pub(crate) published: Published,
     pub(crate) server: Arc<ServerClock>,
-    pub(crate) load_slots: Semaphore,
-    pub(crate) bypass_slots: Semaphore,
+    pub(crate) load_slots: Slots,
+    pub(crate) bypass_slots: Slots,
     pub(crate) fast: FastPath,
     pub(crate) tasks: Tasks,
     /// Ends when the core does.
@@ -73,6 +72,16 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
 
     pub(crate) fn count(&self, what: Count) {
         self.counters.add(what);
+    }
+
+    /// Counts an answer of the near tier.
+    #[inline]
+    pub(crate) fn count_near(&self, is_value: bool) {
+        self.counters.add(if is_value {
+            Count::NearHits
+        } else {
+            Count::NearNegatives
+        });
     }
 
     /// Runs a step once and learns the server's clock from its reply.

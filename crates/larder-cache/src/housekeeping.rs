@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use larder_base::CacheKey;
+use larder_base::{CacheKey, metric::Figures as _};
 use redis::Value;
 
 use crate::{
@@ -32,7 +32,7 @@ where
         loop {
             clock.sleep(PUBLISH_EVERY).await;
             let Some(core) = Weak::upgrade(&weak) else { return };
-            core.published.publish(&core.counters);
+            core.publish();
             if core.now().saturating_sub(aged) >= core.generation() {
                 aged = core.now();
                 core.age_tags().await;

@@ -24,6 +24,7 @@ mod core;
 mod counter;
 mod error;
 mod estimate;
+mod figures;
 mod flight;
 mod found;
 mod hold;
@@ -32,8 +33,10 @@ mod invalidate;
 mod layout;
 mod lease;
 mod load;
+mod loading;
 mod marker;
 mod matching;
+mod metric;
 #[cfg(not(feature = "mutants"))]
 #[expect(unreachable_pub, reason = "it is public with the feature")]
 mod mutant;
@@ -65,6 +68,7 @@ pub use error::Error;
 pub use found::{Freshness, Lookup, Tier};
 pub use hold::{Committed, Hold};
 pub use matching::Matching;
+pub use metric::METRICS;
 pub use plain::{Plain, PlainStore};
 pub use put::{Delivery, PutOptions, Receipt};
 pub use settings::{Coherence, OnStoreDown, Ttl};

@@ -167,13 +167,11 @@ where
         context: LoadContext<V>,
         bypass: bool,
     ) -> (Result<Loaded<V>, LoadError>, Duration) {
-        let slots = if bypass { &self.bypass_slots } else { &self.load_slots };
-        let _slot = slots.acquire().await.expect("these semaphores are never closed");
-        self.count(Count::Loads);
-        let began = self.now();
+        let loading = self.begin_load(1, bypass).await;
         let load = loader.load(key, context);
         let loaded = self.within_limit(load).await;
-        (loaded, self.now().saturating_sub(began))
+        let took = loading.ended(&loaded);
+        (loaded, took)
     }
 
     /// Runs `load` for at most `load_timeout`.
@@ -202,7 +200,6 @@ where
         error: LoadError,
         fallback: Option<Lookup<V>>,
     ) -> Outcome<V> {
-        self.count(Count::LoadFailures);
         if let Some(lease) = lease {
             lease.release().await;
         }
@@ -348,6 +345,7 @@ where
     ) -> (Outcome<V>, Share) {
         let Some(previous) = previous else {
             let error = LoadError::Failed(Arc::new(NothingToKeep));
+            self.count(error.count());
             return (self.failed(place, lease, error, None).await, Share::Members);
         };
         let ttl = notes.ttl.unwrap_or(self.settings.ttl.span());
@@ -478,6 +476,15 @@ pub(crate) enum LoadError {
 }
 
 impl LoadError {
+    /// What it counts as.
+    pub(crate) const fn count(&self) -> Count {
+        match self {
+            Self::Failed(_) => Count::LoadErrors,
+            Self::Timeout(_) => Count::LoadTimeouts,
+            Self::Panicked => Count::LoadPanics,
+        }
+    }
+
     /// As the callers of `key` see it.
     pub(crate) fn to_error(&self, key: KeyLabel) -> Error {
         match self {

@@ -255,8 +255,12 @@ where
         self.count(match (found.freshness(), found.tier()) {
             (_, Tier::Source) | (Freshness::Missing, _) => Count::StoreMisses,
             (Freshness::Negative, _) => Count::NegativeHits,
+            (Freshness::Stale, Tier::Near) => Count::NearStale,
             (Freshness::Stale, _) => Count::StaleHits,
             (Freshness::Fresh, _) => Count::StoreHits,
         });
+        if found.is_stale() {
+            self.note_staleness(found);
+        }
     }
 }

@@ -1,26 +1,35 @@
 //! What a cache counted: cheap enough to count on the hit path.
 //!
 //! A counter that two threads share costs more than the hit itself, so each thread adds to a stripe of its own
-//! and reading sums them up. The `metrics` façade gets the sums, with the label `namespace`, once a second
-//! and at [`Cache::stats`](crate::Cache::stats).
+//! and reading sums them up. The `metrics` façade gets the sums (see `figures`).
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use crate::stripe::{self, STRIPES};
+use larder_base::metric::{Metric, Text};
+
+use crate::{
+    metric,
+    stripe::{self, STRIPES},
+};
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $field:ident $variant:ident $metric:literal,)*) => {
+    ($($(#[$doc:meta])* $field:ident $variant:ident $metric:ident [$($label:literal),*],)*) => {
         /// What is counted.
         #[derive(Clone, Copy, Debug)]
         pub(crate) enum Count { $($variant),* }
 
-        const METRICS: &[&str] = &[$($metric),*];
-        const KINDS: usize = METRICS.len();
+        /// Where each count goes: a metric, and its labels after the namespace.
+        const SERIES: &[(Metric, &[&str])] = &[$((metric::$metric, &[$($label),*])),*];
+        const KINDS: usize = SERIES.len();
 
-        /// What a cache did in this process since it was built. Not a snapshot of one moment: read while others count.
+        /// What a cache did in this process since it was built, and how it is now. Not a snapshot of one moment: read while
+        /// others count.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Stats {
@@ -28,96 +37,119 @@ macro_rules! counters {
             /// Entries in the near tier now.
             pub near_entries: u64,
             /// How long ago the stream of invalidations from a server was last proven live: past
-            /// [`max_staleness`](crate::CacheBuilder::max_staleness) no near copy is served. `None` where there is no such
-            /// stream, and while it is down.
+            /// [`max_staleness`](crate::CacheBuilder::max_staleness) no near copy is served. It grows while the
+            /// stream is down. `None` where there is no such stream, or it never was proven.
             pub unproven_for: Option<Duration>,
+            /// Entries that fit into the near tier.
+            pub near_capacity: u64,
+            /// Entries that left the near tier to make room.
+            pub near_evictions: u64,
             /// Keys that are being read or loaded now.
             pub in_flight: u64,
+            /// Calls of the source or a loader under way now.
+            pub loads_running: u64,
+            /// Loads that wait for a place under `max_loads`, or under the cap while the store is down.
+            pub loads_waiting: u64,
         }
 
         impl Stats {
             fn of(sums: &[u64; KINDS]) -> Self {
-                Self { $($field: sums[Count::$variant as usize],)* near_entries: 0, unproven_for: None, in_flight: 0 }
+                Self { $($field: sums[Count::$variant as usize],)* ..Self::default() }
             }
         }
     };
 }
 
 counters! {
-    /// Answered by the near tier.
-    near_hits NearHits "larder_near_hits_total",
+    /// Values answered by the near tier.
+    near_hits NearHits READS ["near", "hit"],
+    /// "There is none", answered by the near tier.
+    near_negatives NearNegatives READS ["near", "negative"],
+    /// Answered by the near tier past the TTL, because the store was down.
+    near_stale NearStale READS ["near", "stale"],
     /// Not answered by the near tier (0 without one).
-    near_misses NearMisses "larder_near_misses_total",
+    near_misses NearMisses READS ["near", "miss"],
     /// Answered fresh by the store.
-    store_hits StoreHits "larder_store_hits_total",
-    /// Of those, taken by the fast path, without a script.
-    fast_hits FastHits "larder_fast_hits_total",
+    store_hits StoreHits READS ["store", "hit"],
+    /// Answered by the store with a remembered "there is none".
+    negative_hits NegativeHits READS ["store", "negative"],
+    /// Served by the store past the TTL, within grace.
+    stale_hits StaleHits READS ["store", "stale"],
     /// Nothing usable in the store.
-    store_misses StoreMisses "larder_store_misses_total",
-    /// Served past the TTL, within grace.
-    stale_hits StaleHits "larder_stale_hits_total",
-    /// Answered with a remembered "there is none".
-    negative_hits NegativeHits "larder_negative_hits_total",
-    /// Loads begun.
-    loads Loads "larder_loads_total",
-    /// Loads that failed, panicked or ran out of time.
-    load_failures LoadFailures "larder_load_failures_total",
+    store_misses StoreMisses READS ["store", "miss"],
+    /// Of the store's hits, taken by the fast path, without a script.
+    fast_hits FastHits FAST_HITS [],
+    /// Values asked of the source or a loader.
+    loads Loads LOADS [],
+    /// Loads that failed with an error of the source's or the loader's.
+    load_errors LoadErrors LOAD_FAILURES ["error"],
+    /// Loads that took longer than they may.
+    load_timeouts LoadTimeouts LOAD_FAILURES ["timeout"],
+    /// Loads in which the source panicked.
+    load_panics LoadPanics LOAD_FAILURES ["panic"],
     /// Reads that shared another caller's read or load in this process.
-    shared Shared "larder_shared_total",
+    shared Shared SHARED [],
     /// Reads that waited for a load elsewhere.
-    waits Waits "larder_waits_total",
+    waits Waits WAITS ["begun"],
     /// Reads that waited longer than the wait budget and loaded without filling.
-    waits_given_up WaitsGivenUp "larder_waits_given_up_total",
+    waits_given_up WaitsGivenUp WAITS ["given_up"],
     /// Fills that were stored.
-    fills Fills "larder_fills_total",
+    fills Fills FILLS ["stored"],
     /// Fills refused because the key was invalidated meanwhile.
-    fills_gone FillsGone "larder_fills_gone_total",
+    fills_gone FillsGone FILLS ["gone"],
     /// Fills refused because another had taken the lease.
-    fills_superseded FillsSuperseded "larder_fills_superseded_total",
+    fills_superseded FillsSuperseded FILLS ["superseded"],
     /// Fills refused because the namespace was cleared meanwhile.
-    fills_cleared FillsCleared "larder_fills_cleared_total",
+    fills_cleared FillsCleared FILLS ["cleared"],
     /// Fills refused because a tag was invalidated meanwhile.
-    fills_tag FillsTag "larder_fills_tag_total",
+    fills_tag FillsTag FILLS ["tag"],
     /// Fills refused because the store had a newer version.
-    fills_older FillsOlder "larder_fills_older_total",
+    fills_older FillsOlder FILLS ["older"],
     /// Fills that failed for want of memory or of an answer.
-    fills_failed FillsFailed "larder_fills_failed_total",
+    fills_failed FillsFailed FILLS ["failed"],
     /// Refreshes begun while the value was still usable.
-    refreshes Refreshes "larder_refreshes_total",
+    refreshes Refreshes REFRESHES [],
     /// Records that did not decode, by damage or as another type.
-    decode_failures DecodeFailures "larder_decode_failures_total",
+    decode_failures DecodeFailures DAMAGED ["undecodable"],
     /// Records of another schema.
-    schema_mismatches SchemaMismatches "larder_schema_mismatches_total",
+    schema_mismatches SchemaMismatches DAMAGED ["schema"],
     /// Keys of a wrong type that were dropped.
-    healed Healed "larder_healed_total",
+    healed Healed DAMAGED ["wrong_type"],
     /// Values put.
-    puts Puts "larder_puts_total",
+    puts Puts PUTS [],
     /// Invalidations acknowledged by the store.
-    invalidations Invalidations "larder_invalidations_total",
-    /// Invalidations that could not be delivered.
-    invalidations_pending InvalidationsPending "larder_invalidations_pending_total",
+    invalidations Invalidations INVALIDATIONS ["acknowledged"],
+    /// Invalidations that could not be delivered at once.
+    invalidations_pending InvalidationsPending INVALIDATIONS ["pending"],
     /// Near copies found still valid without sending the value again.
-    revalidated Revalidated "larder_revalidated_total",
+    revalidated Revalidated REVALIDATED [],
     /// Store requests that failed.
-    store_errors StoreErrors "larder_store_errors_total",
+    store_errors StoreErrors STORE_FAILURES [],
     /// Reads that went past an unreachable store.
-    bypasses Bypasses "larder_bypasses_total",
+    bypasses Bypasses BYPASSES [],
     /// Holds that were lost before their commit was reported.
-    holds_lost HoldsLost "larder_holds_lost_total",
+    holds_lost HoldsLost HOLDS_LOST [],
 }
 
 impl Stats {
     /// Share of reads that needed no load: near and store hits, stale and negative ones, of all; `None` without reads.
     #[must_use]
     pub fn hit_ratio(&self) -> Option<f64> {
-        let hits = self.near_hits + self.store_hits + self.stale_hits + self.negative_hits;
+        let near = self.near_hits + self.near_negatives + self.near_stale;
+        let hits = near + self.store_hits + self.stale_hits + self.negative_hits;
         let reads = hits + self.store_misses;
         (reads > 0).then(|| hits as f64 / reads as f64)
     }
 
+    /// Loads that failed, for whatever reason.
+    #[must_use]
+    pub const fn load_failures(&self) -> u64 {
+        self.load_errors + self.load_timeouts + self.load_panics
+    }
+
     /// Fills refused, for whatever reason.
     #[must_use]
-    pub fn fills_rejected(&self) -> u64 {
+    pub const fn fills_rejected(&self) -> u64 {
         self.fills_gone + self.fills_superseded + self.fills_cleared + self.fills_tag + self.fills_older
     }
 }
@@ -173,20 +205,16 @@ impl Counters {
     pub(crate) fn stats(&self) -> Stats {
         Stats::of(&self.sums())
     }
-}
 
-/// The counters as the process's metrics recorder knows them.
-pub(crate) struct Published(Vec<metrics::Counter>);
-
-impl Published {
-    pub(crate) fn new(namespace: &str) -> Self {
-        let counter = |name: &&'static str| metrics::counter!(*name, "namespace" => namespace.to_owned());
-        Self(METRICS.iter().map(counter).collect())
-    }
-
-    pub(crate) fn publish(&self, counters: &Counters) {
-        for (metric, sum) in self.0.iter().zip(counters.sums()) {
-            metric.absolute(sum);
+    /// Hands the sums over to the process's recorder.
+    pub(crate) fn publish(&self, namespace: &Arc<str>) {
+        for ((metric, labels), sum) in SERIES.iter().zip(self.sums()) {
+            let namespace = Text::from(namespace.clone());
+            match **labels {
+                [] => metric.total([namespace], sum),
+                [only] => metric.total([namespace, only.into()], sum),
+                [tier, outcome, ..] => metric.total([namespace, tier.into(), outcome.into()], sum),
+            }
         }
     }
 }

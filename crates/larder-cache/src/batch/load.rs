@@ -57,17 +57,14 @@ where
         loader: &L,
         bypass: bool,
     ) -> (Result<Vec<(K, V)>, LoadError>, Duration) {
-        let slots = if bypass { &self.bypass_slots } else { &self.load_slots };
-        let _slot = slots.acquire().await.expect("these semaphores are never closed");
-        self.counters.add_many(Count::Loads, keys.len() as u64);
-        let began = self.now();
+        let loading = self.begin_load(keys.len(), bypass).await;
         let loaded = self.within_limit(loader.load_many(keys)).await;
-        (loaded, self.now().saturating_sub(began))
+        let took = loading.ended(&loaded);
+        (loaded, took)
     }
 
     /// Every key of a failed call: its lease goes back, and what is left of its old value covers it.
     async fn fail_many(&self, loads: Vec<ToLoad<K, V>>, error: &LoadError, batch: &mut Batch<K, V>) {
-        self.count(Count::LoadFailures);
         let leases: Vec<LeaseGuard<K, V>> = Vec::with_capacity(loads.len());
         let (leases, loads) = loads
             .into_iter()

@@ -85,7 +85,7 @@ where
             }
             match self.near.hit(key, now) {
                 Some(entry) => {
-                    self.count(Count::NearHits);
+                    self.count_near(entry.value().is_some());
                     let left = entry.deadline().saturating_sub(now);
                     let ttl = self.full_ttl(entry.value().is_none());
                     batch.put(

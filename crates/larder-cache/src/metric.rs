@@ -1,0 +1,74 @@
+//! What a cache measures: the table behind the guide's page on metrics.
+
+use larder_base::{
+    metric::{Metric, Unit},
+    metrics_table,
+};
+
+metrics_table! {
+    /// Every metric of a cache.
+    pub METRICS {
+        READS = Metric::counter("larder_reads_total", &["namespace", "tier", "outcome"],
+            "Reads by tier (near, store) and outcome: hit, negative (known not to exist), stale (past its TTL), miss.");
+        FAST_HITS = Metric::counter("larder_fast_hits_total", &["namespace"],
+            "Of the store's hits, those that took no script.");
+        SHARED = Metric::counter("larder_shared_reads_total", &["namespace"],
+            "Reads that shared another caller's read or load in this process.");
+        WAITS = Metric::counter("larder_waits_total", &["namespace", "outcome"],
+            "Reads that waited for a load elsewhere: begun, and of those given_up, which loaded without filling.");
+        BYPASSES = Metric::counter("larder_bypasses_total", &["namespace"],
+            "Reads that went past an unreachable store.");
+        READS_IN_FLIGHT = Metric::gauge("larder_reads_in_flight", Unit::Count, &["namespace"],
+            "Keys that are being read or loaded now.");
+        LOADS = Metric::counter("larder_loads_total", &["namespace"],
+            "Values that were asked of the source or a loader.");
+        LOAD_FAILURES = Metric::counter("larder_load_failures_total", &["namespace", "kind"],
+            "Calls of the source or a loader that failed: error, timeout, panic.");
+        LOAD_SECONDS = Metric::seconds("larder_load_duration_seconds", &["namespace"],
+            "How long the source or a loader took, failures included.");
+        LOADS_RUNNING = Metric::gauge("larder_loads_running", Unit::Count, &["namespace"],
+            "Calls of the source or a loader under way.");
+        LOADS_WAITING = Metric::gauge("larder_loads_waiting", Unit::Count, &["namespace"],
+            "Loads that wait for others to end, because max_loads run or the store is down.");
+        REFRESHES = Metric::counter("larder_refreshes_total", &["namespace"],
+            "Loads begun while the value was still usable.");
+        FILLS = Metric::counter("larder_fills_total", &["namespace", "outcome"],
+            "Loaded values by what became of them: stored; refused as gone (invalidated meanwhile), superseded (another \
+             had taken the lease), cleared, tag, older; or failed for want of memory or of an answer.");
+        STALE_AGE = Metric::seconds("larder_stale_age_seconds", &["namespace"],
+            "How far past its TTL a stale answer was.");
+        PUTS = Metric::counter("larder_puts_total", &["namespace"],
+            "Values put.");
+        INVALIDATIONS = Metric::counter("larder_invalidations_total", &["namespace", "outcome"],
+            "Invalidations by outcome: acknowledged by the store, or pending because it did not answer.");
+        PENDING = Metric::gauge("larder_pending_invalidations", Unit::Count, &["namespace"],
+            "Invalidations that wait to be acknowledged by the store.");
+        STREAM_AGE = Metric::gauge("larder_invalidation_stream_age_seconds", Unit::Seconds, &["namespace"],
+            "Time since the stream of invalidations was last proven live; it grows while the stream is down, and is not shown where \
+             there is none.");
+        NEAR_ENTRIES = Metric::gauge("larder_near_entries", Unit::Count, &["namespace"],
+            "Entries in the near tier.");
+        NEAR_CAPACITY = Metric::gauge("larder_near_capacity_entries", Unit::Count, &["namespace"],
+            "Entries that fit into the near tier.");
+        NEAR_EVICTIONS = Metric::counter("larder_near_evictions_total", &["namespace"],
+            "Entries that left the near tier to make room.");
+        REVALIDATED = Metric::counter("larder_revalidated_total", &["namespace"],
+            "Near copies found still valid without sending the value again.");
+        DAMAGED = Metric::counter("larder_damaged_records_total", &["namespace", "kind"],
+            "Records that could not be used: undecodable, of another schema, or a key of a wrong_type, which was dropped.");
+        STORE_FAILURES = Metric::counter("larder_store_failures_total", &["namespace"],
+            "Requests of this cache to the store that failed.");
+        HOLDS_LOST = Metric::counter("larder_holds_lost_total", &["namespace"],
+            "Writers' holds that were lost before their commit was reported.");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_well_formed() {
+        assert_eq!(larder_base::metric::problems(METRICS), Vec::<String>::new());
+    }
+}
