@@ -2,9 +2,10 @@
 
 use std::future::Future;
 
+use futures_util::future::BoxFuture;
 use redis::{AsyncCommands as _, RedisResult, aio::ConnectionLike};
 
-use super::{HandWritten, TTL};
+use super::{HandWritten, Load, TTL};
 
 /// `GET`; on a miss load and `SET`; on a write `DEL`. Tags are sets of keys.
 #[derive(Clone, Debug)]
@@ -61,15 +62,12 @@ impl<C: ConnectionLike + Clone + Send + Sync> CacheAside<C> {
     }
 }
 
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> HandWritten for CacheAside<C> {
-    async fn get<F>(&self, name: &str, load: impl FnOnce() -> F + Send) -> RedisResult<u64>
-    where
-        F: Future<Output = u64> + Send,
-    {
-        Self::get(self, name, &[], load).await
+impl<C: ConnectionLike + Clone + Send + Sync> HandWritten for CacheAside<C> {
+    fn read<'a>(&'a self, name: &'a str, load: Load<'a>) -> BoxFuture<'a, RedisResult<u64>> {
+        Box::pin(self.get(name, &[], load))
     }
 
-    async fn invalidate(&self, name: &str) -> RedisResult<()> {
-        Self::invalidate(self, name).await
+    fn forget<'a>(&'a self, name: &'a str) -> BoxFuture<'a, RedisResult<()>> {
+        Box::pin(self.invalidate(name))
     }
 }

@@ -2,10 +2,11 @@
 
 use std::{future::Future, time::Duration};
 
+use futures_util::future::BoxFuture;
 use larder_base::Clock;
 use redis::{AsyncCommands as _, RedisResult, aio::ConnectionLike};
 
-use super::{HandWritten, TTL};
+use super::{HandWritten, Load, TTL};
 
 /// How long the lock round a load lasts if its holder dies; as people choose it, well above a usual load.
 const LOCK_TTL: Duration = Duration::from_secs(2);
@@ -71,15 +72,12 @@ impl<C: ConnectionLike + Clone + Send + Sync> LockAroundLoad<C> {
     }
 }
 
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> HandWritten for LockAroundLoad<C> {
-    async fn get<F>(&self, name: &str, load: impl FnOnce() -> F + Send) -> RedisResult<u64>
-    where
-        F: Future<Output = u64> + Send,
-    {
-        Self::get(self, name, load).await
+impl<C: ConnectionLike + Clone + Send + Sync> HandWritten for LockAroundLoad<C> {
+    fn read<'a>(&'a self, name: &'a str, load: Load<'a>) -> BoxFuture<'a, RedisResult<u64>> {
+        Box::pin(self.get(name, load))
     }
 
-    async fn invalidate(&self, name: &str) -> RedisResult<()> {
-        Self::invalidate(self, name).await
+    fn forget<'a>(&'a self, name: &'a str) -> BoxFuture<'a, RedisResult<()>> {
+        Box::pin(self.invalidate(name))
     }
 }

@@ -8,7 +8,15 @@
 //! outcome is certain, a [`Verdict`](row::Verdict) counts by itself. `LARDER_BASELINE=larder` (or `naive`, `lock`) and
 //! `LARDER_TOPOLOGY=redis` keep a run to some of it, and `LARDER_SEED` replays one.
 
+mod far;
 mod row;
 mod stage;
 
 mod fault_01;
+mod fault_08;
+mod fault_10;
+mod fault_11;
+mod fault_12;
+mod fault_13;
+mod fault_35;
+mod fault_37;

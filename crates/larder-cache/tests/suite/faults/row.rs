@@ -1,5 +1,7 @@
 //! Playing one row of the matrix.
 
+use std::ops::AddAssign;
+
 use larder_base::Random;
 use larder_testkit::{Case, Kind, Topology};
 
@@ -65,6 +67,13 @@ impl Verdict {
         if !holds {
             self.violations.push(what.into());
         }
+    }
+}
+
+impl AddAssign for Verdict {
+    fn add_assign(&mut self, other: Self) {
+        self.checked += other.checked;
+        self.violations.extend(other.violations);
     }
 }
 

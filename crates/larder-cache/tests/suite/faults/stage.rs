@@ -1,23 +1,38 @@
 //! Several processes, one source, and a record of what everybody did.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, ops::Range, sync::Arc, time::Duration};
 
 use larder_base::{Clock, Random};
 use larder_cache::{Cache, CacheBuilder, Freshness, Lookup, Tier};
 use larder_store::Store;
 use larder_testkit::{
+    Topology, UNIT, eventually,
     history::{Bounds, Copy, Event, Mismatch, Read, Rule, Served, Write, check, compare_at_rest},
-    naive::{CacheAside, LockAroundLoad},
+    naive::{CacheAside, HandWritten, LockAroundLoad, TwoTier},
     verify::{ByHand, Invalidated, Rows, Seen, Subject},
 };
 
 use super::row::{Baseline, Verdict};
 
 /// The keys' namespace.
-const NAMESPACE: &str = "fault";
+pub(crate) const NAMESPACE: &str = "fault";
 
 /// Long against any scenario: what stays that long stays.
-pub(crate) const TTL: Duration = Duration::from_secs(60);
+const TTL: Duration = Duration::from_secs(60);
+
+/// How far behind a near tier may be in these scenarios: short, so that they are, and long against a busy machine.
+pub(crate) const BOUND: Duration = Duration::from_millis(300);
+
+/// Long against anything that is waited for.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// The promise of [`BOUND`].
+pub(crate) fn near_bound() -> Bounds {
+    Bounds {
+        near: BOUND,
+        ..Bounds::default()
+    }
+}
 
 /// A process: its number in the record, and the cache that it uses.
 #[derive(Clone)]
@@ -31,36 +46,48 @@ pub(crate) type Larder = Cache<u64, u64>;
 
 #[derive(Clone)]
 enum AnyCache {
-    Naive(ByHand<CacheAside<Store>, Store>),
-    Lock(ByHand<LockAroundLoad<Store>, Store>),
+    ByHand(ByHand),
     Larder(Larder),
 }
 
 impl Process {
-    /// A process over a store of its own, as the baseline builds it: Larder with its defaults and no jitter.
+    /// A process without a near tier over a store of its own, as the baseline builds it.
     pub(crate) async fn new(baseline: Baseline, number: u32, store: &Store) -> Self {
         Self::with(baseline, number, store, |builder| builder).await
     }
 
-    /// The same with other settings of Larder's.
+    /// The same with other settings of Larder's, which has no jitter here.
     pub(crate) async fn with(
         baseline: Baseline,
         number: u32,
         store: &Store,
         settings: impl FnOnce(CacheBuilder<u64, u64>) -> CacheBuilder<u64, u64>,
     ) -> Self {
-        let plain = store.clone();
-        let cache = match baseline {
-            Baseline::Naive => AnyCache::Naive(ByHand::new(CacheAside::new(plain.clone()), plain, NAMESPACE)),
-            Baseline::Lock => {
-                let lock = LockAroundLoad::new(plain.clone(), store.clock().clone());
-                AnyCache::Lock(ByHand::new(lock, plain, NAMESPACE))
-            }
+        let own = store.clone();
+        match baseline {
+            Baseline::Naive => Self::by_hand(number, CacheAside::new(own), store),
+            Baseline::Lock => Self::by_hand(number, LockAroundLoad::new(own, store.clock().clone()), store),
             Baseline::Larder => {
                 let builder = Cache::builder(NAMESPACE).store(store).ttl(TTL).jitter(0.0);
-                AnyCache::Larder(settings(builder).build().await.expect("the settings agree"))
+                let cache = settings(builder).build().await.expect("the settings agree");
+                let cache = AnyCache::Larder(cache);
+                Self { number, cache }
             }
-        };
+        }
+    }
+
+    /// A process with a near tier, whose bound is [`BOUND`].
+    pub(crate) async fn near(baseline: Baseline, number: u32, store: &Store) -> Self {
+        if baseline == Baseline::Larder {
+            return Self::with(baseline, number, store, |b| b.near(10_000).max_staleness(BOUND)).await;
+        }
+        let cache = TwoTier::new(store.clone()).await.expect("the store tells what changes");
+        Self::by_hand(number, cache, store)
+    }
+
+    /// A process that uses code written by hand, which keeps its values in `store`.
+    pub(crate) fn by_hand(number: u32, cache: impl HandWritten + 'static, store: &Store) -> Self {
+        let cache = AnyCache::ByHand(ByHand::new(cache, store, NAMESPACE));
         Self { number, cache }
     }
 
@@ -68,9 +95,26 @@ impl Process {
     pub(crate) fn larder(&self) -> Option<&Larder> {
         match &self.cache {
             AnyCache::Larder(cache) => Some(cache),
-            AnyCache::Naive(_) | AnyCache::Lock(_) => None,
+            AnyCache::ByHand(_) => None,
         }
     }
+
+    /// Whether it answers for `key` from a copy of its own.
+    pub(crate) async fn has_copy(&self, key: u64) -> bool {
+        match &self.cache {
+            AnyCache::ByHand(cache) => cache.near(key).is_some(),
+            AnyCache::Larder(cache) => {
+                let found = cache.lookup(&key).await;
+                found.is_ok_and(|found| found.tier() == Tier::Near && found.value().is_some())
+            }
+        }
+    }
+}
+
+/// Lets `span` pass, and a unit more.
+pub(crate) async fn passes(t: &Topology, span: Duration) {
+    let units = span.as_millis().div_ceil(UNIT.as_millis()) + 1;
+    t.advance(u32::try_from(units).expect("a short span")).await;
 }
 
 /// The source and the record. Cheap to clone: all clones are the same stage.
@@ -81,7 +125,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A source that answers at once, on this clock. `bounds` is what is promised: the near tier's bound, strict writes.
+    /// A source that answers at once, on this clock. `bounds` is what is promised, [`near_bound`] for instance.
     pub(crate) fn new(clock: &Clock, random: &Random, bounds: Bounds) -> Self {
         let rows = Arc::new(Rows::new(clock.clone(), random.clone(), Duration::ZERO));
         Self { rows, bounds }
@@ -129,6 +173,32 @@ impl Stage {
         invalidated.acknowledged
     }
 
+    /// Commits a new version of each of `keys` behind the cache's back, then does something that is to invalidate them all.
+    pub(crate) async fn write_past_the_cache(&self, keys: Range<u64>, invalidate: impl AsyncFnOnce()) {
+        let commits: Vec<_> = keys.map(|key| (key, self.rows.commit(key))).collect();
+        invalidate().await;
+        let now = self.rows.recorder().now();
+        for (key, (version, committed)) in commits {
+            self.rows.recorder().note(Event::Write(Write {
+                key,
+                version,
+                committed,
+                acknowledged: Some(now),
+            }));
+        }
+    }
+
+    /// Lets `first` put `keys` into the store, and `then` read them there, so that it keeps copies that its server follows:
+    /// a key that a process fills itself is another story (row 12).
+    pub(crate) async fn prime(&self, first: &Process, then: &Process, keys: u64) {
+        for key in 0..keys {
+            self.read(first, key).await.expect("the store is up");
+            self.read(then, key).await.expect("the store is up");
+            // On a busy machine a stream may not be proven at this very moment.
+            eventually(SOON, async || then.has_copy(key).await).await;
+        }
+    }
+
     /// Every tier of these processes that disagrees with the source (C8). To be called when nothing is pending and the
     /// near tiers' bound has passed.
     pub(crate) async fn wrong_at_rest(&self, processes: &[&Process]) -> Vec<Mismatch> {
@@ -174,8 +244,7 @@ impl Stage {
 impl Subject for AnyCache {
     async fn read(&self, process: u32, key: u64, rows: &Arc<Rows>) -> Option<Seen> {
         match self {
-            Self::Naive(cache) => cache.read(process, key, rows).await,
-            Self::Lock(cache) => cache.read(process, key, rows).await,
+            Self::ByHand(cache) => cache.read(process, key, rows).await,
             Self::Larder(cache) => {
                 let load = || async move { Ok::<_, Infallible>(rows.load(process, key).await) };
                 let found = cache.lookup_or_load(&key, load).await.ok()?;
@@ -190,8 +259,7 @@ impl Subject for AnyCache {
 
     async fn invalidate(&self, key: u64, choice: u64) -> Invalidated {
         match self {
-            Self::Naive(cache) => cache.invalidate(key, choice).await,
-            Self::Lock(cache) => cache.invalidate(key, choice).await,
+            Self::ByHand(cache) => cache.invalidate(key, choice).await,
             Self::Larder(cache) => Invalidated {
                 acknowledged: cache.invalidate(&key).await.is_ok(),
                 everything: false,
@@ -201,8 +269,7 @@ impl Subject for AnyCache {
 
     async fn cached(&self, key: u64) -> Vec<(&'static str, u64)> {
         match self {
-            Self::Naive(cache) => cache.cached(key).await,
-            Self::Lock(cache) => cache.cached(key).await,
+            Self::ByHand(cache) => cache.cached(key).await,
             Self::Larder(cache) => {
                 let found = cache.lookup(&key).await.ok();
                 let copy = found.and_then(|found| Some((tier_name(found.tier()), **found.value()?)));

@@ -151,7 +151,7 @@ async fn one(
     };
     let verdict = match baseline {
         Baseline::Naive => {
-            let by_hand = |store: &Store| ByHand::new(CacheAside::new(store.clone()), store.clone(), &namespace);
+            let by_hand = |store: &Store| ByHand::new(CacheAside::new(store.clone()), store, &namespace);
             let subjects = stores.iter().map(by_hand).collect();
             Verdict::new(
                 "naive",
@@ -163,7 +163,7 @@ async fn one(
             let lock = |store: &Store| LockAroundLoad::new(store.clone(), clock.clone());
             let subjects = stores
                 .iter()
-                .map(|store| ByHand::new(lock(store), store.clone(), &namespace))
+                .map(|store| ByHand::new(lock(store), store, &namespace))
                 .collect();
             Verdict::new(
                 "lock",
