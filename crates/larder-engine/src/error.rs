@@ -68,6 +68,28 @@ texts! {
     TRANSACTION_FLAWED = "EXECABORT Transaction discarded because of previous errors.";
     TRANSACTION_TOO_LARGE = "ERR the transaction exceeds client-query-buffer-limit";
     INVALID_CURSOR = "ERR invalid cursor";
+    STREAM_ID = "ERR Invalid stream ID specified as stream command argument";
+    STREAM_ID_ZERO = "ERR The ID specified in XADD must be greater than 0-0";
+    STREAM_ID_NOT_LARGER = "ERR The ID specified in XADD is equal or smaller than the target stream top item";
+    STREAM_EXHAUSTED = "ERR The stream has exhausted the last possible ID, unable to add more items";
+    STREAM_ENTRY_TOO_LARGE = "ERR Elements are too large to be stored";
+    STREAM_MAXLEN_NEGATIVE = "ERR The MAXLEN argument must be >= 0.";
+    STREAM_LIMIT_NEGATIVE = "ERR The LIMIT argument must be >= 0.";
+    MAXLEN_AND_MINID = "ERR syntax error, MAXLEN and MINID options at the same time are not compatible";
+    LIMIT_WITHOUT_TRIM = "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy";
+    LIMIT_OF_EXACT_TRIM = "ERR syntax error, LIMIT cannot be used without the special ~ option";
+    TRIM_NOTHING = "ERR syntax error, XTRIM must be called with a trimming strategy";
+    INTERVAL_START = "ERR invalid start ID for the interval";
+    INTERVAL_END = "ERR invalid end ID for the interval";
+    UNBALANCED_STREAMS = "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.";
+    GROUP_OPTION = "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.";
+    NOACK_OPTION = "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.";
+    GROUP_ID = "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.";
+    NO_BLOCKING_READ = "ERR XREAD with BLOCK is not built in this engine yet; read without BLOCK";
+    ENTRIES_ADDED_NEGATIVE = "ERR entries_added must be positive";
+    ENTRIES_ADDED_BELOW_LENGTH = "ERR The entries_added specified in XSETID is smaller than the target stream length";
+    LAST_ID_BELOW_GIVEN_DELETED = "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id";
+    LAST_ID_BELOW_TOP = "ERR The ID specified in XSETID is smaller than the target stream top item";
 }
 
 impl ErrorReply {

@@ -15,6 +15,7 @@ pub(crate) enum Class {
     Set,
     Hash,
     SortedSet,
+    Stream,
     Expired,
     Evicted,
     /// A key that was not there before.
@@ -32,8 +33,8 @@ impl Class {
     }
 }
 
-/// The letters in the order in which `CONFIG GET` shows them, and the class that each selects. Streams, modules
-/// and key misses have letters and no events here.
+/// The letters in the order in which `CONFIG GET` shows them, and the class that each selects. Modules and
+/// key misses have letters and no events here.
 const LETTERS: [(char, Option<Class>); 12] = [
     ('g', Some(Class::Generic)),
     ('$', Some(Class::String)),
@@ -43,7 +44,7 @@ const LETTERS: [(char, Option<Class>); 12] = [
     ('z', Some(Class::SortedSet)),
     ('x', Some(Class::Expired)),
     ('e', Some(Class::Evicted)),
-    ('t', None),
+    ('t', Some(Class::Stream)),
     ('d', None),
     ('n', Some(Class::New)),
     ('m', None),

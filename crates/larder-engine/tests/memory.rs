@@ -95,6 +95,14 @@ fn reported_memory_is_near_what_was_allocated() {
                 "one list",
                 ratio((0..keys).map(|i| format!("RPUSH list {}:{i}", value(50)))),
             ),
+            (
+                "one stream",
+                ratio((0..keys).map(|i| format!("XADD stream * k key:{i}"))),
+            ),
+            (
+                "many streams",
+                ratio((0..keys).map(|i| format!("XADD stream:{} * k {}", i / 8, value(50)))),
+            ),
         ] {
             println!("{name}, {keys}: reported/allocated = {ratio:.2}");
             assert!((0.75..1.25).contains(&ratio), "{name}, {keys}: {ratio:.2}");
@@ -111,11 +119,17 @@ fn used_memory_returns_to_zero() {
         run(&session, &format!("SET k:{} {}", i % 10, "x".repeat(i)));
         run(&session, &format!("APPEND k:{} more", i % 10));
         run(&session, &format!("HSET h:{} f:{i} v", i % 10));
+        run(
+            &session,
+            &format!("XADD s:{} MAXLEN ~ 100 * f {}", i % 2, "x".repeat(i % 50)),
+        );
         run(&session, &format!("RENAME k:{} k:{}", i % 10, (i + 1) % 10));
     }
     assert!(engine.used_memory() > 0);
     for i in 0..10 {
-        _ = session.execute(&[b"DEL", format!("k:{i}").as_bytes(), format!("h:{i}").as_bytes()]);
+        for name in ["k", "h", "s"] {
+            _ = session.execute(&[b"DEL", format!("{name}:{i}").as_bytes()]);
+        }
     }
     assert_eq!(session.execute(&[b"DBSIZE"]), Reply::Int(0));
     assert_eq!(engine.used_memory(), 0);

@@ -40,6 +40,7 @@ impl Group {
             Self::List => "list",
             Self::Set => "set",
             Self::SortedSet => "sorted-set",
+            Self::Stream => "stream",
             Self::Generic => "generic",
             Self::Connection => "connection",
             Self::Server => "server",
@@ -123,7 +124,7 @@ impl KeySpec {
         match *self {
             Self::Range { first, last, step } => (first as i64, i64::from(last), step as i64),
             Self::StoreCounted => (1, 1, 1),
-            Self::None | Self::Counted { .. } => (0, 0, 0),
+            Self::None | Self::Counted { .. } | Self::HalfAfter { .. } => (0, 0, 0),
         }
     }
 }
@@ -146,16 +147,19 @@ fn key_specs(spec: &CommandSpec) -> Vec<Reply> {
         KeySpec::None => Vec::new(),
         KeySpec::Range { first, last, step } => {
             let last = if last < 0 { last } else { last - first as i32 };
-            vec![key_spec(spec, first, range(last, step))]
+            vec![key_spec(spec, index(first), range(last, step, 0))]
         }
-        KeySpec::Counted { count } => vec![key_spec(spec, count, counted())],
-        KeySpec::StoreCounted => vec![key_spec(spec, 1, range(0, 1)), key_spec(spec, 2, counted())],
+        KeySpec::Counted { count } => vec![key_spec(spec, index(count), counted())],
+        KeySpec::HalfAfter { keyword } => vec![key_spec(spec, word(keyword), range(-1, 1, 2))],
+        KeySpec::StoreCounted => vec![
+            key_spec(spec, index(1), range(0, 1, 0)),
+            key_spec(spec, index(2), counted()),
+        ],
     }
 }
 
-fn key_spec(spec: &CommandSpec, index: usize, find: Reply) -> Reply {
+fn key_spec(spec: &CommandSpec, begin: Reply, find: Reply) -> Reply {
     let flags = key_access(spec).into_iter().map(Reply::status).collect();
-    let begin = typed("index", &[("index", index as i64)]);
     Reply::Map(vec![
         (Reply::bulk("flags"), Reply::Set(flags)),
         (Reply::bulk("begin_search"), begin),
@@ -163,21 +167,34 @@ fn key_spec(spec: &CommandSpec, index: usize, find: Reply) -> Reply {
     ])
 }
 
-fn range(last: i32, step: usize) -> Reply {
+/// The first key is at this position.
+fn index(position: usize) -> Reply {
+    typed("index", &[("index", Reply::count(position))])
+}
+
+/// The first key comes after this word.
+fn word(keyword: &str) -> Reply {
     typed(
-        "range",
-        &[("lastkey", i64::from(last)), ("keystep", step as i64), ("limit", 0)],
+        "keyword",
+        &[("keyword", Reply::bulk(keyword)), ("startfrom", Reply::Int(1))],
     )
 }
 
-fn counted() -> Reply {
-    typed("keynum", &[("keynumidx", 0), ("firstkey", 1), ("keystep", 1)])
+/// The keys go on to `last`, every `step`-th; a limit of 2 stands for the first half.
+fn range(last: i32, step: usize, limit: i64) -> Reply {
+    let numbers = [("lastkey", i64::from(last)), ("keystep", step as i64), ("limit", limit)];
+    typed("range", &numbers.map(|(name, number)| (name, Reply::Int(number))))
 }
 
-fn typed(kind: &str, fields: &[(&str, i64)]) -> Reply {
+fn counted() -> Reply {
+    let numbers = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
+    typed("keynum", &numbers.map(|(name, number)| (name, Reply::Int(number))))
+}
+
+fn typed(kind: &str, fields: &[(&str, Reply)]) -> Reply {
     let fields = fields
         .iter()
-        .map(|(name, value)| (Reply::bulk(name), Reply::Int(*value)))
+        .map(|(name, value)| (Reply::bulk(name), value.clone()))
         .collect();
     Reply::Map(vec![
         (Reply::bulk("type"), Reply::bulk(kind)),

@@ -19,6 +19,7 @@ mod server;
 mod set;
 mod sorted_set;
 mod spec;
+mod stream;
 mod string;
 mod transactions;
 
@@ -45,6 +46,7 @@ const FAMILIES: &[&[&CommandSpec]] = &[
     server::COMMANDS,
     set::COMMANDS,
     sorted_set::COMMANDS,
+    stream::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,
 ];

@@ -76,6 +76,7 @@ pub enum Group {
     List,
     Set,
     SortedSet,
+    Stream,
     Bitmap,
     Generic,
     Connection,
@@ -198,6 +199,10 @@ pub(crate) enum KeySpec {
     Counted {
         count: usize,
     },
+    /// The first half of what follows this word, in any case.
+    HalfAfter {
+        keyword: &'static str,
+    },
     /// A destination first, then a count and so many keys, as in `ZUNIONSTORE destination numkeys key ...`.
     StoreCounted,
 }
@@ -230,6 +235,7 @@ impl KeySpec {
             Self::Range { first, last, step } => (first, from_end(last, args.len()).min(args.len()), step),
             Self::Counted { count } => counted(count),
             Self::StoreCounted => counted(2),
+            Self::HalfAfter { keyword } => half_after(keyword, args),
         };
         // A count that promises more than there is makes the whole command invalid.
         let listed = args.all().get(first..end).unwrap_or_default();
@@ -237,6 +243,16 @@ impl KeySpec {
         let destination = args.get(1).filter(|_| has_destination);
         destination.into_iter().chain(listed.iter().copied().step_by(step))
     }
+}
+
+/// The first half of what follows a word: first, end, step.
+fn half_after(keyword: &str, args: &Args<'_>) -> (usize, usize, usize) {
+    let first = (1..args.len())
+        .find(|i| args.is(*i, keyword))
+        .map_or(args.len(), |at| at + 1);
+    let rest = args.len().saturating_sub(first);
+    // Without an id for each there are no keys: the command is invalid.
+    (first, first + if rest % 2 == 0 { rest / 2 } else { 0 }, 1)
 }
 
 /// The end of a range whose last position may count from the end of `len` arguments.

@@ -5,6 +5,7 @@ mod list;
 mod order;
 mod set;
 mod sorted_set;
+mod stream;
 mod string;
 
 pub(crate) use hash::Hash;
@@ -12,6 +13,7 @@ pub(crate) use list::{End, List};
 pub(crate) use order::{Item, Order};
 pub(crate) use set::Set;
 pub(crate) use sorted_set::SortedSet;
+pub(crate) use stream::{Keep, NewId, Stream, StreamEntry, StreamId, Trim};
 pub(crate) use string::Text;
 
 use crate::ErrorReply;
@@ -27,6 +29,7 @@ pub(crate) enum Value {
     List(Box<List>),
     Set(Box<Set>),
     SortedSet(Box<SortedSet>),
+    Stream(Box<Stream>),
 }
 
 /// One data type, as the keyspace sees it.
@@ -46,6 +49,7 @@ impl Value {
             Self::List(_) => "list",
             Self::Set(_) => "set",
             Self::SortedSet(_) => "zset",
+            Self::Stream(_) => "stream",
         }
     }
 
@@ -57,6 +61,7 @@ impl Value {
             Self::List(list) => list.encoding(),
             Self::Set(set) => set.encoding(),
             Self::SortedSet(set) => set.encoding(),
+            Self::Stream(stream) => stream.encoding(),
         }
     }
 
@@ -68,13 +73,14 @@ impl Value {
             Self::List(list) => size_of::<List>() + list.weight(),
             Self::Set(set) => size_of::<Set>() + set.weight(),
             Self::SortedSet(set) => size_of::<SortedSet>() + set.weight(),
+            Self::Stream(stream) => size_of::<Stream>() + stream.weight(),
         }
     }
 
-    /// Whether nothing is left in it: an empty collection is no key. An empty string is one.
+    /// Whether nothing is left in it: an empty collection is no key. An empty string or stream is one.
     pub(crate) fn is_empty(&self) -> bool {
         match self {
-            Self::String(_) => false,
+            Self::String(_) | Self::Stream(_) => false,
             Self::Hash(hash) => hash.is_empty(),
             Self::List(list) => list.is_empty(),
             Self::Set(set) => set.is_empty(),

@@ -17,7 +17,7 @@ const SPOILED_PERCENT: u64 = 10;
 
 /// Containers with a subcommand that does not exist, and a command that does not.
 const ALWAYS: &[&str] = &[
-    "ACL", "CLIENT", "COMMAND", "CONFIG", "MEMORY", "NONSENSE", "OBJECT", "PUBSUB", "SCRIPT", "SLOWLOG",
+    "ACL", "CLIENT", "COMMAND", "CONFIG", "MEMORY", "NONSENSE", "OBJECT", "PUBSUB", "SCRIPT", "SLOWLOG", "XINFO",
 ];
 
 /// The lines that can be drawn.

@@ -78,7 +78,7 @@ impl Pair {
 }
 
 /// What shows everything about a key, whatever its type.
-fn contents(key: &str) -> [Step; 8] {
+fn contents(key: &str) -> [Step; 10] {
     [
         step(Rule::Same, &["TYPE", key]),
         step(Rule::Same, &["OBJECT", "ENCODING", key]),
@@ -88,6 +88,8 @@ fn contents(key: &str) -> [Step; 8] {
         step(Rule::Same, &["LRANGE", key, "0", "-1"]),
         step(Rule::Unordered, &["SMEMBERS", key]),
         step(Rule::Same, &["ZRANGE", key, "0", "-1", "WITHSCORES"]),
+        step(Rule::Same, &["XRANGE", key, "-", "+"]),
+        step(Rule::Same, &["XINFO", "STREAM", key]),
     ]
 }
 

@@ -166,6 +166,26 @@ same ZRANDMEMBER zset count 'x'
 pagepairs ZSCAN zset 0 COUNT 100000 [MATCH pattern]
 kind ZSCAN zset cursor [MATCH pattern] [COUNT int] [TYPE type]
 
+# streams: ids are explicit, since the two servers' clocks differ
+6 same XADD stream newid member value {member value}
+3 same XADD stream [NOMKSTREAM] [(MAXLEN|MINID) [=|~] threshold [LIMIT count]] (newid|streamid) member value
+same XADD stream {NOMKSTREAM|MAXLEN [=|~] threshold|MINID [=|~] streamid|LIMIT count} newid member value {value}
+4 same DEL $stream ; same EVAL streamfill 1 $stream blockcount ; same XTRIM $stream MAXLEN (~|=) blockcount [LIMIT blockcount] ; same XINFO STREAM $stream ; same XTRIM $stream (MAXLEN ~ blockcount|MINID ~ blockid|MINID blockid) ; same XINFO STREAM $stream FULL COUNT 1 ; same XDEL $stream blockid blockid ; same XRANGE $stream blockid + COUNT 7
+kind XADD $stream [NOMKSTREAM] [MAXLEN ~ blockcount] * member value ; same DEL $stream
+same XLEN stream
+3 same XRANGE stream streambound streambound [COUNT int] [COUNT count]
+2 same XREVRANGE stream streambound streambound [COUNT int]
+2 same XDEL stream streamid {streamid}
+2 same XTRIM stream (MAXLEN|MINID) [=|~] threshold [LIMIT count]
+same XTRIM stream {MAXLEN [=|~] threshold|MINID [=|~] streamid|LIMIT count|garbage}
+2 same XREAD [COUNT int] STREAMS stream streamid
+same XREAD [COUNT int] [NOACK|GROUP 'g' 'c'] STREAMS stream stream (streamid|'$'|>) (streamid|'$')
+same XREAD {COUNT int} STREAMS stream {stream} streamid
+same XSETID stream streamid [ENTRIESADDED int] [MAXDELETEDID streamid] [garbage]
+2 same XINFO STREAM stream [FULL [COUNT int]] [garbage]
+kind XINFO HELP
+same XINFO 'x'
+
 # keys of any type
 4 same DEL key {key}
 same UNLINK key {key}
@@ -249,6 +269,7 @@ same WAIT 0 0
 2 same WATCH key ; same MULTI ; same (HSET hash member value|ZADD zset float member|SADD set member) ; same EXEC
 3 same WATCH $key ; other SET $key value ; same MULTI ; same APPEND string value ; same EXEC
 2 same WATCH $key ; other (DEL|GET|EXPIRE|PERSIST) $key [100] ; same MULTI ; same PING ; same EXEC
+2 same WATCH $stream ; other (XADD $stream newid member value|XSETID $stream streamid|XDEL $stream streamid|XTRIM $stream MAXLEN 0) ; same MULTI ; same PING ; same EXEC
 same WATCH $key ; other DEL $key ; same UNWATCH ; same MULTI ; same PING ; same EXEC
 same MULTI ; same MULTI ; same WATCH key ; same NONSENSE ; same EXEC
 same (EXEC|DISCARD|UNWATCH)
@@ -297,6 +318,7 @@ listener SUBSCRIBE $channel $channel ; listener PSUBSCRIBE $channelpattern ; sam
 listener (UNSUBSCRIBE|PUNSUBSCRIBE)
 listener UNSUBSCRIBE channel
 listener PUNSUBSCRIBE channelpattern
+listener CLIENT TRACKING ON ; listener (XLEN $stream|XRANGE $stream - +|XREAD COUNT 1 STREAMS $stream 0) ; other (XADD $stream newid member value|XDEL $stream streamid|XSETID $stream streamid) ; listener CLIENT TRACKING OFF
 2 listener CLIENT TRACKING ON [NOLOOP] ; listener (GET|HLEN|EXISTS) $key ; other (DEL|PERSIST|EXPIRE) $key [100] ; listener CLIENT TRACKING OFF
 listener SSUBSCRIBE $channel ; same SPUBLISH channel value ; listener SUNSUBSCRIBE $channel
 same SPUBLISH channel value

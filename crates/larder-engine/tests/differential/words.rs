@@ -11,12 +11,13 @@ const HASHES: &[&str] = &["h1", "h2"];
 const LISTS: &[&str] = &["l1", "l2"];
 const SETS: &[&str] = &["e1", "e2", "e3"];
 const SORTED_SETS: &[&str] = &["z1", "z2", "z3"];
+const STREAMS: &[&str] = &["t1", "t2"];
 /// A sorted set whose scores are all 0, since ranges by member mean nothing elsewhere.
 const LEXICAL: &[&str] = &["x1"];
 
 /// Every key that a sequence may create.
 pub(crate) fn keys() -> impl Iterator<Item = &'static str> {
-    let typed = [STRINGS, HASHES, LISTS, SETS, SORTED_SETS, LEXICAL];
+    let typed = [STRINGS, HASHES, LISTS, SETS, SORTED_SETS, STREAMS, LEXICAL];
     typed.into_iter().flatten().copied().chain(["", "none"])
 }
 
@@ -258,6 +259,77 @@ const CALLS: &[&str] = &[
     "local n = 0; for i = 1, 5 do n = redis.call('RPUSH', KEYS[1], i) end; return n",
 ];
 
+/// Ids are explicit, since the two servers' clocks differ. No `ms-*` asks for a millisecond whose last number is used up:
+/// Redis 7.0 answers that with an error number that an earlier command left.
+const NEW_IDS: &[&str] = &[
+    "1-1",
+    "1-*",
+    "2",
+    "2-*",
+    "3-5",
+    "5-*",
+    "4-18446744073709551615",
+    "10",
+    "10-*",
+    "200-*",
+    "0-*",
+];
+
+const STREAM_IDS: &[&str] = &[
+    "0",
+    "0-0",
+    "1",
+    "1-1",
+    "2",
+    "3-5",
+    "5-0",
+    "10",
+    "1000-1",
+    "18446744073709551615-18446744073709551615",
+    "5-*",
+    "-",
+    "+",
+    "",
+    "x",
+    "1-",
+    "-1",
+    "1--1",
+    "9- -1",
+    " +5-05",
+    "1\x0001",
+    "18446744073709551616",
+];
+
+const STREAM_BOUNDS: &[&str] = &[
+    "-",
+    "+",
+    "-",
+    "+",
+    "0",
+    "1",
+    "(1",
+    "1-1",
+    "(1-1",
+    "2",
+    "(2-0",
+    "5-18446744073709551615",
+    "(10",
+    "(",
+    "(-",
+    "(+",
+    "(0-0",
+    "(18446744073709551615-18446744073709551615",
+    "x",
+];
+
+/// Scripts that fill a stream with so many entries, of one shape and of several, small and large.
+const STREAM_FILLS: &[&str] = &[
+    "for i = 1, ARGV[1] do redis.call('XADD', KEYS[1], i .. '-0', 'field', i) end",
+    "for i = 1, ARGV[1] do redis.call('XADD', KEYS[1], i * 300 .. '-' .. i % 3, 'f' .. i % 2, string.rep('x', i % 90)) end",
+    "for i = 1, ARGV[1] do redis.call('XADD', KEYS[1], '7-' .. i * 5, 'a', i * 100000, 'b', -i, 'c', string.rep('y', i * 7 % 300)) end",
+    "for i = 1, ARGV[1] do redis.call('XADD', KEYS[1], i .. '-*', 'a', i * 10000000000, '12', string.rep('z', i % 5 * 1000)) end",
+];
+
 const CHANNELS: &[&str] = &["ch1", "ch2", "news"];
 
 /// Draws from a pool.
@@ -268,6 +340,7 @@ pub(crate) fn draw(name: &str, random: &Random) -> Vec<u8> {
         "list" => key(LISTS, random),
         "set" => key(SETS, random),
         "zset" => key(SORTED_SETS, random),
+        "stream" => key(STREAMS, random),
         "setlike" => key(if random.below(4) == 0 { SETS } else { SORTED_SETS }, random),
         "lexical" => one_of(LEXICAL, random),
         "key" => any_key(random),
@@ -315,6 +388,15 @@ fn word_pool(name: &str) -> &'static [&'static str] {
         "pattern" => PATTERNS,
         "cursor" => CURSORS,
         "channel" => CHANNELS,
+        "newid" => NEW_IDS,
+        "streamid" => STREAM_IDS,
+        "streambound" => STREAM_BOUNDS,
+        "streamfill" => STREAM_FILLS,
+        "threshold" => &["0", "1", "2", "5", "1-1", "100", "-1", "x", ""],
+        "blockcount" => &["0", "1", "50", "99", "100", "101", "150", "200", "250", "300"],
+        "blockid" => &[
+            "0", "1", "50", "7-250", "99", "100-1", "101", "200", "201", "7-1000", "15000", "60000-2",
+        ],
         "channelpattern" => &["ch*", "n?ws", "*", ""],
         "word" => &["a", "b", "c", "1", "2", "10", "-3", "", "A", "zz"],
         "returns" => RETURNS,

@@ -158,7 +158,7 @@ fn elements(ctx: &mut Ctx<'_>, key: &[u8], options: &Options<'_>) -> Result<(Vec
             ctx.update(key, SortedSet::outgrow)?;
             (elements, false)
         }
-        Value::String(_) | Value::Hash(_) => return Err(ErrorReply::WRONG_TYPE),
+        Value::String(_) | Value::Hash(_) | Value::Stream(_) => return Err(ErrorReply::WRONG_TYPE),
     })
 }
 

@@ -1,0 +1,67 @@
+use crate::testing::Shell;
+
+#[test]
+fn entries_are_added_read_and_removed() {
+    Shell::new().check(
+        r#"
+        XADD s 1-1 a 1 b 2 => "1-1"
+        XADD s 1-* a 2 => "1-2"
+        XADD s 1-2 a 3 => ERR The ID specified in XADD is equal or smaller than the target stream top item
+        XADD s 0-0 a 3 => ERR The ID specified in XADD must be greater than 0-0
+        XADD s 2 a => ERR wrong number of arguments for 'xadd' command
+        XADD none NOMKSTREAM * a 1 => nil
+        XRANGE s - + => [["1-1" ["a" "1" "b" "2"]] ["1-2" ["a" "2"]]]
+        XREVRANGE s + (1-1 COUNT 5 => [["1-2" ["a" "2"]]]
+        XRANGE s - + COUNT 0 => nil-array
+        XRANGE s (18446744073709551615-18446744073709551615 + => ERR invalid start ID for the interval
+        XREAD COUNT 1 STREAMS s none 0 0 => [["s" [["1-1" ["a" "1" "b" "2"]]]]]
+        XREAD STREAMS s $ => nil-array
+        XREAD BLOCK 0 STREAMS s $ => ERR XREAD with BLOCK is not built in this engine yet; read without BLOCK
+        XDEL s 1-1 7 => (int) 1
+        XLEN s => (int) 1
+        XTRIM s MAXLEN 0 => (int) 1
+        TYPE s => stream
+        OBJECT ENCODING s => "stream"
+        XINFO STREAM s => {"length": (int) 0, "radix-tree-keys": (int) 0, "radix-tree-nodes": (int) 1, "last-generated-id": "1-2", "max-deleted-entry-id": "1-1", "entries-added": (int) 2, "recorded-first-entry-id": "0-0", "groups": (int) 0, "first-entry": nil, "last-entry": nil}
+        XSETID s 9-9 ENTRIESADDED 7 => OK
+        COPY s t => (int) 1
+        XADD t 9-* a 1 => "9-10"
+        SCAN 0 TYPE stream => ["0" ["t" "s"]]
+        GET s => WRONGTYPE Operation against a key holding the wrong kind of value
+        "#,
+    );
+}
+
+#[test]
+fn ids_follow_the_clock_and_never_go_back() {
+    let shell = Shell::new();
+    let first = shell.print("XADD s * a 1");
+    assert_eq!(shell.print("XADD s * a 1"), first.replace("-0", "-1"));
+    shell.advance(1);
+    assert!(shell.print("XADD s * a 1").ends_with("-0\""));
+    shell
+        .check("XADD s 18446744073709551615-18446744073709551615 a 1 => \"18446744073709551615-18446744073709551615\"");
+    shell.check("XADD s * a 1 => ERR The stream has exhausted the last possible ID, unable to add more items");
+}
+
+#[test]
+fn changes_are_told_to_trackers_and_subscribers() {
+    let shell = Shell::new();
+    let (listener, pushes) = shell.listener();
+    shell.check("CONFIG SET notify-keyspace-events Kt => OK");
+    let listen = |line| crate::testing::run(&listener, line);
+    listen("CLIENT TRACKING ON");
+    listen("PSUBSCRIBE __keyspace*");
+    listen("XREAD STREAMS s 0");
+    pushes.take();
+    shell.check("XADD s MAXLEN 1 1 a 1 => \"1-0\"\n XADD s MAXLEN 1 2 a 1 => \"2-0\"\n XDEL s 2 => (int) 1");
+    let told = pushes.take().join(" ");
+    let events: Vec<_> = ["invalidate", "xadd", "xadd", "xtrim", "xdel"].into();
+    let mut rest = told.as_str();
+    for event in events {
+        let Some(at) = rest.find(event) else {
+            panic!("{event} is missing in {told}")
+        };
+        rest = &rest[at + event.len()..];
+    }
+}

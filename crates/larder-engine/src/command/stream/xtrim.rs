@@ -1,0 +1,36 @@
+//! `XTRIM key MAXLEN | MINID [= | ~] threshold [LIMIT count]`: removes entries from the front.
+//!
+//! Reference: <https://redis.io/commands/xtrim/>. With `~` only whole blocks go, see
+//! [`Stream`](crate::value::Stream).
+
+use super::options::Options;
+use crate::{
+    Reply,
+    command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec},
+    ctx::Ctx,
+    notify::Class,
+    value::Stream,
+};
+
+pub(super) const XTRIM: CommandSpec = CommandSpec {
+    name: "XTRIM",
+    summary: "Trims the stream to (approximately if '~' is passed) a certain size",
+    since: "5.0.0",
+    complexity: "O(N), with N being the number of evicted entries",
+    group: Group::Stream,
+    arity: Arity::at_least(4),
+    flags: Flags::WRITE,
+    keys: KeySpec::first(),
+    subcommands: &[],
+    run: xtrim,
+};
+
+fn xtrim(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+    let trim = Options::of_trim(args)?;
+    let key = args.bytes(1);
+    let removed = ctx.update(key, |stream: &mut Stream| stream.trim(trim))?.unwrap_or(0);
+    if removed > 0 {
+        ctx.modified(key, Class::Stream, "xtrim");
+    }
+    Ok(Reply::count(removed))
+}
