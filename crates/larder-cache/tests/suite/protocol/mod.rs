@@ -9,6 +9,7 @@ mod header;
 mod holds;
 mod lab;
 mod leases;
+mod log;
 mod mutants;
 mod near;
 mod scripts;
@@ -85,5 +86,6 @@ checks! {
     ttl::v2_extend,
     holds::w_put_without_a_source,
     damage::x_out_of_memory_blocks_stores_not_invalidations,
+    log::y_log_mode,
     leases::z_one_loader_per_expiry,
 }

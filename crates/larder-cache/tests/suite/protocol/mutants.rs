@@ -122,6 +122,22 @@ const MUTANTS: &[Mutant] = &[
         ["redis.call('HSET', KEYS[3], tag, stamp)", ""], "q3_stamps_live_as_long_as_entries"),
     mutant("rotate without comparing", "rotate",
         ["or string.sub(m, 1, 8) ~= ARGV[1]", ""], "p_old_incarnation_never_returns"),
+    mutant("inv is not logged", "inv",
+        ["log()\nreturn redis", "return redis"], "y_log_mode"),
+    mutant("mark_stale is not logged", "mark_stale",
+        ["log() -- near", "-- near"], "y_log_mode"),
+    mutant("put is not logged", "put",
+        ["if KEYS[5] then", "if false then"], "y_log_mode"),
+    mutant("begin is not logged", "begin",
+        ["if KEYS[5] then", "if false then"], "y_log_mode"),
+    mutant("endw is not logged", "endw",
+        ["if KEYS[2] then", "if false then"], "y_log_mode"),
+    mutant("endput is not logged", "endput",
+        ["if KEYS[5] then", "if false then"], "y_log_mode"),
+    mutant("invtag is logged only beside an M", "invtag",
+        ["if KEYS[4] then --", "if KEYS[4] and redis.call('EXISTS', KEYS[1]) == 1 then --"], "y_log_mode"),
+    mutant("rotate is logged only beside an M", "rotate",
+        ["if KEYS[4] then", "if KEYS[4] and redis.call('EXISTS', KEYS[1]) == 1 then"], "y_log_mode"),
 ];
 
 #[test]
