@@ -16,7 +16,7 @@ use crate::{
     mutant::{self, Mutant},
     open::{Opened, Unusable, span},
     record::Record,
-    script::{Get, Got, Invalidate, Lease, Mode, NO_TOKEN, Token},
+    script::{Get, Got, Lease, Mode, NO_TOKEN, Token},
     settings::OnStoreDown,
     stats::Count,
 };
@@ -44,6 +44,15 @@ pub(crate) enum Acquired<K: CacheKey, V: Send + Sync + 'static> {
 }
 
 impl<K: CacheKey, V: Send + Sync + 'static> Acquired<K, V> {
+    /// For a key of which nothing that is cached may be taken: as if the store were down.
+    pub(crate) const fn past_the_store() -> Self {
+        Self::Load {
+            lease: None,
+            fallback: None,
+            bypass: true,
+        }
+    }
+
     const fn load_only() -> Self {
         Self::Load {
             lease: None,
@@ -321,14 +330,8 @@ where
             }
             Unusable::Corrupt => {
                 self.core.near.own_write(self.key, None);
-                match self
-                    .core
-                    .ask(&Invalidate {
-                        e: self.place.keys.e().clone(),
-                    })
-                    .await
-                {
-                    Ok(_) => Ok(None),
+                match self.core.drop_entry(self.place).await {
+                    Ok(()) => Ok(None),
                     Err(error) => self.core.store_down(self.key, error).map(Some),
                 }
             }
@@ -474,11 +477,7 @@ where
         match self.settings.on_store_down {
             OnStoreDown::Bypass { .. } => {
                 self.count(Count::Bypasses);
-                Ok(Acquired::Load {
-                    lease: None,
-                    fallback: None,
-                    bypass: true,
-                })
+                Ok(Acquired::past_the_store())
             }
             OnStoreDown::ServeNear { max_stale } => match self.near.stale(key, self.now(), max_stale) {
                 Some(entry) => {

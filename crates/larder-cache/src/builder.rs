@@ -8,10 +8,11 @@ use larder_base::{
     metric::Metric,
 };
 use larder_store::{Listening, Store, StoreError};
+use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Cache, Coherence, Error, OnStoreDown, Source, Ttl,
+    Cache, Coherence, Error, NewGeneration, OnStoreDown, Source, Ttl,
     coherence::{NearTier, Vouching},
     core::{Core, FastPath},
     estimate::ServerClock,
@@ -19,7 +20,10 @@ use crate::{
     housekeeping,
     layout::Layout,
     loading::Slots,
-    metric, recovery, registry,
+    metric,
+    pending::Pending,
+    recovery, registry,
+    ring::Ring,
     settings::{BOUND_LEAST, Settings},
     settle,
     source::SharedSource,
@@ -167,6 +171,14 @@ where
         self
     }
 
+    /// What to do when the store turns out to be another run or another server than before, which may have lost what it
+    /// acknowledged last. Default [`NewGeneration::Replay`]; [`NewGeneration::Fence`] where a value may live for more than
+    /// ten minutes (`ttl` and `grace` together), or for ever.
+    pub const fn on_new_generation(mut self, policy: NewGeneration) -> Self {
+        self.settings.on_new_generation = Some(policy);
+        self
+    }
+
     /// How values are written. Default: JSON, compressed above 1 KiB, at most 8 MiB.
     pub const fn codec(mut self, codec: Codec) -> Self {
         self.settings.codec = codec;
@@ -217,15 +229,16 @@ where
         };
         let vouching = self.vouching(&store);
         let server = Arc::new(ServerClock::default());
-        let near = NearTier::new(
+        let pending = Arc::new(Pending::default());
+        let near = Arc::new(NearTier::new(
             layout.clone(),
             self.settings.near,
             max_age,
             vouching,
             store.clock().clone(),
             server.clone(),
-        );
-        let near = Arc::new(near);
+            pending.clone(),
+        ));
         let listening = self.listen(&store, &near, vouching).await?;
         let core = Arc::new(Core {
             clock: store.clock().clone(),
@@ -240,18 +253,17 @@ where
             counters: Counters::default(),
             server,
             load_slots: Slots::new(self.settings.max_loads),
-            bypass_slots: Slots::new(Core::<K, V>::bypass_limit(self.settings.on_store_down)),
+            bypass_slots: Slots::new(Core::<K, V>::bypass_limit(&self.settings)),
             settings: self.settings,
             fast: FastPath::new(),
+            pending,
+            ring: Ring::default(),
+            known_generation: Mutex::default(),
             tasks: Tasks::new(),
             _listening: listening,
         });
         let joined = registry::join(core.clone())?;
         if Arc::ptr_eq(&joined, &core) {
-            // At the start there is nothing to recover.
-            if let Some(epoch) = core.near.is_waiting() {
-                core.near.resume(epoch);
-            }
             metric::METRICS.iter().for_each(Metric::describe);
             larder_base::metric::register(&core);
             housekeeping::start(&core);

@@ -312,10 +312,13 @@ where
     /// `Ok` means that the store acknowledged it: no read that starts later is answered from before (T1, T2).
     ///
     /// # Errors
-    /// [`Error::Pending`] if the store did not acknowledge it; this process's copy is gone all the same. Repeat it.
+    /// [`Error::Pending`] if the store did not acknowledge it. It is sent again in the background until the store does, for
+    /// as long as a handle of this cache lives. Until then this process takes nothing cached of the key: its reads go to the
+    /// source and store nothing; without a loader they are misses. Other processes may see the old value until then, or
+    /// until its hard TTL. [`Stats::pending`] counts what waits.
     ///
     /// # Cancel safety
-    /// Dropped before it returns, it may have happened or not: repeat it.
+    /// Dropped before it returns, it is pending, as if it had failed: it goes on in the background.
     pub async fn invalidate(&self, key: &K) -> Result<(), Error> {
         self.core.invalidate(std::slice::from_ref(key)).await
     }

@@ -29,6 +29,7 @@ use crate::{
     marker::{Marker, Markers},
     own_write::{Settles, Unsettled},
     partition::{Partitions, Suspect, is_suspect},
+    pending::Pending,
     record::{Meta, Uid},
 };
 
@@ -61,6 +62,8 @@ pub(crate) struct NearTier<K, V> {
     /// Whether anybody cares what happens to a key while it is read: a near tier that installs, or a wait that a push ends.
     watches: bool,
     markers: Markers<K>,
+    /// What must not be installed, because the store has not acknowledged its invalidation.
+    pending: Arc<Pending>,
     /// Even: live; odd: nobody vouches for copies.
     epoch: AtomicU32,
     /// Until when the last heartbeat vouches for copies, in ns of the monotonic clock.
@@ -104,6 +107,7 @@ impl<K: CacheKey, V> NearTier<K, V> {
         vouching: Vouching,
         clock: Clock,
         server: Arc<ServerClock>,
+        pending: Arc<Pending>,
     ) -> Self {
         let listens = vouching != Vouching::Nobody;
         Self {
@@ -112,6 +116,7 @@ impl<K: CacheKey, V> NearTier<K, V> {
             vouching,
             watches: capacity > 0 || listens,
             markers: Markers::new(),
+            pending,
             epoch: AtomicU32::new(u32::from(listens)),
             proven_until: AtomicU64::new(if listens { 0 } else { u64::MAX }),
             proven_at: AtomicU64::new(NEVER),
@@ -188,11 +193,14 @@ impl<K: CacheKey, V> NearTier<K, V> {
         if self.watches {
             self.markers.register(key, &marker);
         }
+        // After that: what becomes pending later poisons the marker.
+        let quarantined = !self.pending.is_empty() && self.pending.quarantines(&self.layout.address(key).e);
         Marked {
             tier: self.clone(),
             key: key.clone(),
             partition,
             marker,
+            quarantined,
         }
     }
 
@@ -241,6 +249,13 @@ impl<K: CacheKey, V> NearTier<K, V> {
         if let Some(near) = &self.near {
             near.remove(key);
         }
+    }
+
+    /// Drops every copy, and what is about to be installed.
+    pub(crate) fn drop_all(&self) {
+        self.next_epoch(|epoch| epoch.wrapping_add(2));
+        self.markers.poison_all();
+        self.clear();
     }
 
     /// Drops every copy.
@@ -361,6 +376,7 @@ pub(crate) struct Marked<K: Clone + Eq + Hash, V> {
     key: K,
     partition: u8,
     marker: Arc<Marker>,
+    quarantined: bool,
 }
 
 impl<K: Clone + Eq + Hash, V> Drop for Marked<K, V> {
@@ -386,7 +402,7 @@ impl<K: CacheKey, V> Marked<K, V> {
             .max_age
             .map_or(copied.fresh_for, |max| max.min(copied.fresh_for));
         let revision = self.marker.revision(copied.tagged);
-        if fresh_for.is_zero() || self.marker.epoch % 2 == 1 || is_suspect(revision) {
+        if fresh_for.is_zero() || self.quarantined || self.marker.epoch % 2 == 1 || is_suspect(revision) {
             return;
         }
         let stamp = Stamp {
@@ -418,6 +434,7 @@ mod tests {
             max_age,
             vouching,
             Clock::manual().0,
+            Arc::default(),
             Arc::default(),
         ))
     }

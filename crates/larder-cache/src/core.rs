@@ -9,7 +9,8 @@ use std::{
 };
 
 use larder_base::{CacheKey, Clock, KeyLabel, Random, Tasks, codec::Schema};
-use larder_store::{Listening, Store, StoreError};
+use larder_store::{Generation, Listening, Store, StoreError};
+use parking_lot::Mutex;
 
 use crate::{
     Error,
@@ -19,6 +20,8 @@ use crate::{
     found::Outcome,
     layout::{Address, Layout},
     loading::Slots,
+    pending::Pending,
+    ring::Ring,
     script::{EntryKeys, Heal, Step},
     settings::{OnStoreDown, Settings},
     source::SharedSource,
@@ -44,6 +47,10 @@ pub(crate) struct Core<K: CacheKey, V> {
     pub(crate) load_slots: Slots,
     pub(crate) bypass_slots: Slots,
     pub(crate) fast: FastPath,
+    pub(crate) pending: Arc<Pending>,
+    pub(crate) ring: Ring,
+    /// Which run of which server the recovery task has seen last.
+    pub(crate) known_generation: Mutex<Option<Generation>>,
     pub(crate) tasks: Tasks,
     /// Ends when the core does.
     pub(crate) _listening: Option<Listening>,
@@ -142,11 +149,11 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         Ok(())
     }
 
-    /// The limit of loads at a time while the store is down.
-    pub(crate) const fn bypass_limit(on_store_down: OnStoreDown) -> usize {
-        match on_store_down {
+    /// The limit of loads at a time past the store: while it is down, or of keys in quarantine.
+    pub(crate) const fn bypass_limit(settings: &Settings<V>) -> usize {
+        match settings.on_store_down {
             OnStoreDown::Bypass { max_concurrency } => max_concurrency,
-            OnStoreDown::ServeNear { .. } | OnStoreDown::Fail => 0,
+            OnStoreDown::ServeNear { .. } | OnStoreDown::Fail => settings.max_loads,
         }
     }
 }

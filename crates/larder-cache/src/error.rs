@@ -56,9 +56,11 @@ pub enum Error {
         /// What was wrong with it.
         source: Arc<dyn StdError + Send + Sync>,
     },
-    /// An invalidation is not acknowledged. Near copies of this process are gone; other readers may see the old value
-    /// until its hard TTL. Repeat it.
-    #[error("the store has not acknowledged the invalidation of {what}: repeat it")]
+    /// An invalidation is not acknowledged. It is sent again in the background until it is. Meanwhile this process takes
+    /// nothing cached of what it concerns; others may see the old value until its hard TTL.
+    #[error(
+        "the store has not acknowledged the invalidation of {what}; it is sent again in the background until it does"
+    )]
     Pending {
         /// The key, or how many keys or which tags.
         what: String,

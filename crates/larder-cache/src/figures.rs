@@ -15,6 +15,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         stats.near_entries = self.near.len() as u64;
         stats.near_capacity = self.settings.near as u64;
         stats.near_evictions = self.near.evictions();
+        stats.pending = self.pending.len() as u64;
         stats.in_flight = (self.loads.len() + self.peeks.len()) as u64;
         stats.loads_running = (self.load_slots.running() + self.bypass_slots.running()) as u64;
         stats.loads_waiting = (self.load_slots.waiting() + self.bypass_slots.waiting()) as u64;
@@ -40,6 +41,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Figures for Core<K, V> {
         let stats = self.stats();
         let label = || [Text::from(namespace.clone())];
         metric::READS_IN_FLIGHT.show(label(), stats.in_flight as f64);
+        metric::PENDING.show(label(), stats.pending as f64);
         metric::LOADS_RUNNING.show(label(), stats.loads_running as f64);
         metric::LOADS_WAITING.show(label(), stats.loads_waiting as f64);
         if self.near.has_near() {

@@ -9,6 +9,7 @@ use crate::{
     BoxError, Error,
     context::Notes,
     core::{Core, Place, is_out_of_memory, is_unknown_outcome},
+    owed::{Deed, Owed},
     script::{Begin, Close, EndPut, NO_TOKEN, Token},
     stats::Count,
 };
@@ -101,7 +102,8 @@ where
                 }
             }
         }
-        self.end_later(&place, replaces);
+        // Granted it may be: its end is owed.
+        self.now_pending(&[Owed::Entry(place.keys.e().clone(), Deed::End(replaces))]);
         Err(failure.expect("ATTEMPTS is not zero"))
     }
 
@@ -114,25 +116,6 @@ where
             candidate: self.random.bytes(),
             replaces,
         }
-    }
-
-    /// Ends a hold without waiting for it.
-    fn end_later(self: &Arc<Self>, place: &Arc<Place>, token: Token) {
-        // Outside a runtime (it is being shut down) the hold ends by itself.
-        if tokio::runtime::Handle::try_current().is_err() {
-            return;
-        }
-        let (core, step) = (
-            self.clone(),
-            Close {
-                e: place.keys.e().clone(),
-                token,
-            },
-        );
-        drop(
-            self.tasks
-                .spawn("end hold", async move { core.ask(&step).await.map(drop) }),
-        );
     }
 }
 
@@ -208,6 +191,7 @@ where
             token: self.token,
             value: &new,
         };
+        self.core.note(&[self.end()]);
         let ended = self.core.ask_healing(&step, &self.place.keys).await;
         match ended {
             Ok(reply) => {
@@ -259,8 +243,9 @@ where
         }
     }
 
-    /// Ends the hold; whether it still stood.
+    /// Ends the hold; whether it still stood. If the store does not acknowledge it, the end is pending.
     async fn close(&mut self) -> Result<bool, Error> {
+        self.core.note(&[self.end()]);
         let step = Close {
             e: self.place.keys.e().clone(),
             token: self.token,
@@ -277,8 +262,7 @@ where
                 Err(error) => failure = Some(error),
             }
         }
-        self.core.forget(std::slice::from_ref(&self.key));
-        self.core.count(Count::InvalidationsPending);
+        self.end_later();
         Err(match failure.expect("ATTEMPTS is not zero") {
             Error::Store { source, .. } => Error::Pending {
                 what: "a key under a hold".to_owned(),
@@ -286,6 +270,16 @@ where
             },
             other => other,
         })
+    }
+
+    /// Leaves the end to the recovery task: until the store acknowledges it, this process takes nothing cached of the key.
+    fn end_later(&mut self) {
+        self.open = false;
+        self.core.now_pending(&[self.end()]);
+    }
+
+    fn end(&self) -> Owed {
+        Owed::Entry(self.place.keys.e().clone(), Deed::End(self.token))
     }
 
     fn note(&self, held: bool) {
@@ -302,8 +296,7 @@ where
 {
     fn drop(&mut self) {
         if self.open {
-            self.core.forget(std::slice::from_ref(&self.key));
-            self.core.end_later(&self.place, self.token);
+            self.end_later();
         }
     }
 }

@@ -33,6 +33,7 @@ where
             clock.sleep(PUBLISH_EVERY).await;
             let Some(core) = Weak::upgrade(&weak) else { return };
             core.publish();
+            core.age_ring();
             if core.now().saturating_sub(aged) >= core.generation() {
                 aged = core.now();
                 core.age_tags().await;
@@ -53,6 +54,14 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
             .mul_f64(1.0 + self.settings.jitter)
             .saturating_add(self.settings.grace);
         longest.max(AGE_AT_LEAST)
+    }
+
+    /// Lets the ring age while the store is what it was.
+    fn age_ring(&self) {
+        let generation = self.store.generation();
+        if generation.is_some() && *self.known_generation.lock() == generation {
+            self.ring.age(self.now());
+        }
     }
 
     /// Ages the stamps of each partition that nobody else has aged within G.

@@ -10,6 +10,7 @@
 //! | `acquire`, `load` | a read's dealings with the store; the load and the fill |
 //! | `coherence`, `marker` | what the near tier may serve and install |
 //! | `invalidate`, `put`, `hold` | changes, and when they count as done |
+//! | `deliver`, `pending`, `ring`, `recovery` | what becomes of changes that the store did not acknowledge, or lost |
 //! | `script/` | every step that decides anything: one Lua file each beside its caller |
 //! | `record`, `layout` | what stands in the store, and under which keys |
 //! | `mutant` | rules that a test can leave out, behind the feature `mutants` |
@@ -22,6 +23,7 @@ mod coherence;
 mod context;
 mod core;
 mod counter;
+mod deliver;
 mod error;
 mod estimate;
 mod figures;
@@ -43,14 +45,17 @@ mod mutant;
 #[cfg(feature = "mutants")]
 pub mod mutant;
 mod open;
+mod owed;
 mod own_write;
 mod partition;
+mod pending;
 mod plain;
 mod put;
 mod read;
 mod record;
 mod recovery;
 mod registry;
+mod ring;
 mod script;
 mod settings;
 mod settle;
@@ -71,7 +76,7 @@ pub use matching::Matching;
 pub use metric::METRICS;
 pub use plain::{Plain, PlainStore};
 pub use put::{Delivery, PutOptions, Receipt};
-pub use settings::{Coherence, OnStoreDown, Ttl};
+pub use settings::{Coherence, NewGeneration, OnStoreDown, Ttl};
 pub use source::{BoxError, Source};
 pub use stats::Stats;
 pub use warm::{Progress, Warming};

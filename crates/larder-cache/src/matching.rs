@@ -5,15 +5,10 @@
 
 use std::{fmt, future::IntoFuture, pin::Pin, sync::Arc};
 
-use larder_base::{CacheKey, WrittenKey};
-use larder_store::{Generation, StoreError};
+use larder_base::CacheKey;
+use larder_store::StoreError;
 
-use crate::{
-    Error,
-    core::Core,
-    layout::Changed,
-    script::{Invalidate, Step},
-};
+use crate::{Error, core::Core, deliver::pending, owed::Owed};
 
 /// Keys that the server looks at per step: a fraction of a millisecond of it.
 const SCAN_COUNT: usize = 500;
@@ -24,7 +19,8 @@ const WALKS: u32 = 3;
 /// An invalidation by pattern that begins when awaited; see [`Cache::invalidate_matching`](crate::Cache::invalidate_matching).
 ///
 /// # Cancel safety
-/// Dropped before it ends, what was found so far is invalidated and the rest is not.
+/// Dropped before it ends, what was found so far is invalidated and the rest is not: unlike other invalidations, a walk that
+/// nobody waits for does not go on.
 #[must_use = "nothing is invalidated before this is awaited"]
 pub struct Matching<K: CacheKey, V> {
     core: Arc<Core<K, V>>,
@@ -55,62 +51,23 @@ impl<K: CacheKey, V: Send + Sync + 'static> Matching<K, V> {
 
     async fn run(mut self) -> Result<u64, Error> {
         let mut done = 0;
-        let outcome = self.walk_all(&mut done).await;
+        let progress = &mut |found| {
+            done = found;
+            (self.progress)(found);
+        };
+        let owed = [Owed::Matching(self.pattern.as_str().into())];
+        self.core.note(&owed);
+        let walked = self.core.walk_all(&self.pattern, progress).await;
+        if walked.is_err() {
+            self.core.now_pending(&owed);
+        }
         // Again: what this process read meanwhile may have been read before the store did it.
         self.core.forget_all();
-        outcome.map(|()| done)
-    }
-
-    /// Walks until one walk began and ended on the same run of the same server.
-    async fn walk_all(&mut self, done: &mut u64) -> Result<(), Error> {
-        for _ in 0..WALKS {
-            let before = self.generation();
-            self.walk(done).await?;
-            let after = self.generation();
-            // Not connected at one of the two moments: the walk itself tells whether the store was there.
-            if before == after || before.is_none() {
-                return Ok(());
-            }
-        }
-        let moved = "the server changed under each walk over its keys";
-        Err(self.pending(redis::RedisError::from(std::io::Error::other(moved)).into()))
-    }
-
-    fn generation(&self) -> Option<Generation> {
-        self.core.store.generation()
-    }
-
-    /// Bounded by the keys of the store: a cursor comes back to 0 after it has seen each.
-    async fn walk(&mut self, done: &mut u64) -> Result<(), Error> {
-        let scan = self.core.layout.scan_pattern(&self.pattern);
-        let mut cursor = "0".to_owned();
-        loop {
-            let step = self.core.scan_step(&cursor, &scan).await;
-            let (next, entries) = step.map_err(|error| self.pending(error))?;
-            *done += entries.len() as u64;
-            let calls = entries.into_iter().map(|e| {
-                self.core.forget_entry(&e);
-                Invalidate { e: e.into() }.call()
-            });
-            self.core.deliver(calls.collect(), || described(&self.pattern)).await?;
-            (self.progress)(*done);
-            if next == "0" {
-                return Ok(());
-            }
-            cursor = next;
+        match walked {
+            Ok(()) => Ok(done),
+            Err(source) => Err(pending(format!("the keys matching `{}`", self.pattern), source)),
         }
     }
-
-    fn pending(&self, source: StoreError) -> Error {
-        Error::Pending {
-            what: described(&self.pattern),
-            source: Arc::new(source),
-        }
-    }
-}
-
-fn described(pattern: &str) -> String {
-    format!("the keys matching `{pattern}`")
 }
 
 /// Ends with the number of entries found; one that the server showed twice counts twice.
@@ -124,13 +81,47 @@ impl<K: CacheKey, V: Send + Sync + 'static> IntoFuture for Matching<K, V> {
 }
 
 impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
-    fn forget_entry(&self, e: &[u8]) {
-        let Some(Changed::Entry(written)) = self.layout.changed(e) else {
-            return;
-        };
-        match WrittenKey::parse::<K>(written) {
-            Some(key) => self.forget(std::slice::from_ref(&key)),
-            None => self.forget_all(),
+    /// Walks until one walk began and ended on the same run of the same server; `progress` hears after each step how many
+    /// entries were invalidated so far.
+    pub(crate) async fn walk_all(
+        &self,
+        pattern: &str,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<(), StoreError> {
+        let mut done = 0;
+        for _ in 0..WALKS {
+            let before = self.store.generation();
+            self.walk(pattern, &mut done, progress).await?;
+            let after = self.store.generation();
+            // Not connected at one of the two moments: the walk itself tells whether the store was there.
+            if before == after || before.is_none() {
+                return Ok(());
+            }
+        }
+        let moved = "the server changed under each walk over its keys";
+        Err(redis::RedisError::from(std::io::Error::other(moved)).into())
+    }
+
+    /// Bounded by the keys of the store: a cursor comes back to 0 after it has seen each.
+    async fn walk(
+        &self,
+        pattern: &str,
+        done: &mut u64,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<(), StoreError> {
+        let scan = self.layout.scan_pattern(pattern);
+        let mut cursor = "0".to_owned();
+        loop {
+            let (next, entries) = self.scan_step(&cursor, &scan).await?;
+            let owed: Vec<Owed> = entries.into_iter().map(|e| Owed::drop_of(e.into())).collect();
+            owed.iter().for_each(|one| self.forget_owed(one));
+            *done += owed.len() as u64;
+            self.deliver(owed).await?;
+            progress(*done);
+            if next == "0" {
+                return Ok(());
+            }
+            cursor = next;
         }
     }
 

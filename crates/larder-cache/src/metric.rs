@@ -43,6 +43,10 @@ metrics_table! {
             "Invalidations by outcome: acknowledged by the store, or pending because it did not answer.");
         PENDING = Metric::gauge("larder_pending_invalidations", Unit::Count, &["namespace"],
             "Invalidations that wait to be acknowledged by the store.");
+        QUARANTINED = Metric::counter("larder_quarantined_reads_total", &["namespace"],
+            "Reads that took nothing cached, because an invalidation of their key was pending.");
+        GENERATIONS = Metric::counter("larder_generations_total", &["namespace"],
+            "How often the store came back as another run or another server, and was repaired.");
         STREAM_AGE = Metric::gauge("larder_invalidation_stream_age_seconds", Unit::Seconds, &["namespace"],
             "Time since the stream of invalidations was last proven live; it grows while the stream is down, and is not shown where \
              there is none.");

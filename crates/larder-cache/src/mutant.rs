@@ -17,6 +17,8 @@ pub enum Mutant {
     M11,
     /// A retry of a lease request repeats its token.
     M13,
+    /// What is pending is sent after its quarantine was lifted.
+    M14,
     /// A caller who comes after the request was handed on shares its answer.
     M30,
     /// A load whose fill was refused is shared with those who came after its lease was requested.

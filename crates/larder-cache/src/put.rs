@@ -11,9 +11,12 @@ use crate::{
     coherence::Copied,
     context::Notes,
     core::{Core, Place, is_out_of_memory, is_unknown_outcome, is_wrong_type},
+    deliver::pending,
     lease::{LeaseGuard, poll_after},
     open::span,
-    script::{Extend, Fill, Get, Got, Invalidate, Lease, Mode, NO_TOKEN, NewValue, Put, PutReply, Step, Token},
+    owed::Owed,
+    pending::Version,
+    script::{Extend, Fill, Get, Got, Lease, Mode, NO_TOKEN, NewValue, Put, PutReply, Step, Token},
     stats::Count,
 };
 
@@ -61,7 +64,8 @@ pub struct Receipt {
 pub enum Delivery {
     /// It has: whoever reads from now on sees the change.
     Acknowledged,
-    /// It has not: other readers may see the old value until its hard TTL.
+    /// It has not. This process no longer reads the old value, and sends the change again until it is acknowledged; other
+    /// readers may see the old value until then, or until its hard TTL.
     Pending,
 }
 
@@ -69,6 +73,17 @@ impl Receipt {
     pub(crate) const ACKNOWLEDGED: Self = Self {
         invalidation: Delivery::Acknowledged,
     };
+
+    /// What became of an invalidation.
+    pub(crate) fn of(invalidated: Result<(), Error>) -> Result<Self, Error> {
+        match invalidated {
+            Ok(()) => Ok(Self::ACKNOWLEDGED),
+            Err(error) if error.is_pending() => Ok(Self {
+                invalidation: Delivery::Pending,
+            }),
+            Err(error) => Err(error),
+        }
+    }
 
     /// Whether the store has acknowledged that the old value is gone.
     #[must_use]
@@ -101,6 +116,7 @@ where
         // What runs or is cached in this process is older than what is about to be stored.
         self.forget(std::slice::from_ref(key));
         let writing = self.near.writing(std::slice::from_ref(key));
+        let version = self.pending.version();
         let mut reply = self.ask(&self.put_step(&place, self.random.bytes(), &new)).await;
         if reply.as_ref().is_err_and(is_wrong_type) {
             self.heal(&place.keys).await?;
@@ -109,7 +125,7 @@ where
         }
         writing.answered();
         self.forget(std::slice::from_ref(key));
-        self.put_done(&place, reply).await?;
+        self.put_done(&place, reply, version).await?;
         Ok(Receipt::ACKNOWLEDGED)
     }
 
@@ -123,9 +139,10 @@ where
     }
 
     /// What became of a put.
-    async fn put_done(&self, place: &Place, reply: Result<PutReply, Error>) -> Result<(), Error> {
+    async fn put_done(&self, place: &Place, reply: Result<PutReply, Error>, version: Version) -> Result<(), Error> {
         match reply {
             Ok(PutReply { held_ms: None, .. }) => {
+                self.pending.overwritten(place.keys.e(), version);
                 self.count(Count::Puts);
                 Ok(())
             }
@@ -137,10 +154,8 @@ where
             }),
             Err(error) if is_out_of_memory(&error) => {
                 // The old value is still there, and the caller has a newer one.
-                self.ask(&Invalidate {
-                    e: place.keys.e().clone(),
-                })
-                .await?;
+                let dropped = self.deliver(vec![Owed::drop_of(place.keys.e().clone())]).await;
+                dropped.map_err(|source| pending("one key", source))?;
                 Err(Error::StoreFull { key: self.label(place) })
             }
             Err(error) if is_unknown_outcome(&error) => Err(self.outcome_unknown("put", place, error)),
@@ -173,14 +188,14 @@ where
             }
             self.forget(&keys);
             let writing = self.near.writing(&keys);
-            let sent = self.now();
+            let (sent, version) = (self.now(), self.pending.version());
             let replies = self.store.call_many(&calls).await;
             writing.answered();
             self.forget(&keys);
             for (place, reply) in places.iter().zip(replies) {
                 let reply = reply.map_err(|error| self.store_error("put", error));
                 let reply = reply.and_then(|value| self.parse::<Put<'_>>("put", value, sent));
-                if let Err(error) = self.put_done(place, reply).await {
+                if let Err(error) = self.put_done(place, reply, version).await {
                     failure.get_or_insert(error);
                 }
             }

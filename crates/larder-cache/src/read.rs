@@ -16,7 +16,7 @@ use crate::{
     load::{Job, Loader},
     open::Unusable,
     open::span,
-    script::{Get, Invalidate, Lease, Mode, NO_TOKEN, Revalidate, Revalidated},
+    script::{Get, Lease, Mode, NO_TOKEN, Revalidate, Revalidated},
     stats::Count,
 };
 
@@ -81,7 +81,13 @@ where
         loader: L,
     ) -> Option<Outcome<V>> {
         let place = Arc::new(self.place(key));
-        let acquired = Acquire::new(self, key, &place, &leader).run().await;
+        let acquired = if self.is_quarantined(&place) {
+            // Who comes from now on joins the next flight, as after a request to the store.
+            leader.handed_on();
+            Ok(Acquired::past_the_store())
+        } else {
+            Acquire::new(self, key, &place, &leader).run().await
+        };
         let job = |lease, fallback, bypass, leader| Job {
             key: key.clone(),
             place: place.clone(),
@@ -135,6 +141,9 @@ where
     /// What the store has of `key`, without leave to load it.
     pub(crate) async fn look(&self, key: &K) -> Outcome<V> {
         let place = self.place(key);
+        if self.is_quarantined(&place) {
+            return Ok(Lookup::missing());
+        }
         match self.look_at(key, &place).await {
             Err(error) if error.is_store_down() => match self.store_down(key, error)? {
                 Acquired::Ready(found) => Ok(found),
@@ -197,10 +206,7 @@ where
     async fn unusable(&self, key: &K, place: &Place, unusable: Unusable) -> Outcome<V> {
         if unusable == Unusable::Corrupt {
             self.near.own_write(key, None);
-            self.ask(&Invalidate {
-                e: place.keys.e().clone(),
-            })
-            .await?;
+            self.drop_entry(place).await?;
         }
         Ok(Lookup::missing())
     }
@@ -235,6 +241,15 @@ where
         });
         let ttl = self.full_ttl(value.is_none());
         Some(Lookup::fresh(value, Tier::Store, soft_left, ttl))
+    }
+
+    /// Whether a read must do without what is cached, because an invalidation of it is not acknowledged.
+    pub(crate) fn is_quarantined(&self, place: &Place) -> bool {
+        let quarantined = self.pending.quarantines(place.keys.e());
+        if quarantined {
+            self.count(Count::QuarantinedReads);
+        }
+        quarantined
     }
 
     pub(crate) fn check_open(&self) -> Result<(), Error> {

@@ -74,6 +74,20 @@ pub enum OnStoreDown {
     Fail,
 }
 
+/// What to do when the store turns out to be another run or another server than before: restarted, restored from a
+/// snapshot, or a replica that was promoted. It may have lost what was acknowledged last, so that values are back which this
+/// process had invalidated. It is noticed at the next connection, and within a second where the connection stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewGeneration {
+    /// Each process repeats its own invalidations of the last minute (up to 100 000; beyond that it clears). No old value is
+    /// read for longer than noticing and repeating take, if the process that invalidated it still lives and the store lost
+    /// no more than that minute.
+    Replay,
+    /// Each process clears the namespace: no old value is read after that, whoever invalidated it and however much the store
+    /// lost. The price is a cold cache.
+    Fence,
+}
+
 impl Default for OnStoreDown {
     fn default() -> Self {
         Self::Bypass { max_concurrency: 16 }
@@ -100,6 +114,7 @@ pub(crate) struct Settings<V> {
     pub(crate) load_timeout: Option<Duration>,
     pub(crate) max_loads: usize,
     pub(crate) on_store_down: OnStoreDown,
+    pub(crate) on_new_generation: Option<NewGeneration>,
     pub(crate) codec: Codec,
     pub(crate) schema_revision: u16,
     pub(crate) tags: Option<TagsOf<V>>,
@@ -122,6 +137,8 @@ pub(crate) const NEGATIVE_TTL: Duration = Duration::from_secs(5);
 pub(crate) const JITTER: f64 = 0.1;
 /// How long a load may take: a hung source must not hold a lease and a load slot for ever.
 pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Up to this hard TTL a stale value that nobody repeats the invalidation of goes away soon enough by itself.
+pub(crate) const REPLAY_TTL_MAX: Duration = Duration::from_secs(600);
 /// Tags per entry: the scripts look at each.
 pub(crate) const MAX_TAGS: usize = 64;
 /// Bytes per tag: its length is one byte in the record.
@@ -145,10 +162,24 @@ impl<V> Settings<V> {
             load_timeout: Some(LOAD_TIMEOUT),
             max_loads: MAX_LOADS,
             on_store_down: OnStoreDown::default(),
+            on_new_generation: None,
             codec: Codec::default(),
             schema_revision: 0,
             tags: None,
         }
+    }
+
+    /// What a new generation of the store makes necessary.
+    pub(crate) fn new_generation(&self) -> NewGeneration {
+        let by_default = || {
+            let longest = self.ttl.span().saturating_add(self.grace);
+            if longest > REPLAY_TTL_MAX {
+                NewGeneration::Fence
+            } else {
+                NewGeneration::Replay
+            }
+        };
+        self.on_new_generation.unwrap_or_else(by_default)
     }
 
     /// How long a read waits for a load elsewhere before it loads by itself.
@@ -178,6 +209,7 @@ impl<V> Settings<V> {
             ("load_timeout", format!("{:?}", self.load_timeout)),
             ("max_loads", self.max_loads.to_string()),
             ("on_store_down", format!("{:?}", self.on_store_down)),
+            ("on_new_generation", format!("{:?}", self.new_generation())),
             ("codec", format!("{:?}", self.codec)),
             ("schema_revision", self.schema_revision.to_string()),
             ("tags", self.tags.is_some().to_string()),

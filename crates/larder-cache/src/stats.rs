@@ -50,6 +50,8 @@ macro_rules! counters {
             pub loads_running: u64,
             /// Loads that wait for a place under `max_loads`, or under the cap while the store is down.
             pub loads_waiting: u64,
+            /// Invalidations that wait for the store's acknowledgement now.
+            pub pending: u64,
         }
 
         impl Stats {
@@ -121,6 +123,10 @@ counters! {
     invalidations Invalidations INVALIDATIONS ["acknowledged"],
     /// Invalidations that could not be delivered at once.
     invalidations_pending InvalidationsPending INVALIDATIONS ["pending"],
+    /// Reads that took nothing cached, because an invalidation of their key was pending.
+    quarantined_reads QuarantinedReads QUARANTINED [],
+    /// How often the store came back as another run or another server, and was repaired.
+    generations Generations GENERATIONS [],
     /// Near copies found still valid without sending the value again.
     revalidated Revalidated REVALIDATED [],
     /// Store requests that failed.

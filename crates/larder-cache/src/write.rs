@@ -66,17 +66,16 @@ where
         self.core.put_many(values).await
     }
 
-    /// Drops the cached value.
+    /// Drops the cached value. The receipt says whether the store has acknowledged it.
     ///
     /// # Errors
-    /// [`Error::Refused`] on a cache with a source, naming `invalidate`; [`Error::Pending`] if the store did not acknowledge it.
+    /// [`Error::Refused`] on a cache with a source, naming `invalidate`.
     ///
     /// # Cancel safety
-    /// Dropped before it returns, it may have happened or not.
+    /// Dropped before it returns, it goes on in the background until the store acknowledges it.
     pub async fn remove(&self, key: &K) -> Result<Receipt, Error> {
         self.core.refuse_with_source("remove")?;
-        self.core.invalidate(std::slice::from_ref(key)).await?;
-        Ok(Receipt::ACKNOWLEDGED)
+        Receipt::of(self.core.invalidate(std::slice::from_ref(key)).await)
     }
 
     /// [`remove`](Self::remove) for many keys, pipelined.
@@ -88,8 +87,7 @@ where
     /// As [`remove`](Self::remove).
     pub async fn remove_many(&self, keys: &[K]) -> Result<Receipt, Error> {
         self.core.refuse_with_source("remove_many")?;
-        self.core.invalidate(keys).await?;
-        Ok(Receipt::ACKNOWLEDGED)
+        Receipt::of(self.core.invalidate(keys).await)
     }
 
     /// Gives the cached value a new TTL, from now; whether one was cached.

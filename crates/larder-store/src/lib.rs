@@ -23,6 +23,7 @@
 
 mod command;
 mod config;
+mod connections;
 mod dedicated;
 #[cfg(feature = "embedded")]
 mod embedded;
@@ -44,6 +45,7 @@ mod transit;
 mod value;
 
 pub use config::{BreakerPolicy, Resp, RetryPolicy, StoreConfig};
+pub use connections::Connections;
 pub use dedicated::Dedicated;
 pub use error::StoreError;
 pub use health::Health;

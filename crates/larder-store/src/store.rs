@@ -10,8 +10,8 @@ use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value, aio::ConnectionLike}
 #[cfg(feature = "embedded")]
 use crate::embedded::Embedded;
 use crate::{
-    BreakerState, Dedicated, Invalidations, Listening, Node, ScriptCall, StoreConfig, StoreError, Subscription, refuse,
-    remote::Remote, subscribe::Topics,
+    BreakerState, Connections, Dedicated, Invalidations, Listening, Node, ScriptCall, StoreConfig, StoreError,
+    Subscription, refuse, remote::Remote, subscribe::Topics,
 };
 
 /// One handle over the embedded engine, Redis or Valkey. A cheap clone; all clones share one connection.
@@ -301,6 +301,16 @@ impl Store {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.listen(listener),
             Backend::Remote(remote) => remote.listen(listener).await,
+        }
+    }
+
+    /// Tells of every connection that is established from now on.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        match &self.inner.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(_) => Connections::of(None),
+            Backend::Remote(remote) => remote.connections(),
         }
     }
 

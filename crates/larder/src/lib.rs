@@ -31,7 +31,8 @@
 pub use larder_base::{CacheKey, Clock, KeyLabel, KeyPart, ManualClock, Random, WrittenKey, codec::Codec, show_keys};
 pub use larder_cache::{
     Batch, BoxError, Cache, CacheBuilder, Coherence, Committed, Delivery, Error, Freshness, Hold, LoadContext, Loaded,
-    Lookup, Matching, OnStoreDown, Plain, PlainStore, Progress, PutOptions, Receipt, Source, Stats, Tier, Ttl, Warming,
+    Lookup, Matching, NewGeneration, OnStoreDown, Plain, PlainStore, Progress, PutOptions, Receipt, Source, Stats,
+    Tier, Ttl, Warming,
 };
 #[cfg(feature = "sql")]
 pub use larder_sql::{PoolConfig, SqlError, SqlTable};

@@ -32,6 +32,18 @@ pub(super) struct ToLoad<K: CacheKey, V: Send + Sync + 'static> {
     pub(super) bypass: bool,
 }
 
+impl<K: CacheKey, V: Send + Sync + 'static> ToLoad<K, V> {
+    /// Of a key of which nothing that is cached may be taken.
+    const fn past_the_store(led: Led<K, V>) -> Self {
+        Self {
+            led,
+            lease: None,
+            fallback: None,
+            bypass: true,
+        }
+    }
+}
+
 /// What a batch's dealings with the store leave to do.
 type Split<K, V> = (Vec<ToLoad<K, V>>, Vec<Later<K, V>>);
 
@@ -49,6 +61,10 @@ where
             if chunk.is_empty() {
                 return (loads, later);
             }
+            let (quarantined, chunk): (Vec<_>, Vec<_>) =
+                chunk.into_iter().partition(|led| self.is_quarantined(&led.place));
+            quarantined.iter().for_each(|led| led.leader.handed_on());
+            loads.extend(quarantined.into_iter().map(ToLoad::past_the_store));
             let rest = if self.fast.is_worth_it() {
                 self.fast_many(chunk, batch).await
             } else {
@@ -259,12 +275,7 @@ where
         }
         match self.store_down(&led.key, error) {
             Ok(Acquired::Ready(found)) => self.answer(led, found, batch),
-            Ok(_) => loads.push(ToLoad {
-                led,
-                lease: None,
-                fallback: None,
-                bypass: true,
-            }),
+            Ok(_) => loads.push(ToLoad::past_the_store(led)),
             Err(error) => {
                 led.leader.finish(Err(error.clone()), Share::Members);
                 batch.put(led.key, Err(error));
@@ -297,17 +308,24 @@ where
     }
 
     async fn look_chunk(&self, keys: &[K], batch: &mut Batch<K, V>) -> Result<(), (Vec<K>, Error)> {
-        let placed: Vec<(K, Place)> = keys.iter().map(|key| (key.clone(), self.place(key))).collect();
+        let placed = keys.iter().map(|key| (key.clone(), self.place(key)));
+        let (quarantined, placed): (Vec<_>, Vec<_>) = placed.partition(|(_, place)| self.is_quarantined(place));
+        for (key, _) in quarantined {
+            self.found(key, Lookup::missing(), batch);
+        }
+        if placed.is_empty() {
+            return Ok(());
+        }
         let marks: Vec<Marked<K, V>> = placed
             .iter()
             .map(|(key, place)| self.near.mark(key, place.address.partition))
             .collect();
         let sent = self.now();
         let places: Vec<&Place> = placed.iter().map(|(_, place)| place).collect();
-        let fast = self
-            .fast_read_many(&places, sent)
-            .await
-            .map_err(|error| (keys.to_vec(), error))?;
+        let fast = match self.fast_read_many(&places, sent).await {
+            Ok(fast) => fast,
+            Err(error) => return Err((placed.into_iter().map(|(key, _)| key).collect(), error)),
+        };
         let mut rest = Vec::new();
         for (((key, place), marked), found) in placed.into_iter().zip(marks).zip(fast) {
             match found.and_then(|(record, left)| Some((self.decode(&place, record).ok()?, left))) {

@@ -7,4 +7,5 @@ mod mutants;
 mod processes;
 mod protocol;
 mod races;
+mod recovery;
 mod spawned;

@@ -6,7 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use larder_cache::mutant::{self, Mutant};
 
-use crate::races::{self, joins, retries};
+use crate::{
+    races::{self, joins, retries},
+    recovery::order,
+};
 
 /// What must notice that a rule is missing.
 enum Killer {
@@ -33,6 +36,13 @@ const MUTANTS: &[(Mutant, Killer)] = &[
         Check(
             "a late attempt does not revive the lease of its retry",
             retries::a_late_attempt_does_not_revive_the_lease_of_its_retry,
+        ),
+    ),
+    (
+        Mutant::M14,
+        Check(
+            "what is pending reaches the store before its quarantine ends",
+            order::what_is_pending_reaches_the_store_before_its_quarantine_ends,
         ),
     ),
     (

@@ -22,13 +22,13 @@ use crate::{StoreConfig, StoreError, listen::Listeners};
 
 /// What those wait for who need a connection.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     /// Attempts that failed since the last connection.
     pub(super) failed: u32,
     /// Why the last one did.
     pub(super) cause: Option<Cause>,
     /// Connections established so far.
-    pub(super) connected: u64,
+    pub(crate) connected: u64,
     /// No more attempts will be made.
     pub(super) closed: bool,
 }

@@ -39,9 +39,10 @@ use self::{
     pool::Pool,
     request::{Batch, One},
 };
-use crate::{Invalidations, Listening, Node, Resp, StoreConfig, StoreError, listen::Listeners};
+use crate::{Connections, Invalidations, Listening, Node, Resp, StoreConfig, StoreError, listen::Listeners};
 
 pub use breaker::BreakerState;
+pub(crate) use line::Attempts;
 pub(crate) use pool::Loan;
 pub(crate) use request::Seat;
 
@@ -96,6 +97,11 @@ impl Remote {
             is_primary: link.as_ref().is_none_or(|link| link.server.is_primary),
             generation: link.map(|link| link.server.generation.clone()),
         }
+    }
+
+    pub(crate) fn connections(&self) -> Connections {
+        // A server that is gone takes all of our connections to it along.
+        Connections::of(Some(self.lines[0].attempts.subscribe()))
     }
 
     pub(crate) async fn close(&self) {

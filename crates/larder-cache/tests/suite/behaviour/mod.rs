@@ -12,6 +12,6 @@ mod patterns;
 mod plain;
 mod reads;
 mod sharing;
-mod subject;
+pub(crate) mod subject;
 mod trouble;
 mod writes;
