@@ -23,6 +23,7 @@ pub const PROGRAM_VARIABLE: &str = "LARDER_BIN";
 pub struct LarderServer {
     child: OwnedChild,
     port: u16,
+    program: PathBuf,
     options: Vec<String>,
 }
 
@@ -42,9 +43,23 @@ impl LarderServer {
     /// As [`start`](Self::start).
     #[must_use]
     pub fn start_with(options: &[&str]) -> Self {
+        Self::start_program(&program(), options)
+    }
+
+    /// Starts `program serve`, with more options: for a program that starts itself.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_program(program: &Path, options: &[&str]) -> Self {
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-        let (child, port) = launch(0, &options);
-        Self { child, port, options }
+        let (child, port) = launch(program, 0, &options);
+        Self {
+            child,
+            port,
+            program: program.to_owned(),
+            options,
+        }
     }
 
     /// `redis://127.0.0.1:PORT`.
@@ -92,14 +107,13 @@ impl LarderServer {
     /// As [`start`](Self::start).
     pub fn restart(&mut self) {
         self.kill();
-        (self.child, self.port) = launch(self.port, &self.options);
+        (self.child, self.port) = launch(&self.program, self.port, &self.options);
     }
 }
 
 /// Starts the program on a loopback port (0 picks one) and waits until it says that it is ready: the process and its port.
-fn launch(port: u16, options: &[String]) -> (OwnedChild, u16) {
-    let program = program();
-    let mut command = Command::new(&program);
+fn launch(program: &Path, port: u16, options: &[String]) -> (OwnedChild, u16) {
+    let mut command = Command::new(program);
     command
         .args(["serve", "--bind", &format!("127.0.0.1:{port}")])
         .args(options)

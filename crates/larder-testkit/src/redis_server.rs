@@ -60,24 +60,35 @@ impl RedisServer {
     /// # Panics
     /// As [`start`](Self::start); also if it refuses an option.
     pub async fn start_with(options: &[&str]) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder can be made");
+        let started = Self::try_start_with(options).await;
+        started.unwrap_or_else(|error| {
+            panic!("redis-server did not start: {error}; install it, or name one in {SERVER_VARIABLE}")
+        })
+    }
+
+    /// As [`start_with`](Self::start_with), for a program that can do without one.
+    ///
+    /// # Errors
+    /// If the binary is missing, refuses an option, or does not answer within 20 s.
+    pub async fn try_start_with(options: &[&str]) -> io::Result<Self> {
+        let dir = tempfile::tempdir()?;
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-        let mut refusal = String::new();
-        for _ in 0..PORTS_TRIED_MAX {
+        let mut tries = 1;
+        loop {
             let port = free_port();
             match launch(port, &dir, &options).await {
                 Ok(child) => {
-                    return Self {
+                    return Ok(Self {
                         child,
                         port,
                         dir,
                         options,
-                    };
+                    });
                 }
-                Err(error) => refusal = error.to_string(),
+                Err(error) if tries == PORTS_TRIED_MAX || error.kind() == io::ErrorKind::NotFound => return Err(error),
+                Err(_) => tries += 1,
             }
         }
-        panic!("redis-server did not start: {refusal}; install it, or name one in {SERVER_VARIABLE}");
     }
 
     /// `redis://127.0.0.1:PORT`.

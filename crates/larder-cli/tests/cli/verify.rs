@@ -56,6 +56,26 @@ fn the_naive_code_is_caught() {
     );
 }
 
+/// Every fault there is, on servers of its own; the near tiers answered meanwhile, and nothing was lost on the way.
+#[test]
+fn larder_survives_a_server_that_is_killed_and_stopped() {
+    for server in ["redis", "larder"] {
+        let faults = "evict,flush,disconnect,kill,pause";
+        let args = [
+            "verify", "--server", server, "--faults", faults, "--ops", "20000", "--json",
+        ];
+        let document = larder(&args).ended(0).json();
+        let larder = &document["larder"];
+        let zeroes = ["stale_reads", "violations", "wrong_at_rest"];
+        assert!(zeroes.iter().all(|zero| larder[zero] == 0), "{document:#}");
+        let counts = ["near_hits", "faults_made", "fills_rejected", "writes"];
+        assert!(
+            counts.iter().all(|count| larder[count].as_u64() > Some(0)),
+            "{document:#}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_server_named_by_the_environment_is_left_as_it_was() {
     let server = RedisServer::start().await;
@@ -85,6 +105,13 @@ fn what_cannot_be_verified_is_wrong_usage() {
         "hint:",
         "--store redis://",
     ]);
+    for fault in ["kill", "pause"] {
+        let own = ["verify", "--faults", fault, "--store", "redis://127.0.0.1:1"];
+        larder(&own).ended(2).says(&[fault, "own", "hint:", "--server redis"]);
+    }
+    larder(&["verify", "--server", "redis", "--store", "embedded:"])
+        .ended(2)
+        .says(&["--server", "--store"]);
     larder(&["verify", "--faults", "earthquake"])
         .ended(2)
         .says(&["earthquake"]);

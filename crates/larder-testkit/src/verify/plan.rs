@@ -9,13 +9,17 @@ pub enum Fault {
     Evict,
     /// Everything in the store is lost.
     Flush,
-    /// Every connection of the store's clients is cut.
+    /// A connection of the store's clients is cut.
     Disconnect,
+    /// The server is killed, and comes back empty.
+    Kill,
+    /// The server stands still for a while, its connections open.
+    Pause,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 3] = [Self::Evict, Self::Flush, Self::Disconnect];
+    pub const ALL: [Self; 5] = [Self::Evict, Self::Flush, Self::Disconnect, Self::Kill, Self::Pause];
 
     /// The word that names it on a command line.
     #[must_use]
@@ -24,6 +28,8 @@ impl Fault {
             Self::Evict => "evict",
             Self::Flush => "flush",
             Self::Disconnect => "disconnect",
+            Self::Kill => "kill",
+            Self::Pause => "pause",
         }
     }
 }

@@ -1,15 +1,20 @@
 //! Making trouble, within the prefix of this run.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
-use larder_base::Random;
+use larder_base::{Clock, Random};
 use larder_store::Store;
 use larder_testkit::verify::Fault;
 use redis::AsyncCommands as _;
+use tokio::sync::Mutex;
 
+use super::server::PrivateServer;
 use crate::{context::Context, failure::Outcome, own_keys};
 
 /// Who makes the faults, and knows which keys are this run's.
@@ -21,10 +26,22 @@ pub(super) struct Trouble {
     random: Random,
     prefix: Arc<str>,
     runs: Arc<AtomicU32>,
+    clock: Clock,
+    /// The server, where it is this run's own.
+    server: Arc<Mutex<Option<PrivateServer>>>,
 }
 
+/// The longest pause of a server: beyond the near tier's bound by default, so that its copies go out of use.
+const PAUSE_MAX: Duration = Duration::from_millis(1_500);
+
 impl Trouble {
-    pub(super) fn new(own: Store, stores: &[Store], context: &Context, random: &Random) -> Self {
+    pub(super) fn new(
+        own: Store,
+        stores: &[Store],
+        server: Option<PrivateServer>,
+        context: &Context,
+        random: &Random,
+    ) -> Self {
         // Not from the seed: two runs with one seed must not meet in one store.
         let prefix = format!("verify-{:016x}", context.random.next_u64()).into();
         Self {
@@ -33,6 +50,8 @@ impl Trouble {
             random: random.clone(),
             prefix,
             runs: Arc::default(),
+            clock: context.clock.clone(),
+            server: Arc::new(Mutex::new(server)),
         }
     }
 
@@ -52,6 +71,8 @@ impl Trouble {
             Fault::Evict => self.evict().await,
             Fault::Flush => own_keys::remove(&self.own, &self.prefix).await,
             Fault::Disconnect => self.disconnect().await,
+            Fault::Kill => self.kill().await,
+            Fault::Pause => self.pause().await,
         };
         if let Err(error) = made {
             tracing::debug!(%fault, %error, "a fault could not be made");
@@ -81,5 +102,20 @@ impl Trouble {
             .arg(id)
             .query_async(&mut self.own.clone())
             .await?)
+    }
+
+    async fn kill(&self) -> Outcome {
+        if let Some(server) = self.server.lock().await.as_mut() {
+            server.kill().await;
+        }
+        Ok(())
+    }
+
+    async fn pause(&self) -> Outcome {
+        if let Some(server) = self.server.lock().await.as_ref() {
+            let span = PAUSE_MAX.mul_f64(self.random.unit());
+            server.pause(&self.clock, span).await;
+        }
+        Ok(())
     }
 }

@@ -2,7 +2,10 @@
 
 mod faults;
 mod report;
+mod server;
 mod subject;
+
+use std::time::Duration;
 
 use larder_base::Random;
 use larder_store::Store;
@@ -12,11 +15,11 @@ use larder_testkit::{
     verify::{self, ByHand, Fault, Plan},
 };
 
-use self::{faults::Trouble, report::Verdict, subject::Larder};
+use self::{faults::Trouble, report::Verdict, server::PrivateServer, subject::Larder};
 use crate::{
     context::Context,
     failure::{Failure, Outcome},
-    flags::OwnStore,
+    flags::{self, OwnStore},
     own_keys,
 };
 
@@ -36,13 +39,20 @@ pub(crate) struct Args {
     /// Seed of the random choices; drawn and printed if it is not given.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Faults to make again and again: evict (a key is lost), flush (all are), disconnect (on a server).
+    /// Start a private server and verify on that: kill and pause need one of their own.
+    #[arg(long, value_enum, conflicts_with = "store")]
+    server: Option<server::Kind>,
+    /// Faults to make again and again: evict (a key is lost), flush (all are), disconnect (a connection is cut), kill
+    /// (the server, which comes back empty), pause (the server stands still for up to 1.5 s).
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     faults: Vec<Fault>,
     /// What to verify: larder, naive (get, load, set; delete on a write), lock (a lock round the load), or all.
     #[arg(long, value_enum, default_value_t = Baseline::Larder)]
     baseline: Baseline,
-    /// Processes, each with a connection of its own.
+    /// How far behind a near copy may be; on `embedded:` none ever is.
+    #[arg(long, default_value = "1s", value_name = "SPAN", value_parser = flags::span)]
+    max_staleness: Duration,
+    /// Processes, each with a connection and a near tier of its own.
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     processes: u32,
 }
@@ -61,21 +71,30 @@ impl Baseline {
     }
 }
 
+/// The mean time between two faults; a server needs longer to come back.
+const FAULT_EVERY: Duration = Duration::from_millis(20);
+const SERVER_FAULT_EVERY: Duration = Duration::from_millis(200);
+
 pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     let seed = args.seed.unwrap_or_else(|| context.random.next_u64() % 1_000_000_000);
     let random = Random::seeded(seed);
-    let mut stores = stores(&args, context, &random).await?;
+    check(&args)?;
+    let server = match args.server {
+        Some(kind) => Some(PrivateServer::start(kind).await?),
+        None => None,
+    };
+    let url = server.as_ref().map_or(args.store.store.clone(), PrivateServer::url);
+    let mut stores = stores(&OwnStore { store: url }, args.processes, context, &random).await?;
     let own = stores.pop().expect("one more than there are processes");
-    let trouble = Trouble::new(own, &stores, context, &random);
-    if args.faults.contains(&Fault::Disconnect) && stores.iter().all(Store::is_embedded) {
-        return Err(
-            Failure::usage("`--faults disconnect` needs connections, and `embedded:` has none")
-                .hint("add --store redis://127.0.0.1:6379, or leave `disconnect` out"),
-        );
-    }
+    let trouble = Trouble::new(own, &stores, server, context, &random);
     let plan = Plan {
         ops: args.ops,
         faults: args.faults.clone(),
+        fault_every: if args.faults.iter().any(|fault| of_server(*fault)) {
+            SERVER_FAULT_EVERY
+        } else {
+            FAULT_EVERY
+        },
         ..Plan::default()
     };
     context.ui.line(format_args!(
@@ -91,6 +110,31 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     report::finish(context, &verdicts, seed, &args.faults)
 }
 
+/// Whether a fault is one of the server itself.
+const fn of_server(fault: Fault) -> bool {
+    matches!(fault, Fault::Kill | Fault::Pause)
+}
+
+/// Refuses faults that cannot be made there.
+fn check(args: &Args) -> Outcome {
+    if args.server.is_some() {
+        return Ok(());
+    }
+    if let Some(fault) = args.faults.iter().find(|fault| of_server(**fault)) {
+        return Err(
+            Failure::usage(format_args!("`--faults {fault}` takes a server that is this run's own"))
+                .hint("add --server redis or --server larder"),
+        );
+    }
+    if args.faults.contains(&Fault::Disconnect) && args.store.store.starts_with("embedded:") {
+        return Err(
+            Failure::usage("`--faults disconnect` needs connections, and `embedded:` has none")
+                .hint("add --server redis, or --store redis://127.0.0.1:6379, or leave `disconnect` out"),
+        );
+    }
+    Ok(())
+}
+
 /// Verifies what was asked for, one after another.
 async fn all(
     args: &Args,
@@ -103,7 +147,7 @@ async fn all(
     let mut verdicts = Vec::new();
     for baseline in [Baseline::Naive, Baseline::Lock, Baseline::Larder] {
         if args.baseline.includes(baseline) {
-            let verdict = one(baseline, plan, stores, trouble, context, random).await?;
+            let verdict = one(baseline, args.max_staleness, plan, stores, trouble, context, random).await?;
             context.ui.line(&verdict);
             verdicts.push(verdict);
         }
@@ -112,11 +156,11 @@ async fn all(
 }
 
 /// One connection a process, and one more.
-async fn stores(args: &Args, context: &Context, random: &Random) -> Outcome<Vec<Store>> {
-    let config = args.store.config()?.clock(context.clock.clone()).random(random.clone());
+async fn stores(store: &OwnStore, processes: u32, context: &Context, random: &Random) -> Outcome<Vec<Store>> {
+    let config = store.config()?.clock(context.clock.clone()).random(random.clone());
     let first = OwnStore::connect(config.clone()).await?;
     let mut stores = Vec::new();
-    for _ in 0..args.processes {
+    for _ in 0..processes {
         let another = match first.engine() {
             Some(engine) => Store::embedded(engine.clone()),
             None => OwnStore::connect(config.clone()).await?,
@@ -129,6 +173,7 @@ async fn stores(args: &Args, context: &Context, random: &Random) -> Outcome<Vec<
 
 async fn one(
     baseline: Baseline,
+    bound: Duration,
     plan: &Plan,
     stores: &[Store],
     trouble: &Trouble,
@@ -144,20 +189,16 @@ async fn one(
         }
     };
     let clock = &context.clock;
-    // On a store that has no near tier every answer is the store's own, so no bound is taken.
+    // On the engine in this process a push comes within the command that changes a key: no copy is ever behind.
     let bounds = Bounds {
-        near: std::time::Duration::from_secs(1),
+        near: if stores[0].is_embedded() { Duration::ZERO } else { bound },
         ..Bounds::default()
     };
     let verdict = match baseline {
         Baseline::Naive => {
             let by_hand = |store: &Store| ByHand::new(CacheAside::new(store.clone()), store, &namespace);
             let subjects = stores.iter().map(by_hand).collect();
-            Verdict::new(
-                "naive",
-                verify::run(plan, subjects, bounds, clock, random, make).await,
-                0,
-            )
+            Verdict::new("naive", verify::run(plan, subjects, bounds, clock, random, make).await)
         }
         Baseline::Lock => {
             let lock = |store: &Store| LockAroundLoad::new(store.clone(), clock.clone());
@@ -165,24 +206,17 @@ async fn one(
                 .iter()
                 .map(|store| ByHand::new(lock(store), store, &namespace))
                 .collect();
-            Verdict::new(
-                "lock",
-                verify::run(plan, subjects, bounds, clock, random, make).await,
-                0,
-            )
+            Verdict::new("lock", verify::run(plan, subjects, bounds, clock, random, make).await)
         }
         Baseline::Larder | Baseline::All => {
+            let below = Larder::new(trouble.own_keys().0, None, &namespace, bound).await?;
             let mut subjects = Vec::new();
             for store in stores {
-                subjects.push(Larder::new(store, &namespace).await?);
+                subjects.push(Larder::new(store, Some(&below), &namespace, bound).await?);
             }
             let caches: Vec<_> = subjects.iter().map(Larder::cache).collect();
             let outcome = verify::run(plan, subjects, bounds, clock, random, make).await;
-            Verdict::new(
-                "larder",
-                outcome,
-                caches.iter().map(|cache| cache.stats().fills_rejected()).sum(),
-            )
+            Verdict::new("larder", outcome).with(&caches)
         }
     };
     Ok(verdict)

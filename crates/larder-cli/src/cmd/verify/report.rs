@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 
+use larder_cache::Cache;
 use larder_testkit::verify::{Fault, Outcome as Run};
 use serde_json::{Value, json};
 
@@ -15,15 +16,27 @@ pub(super) struct Verdict {
     name: &'static str,
     run: Run,
     fills_rejected: u64,
+    near_hits: u64,
 }
 
 impl Verdict {
-    pub(super) const fn new(name: &'static str, run: Run, fills_rejected: u64) -> Self {
+    pub(super) const fn new(name: &'static str, run: Run) -> Self {
         Self {
             name,
             run,
-            fills_rejected,
+            fills_rejected: 0,
+            near_hits: 0,
         }
+    }
+
+    /// Adds what Larder's caches counted themselves.
+    pub(super) fn with(mut self, caches: &[Cache<u64, u64>]) -> Self {
+        for cache in caches {
+            let stats = cache.stats();
+            self.fills_rejected += stats.fills_rejected();
+            self.near_hits += stats.near_hits;
+        }
+        self
     }
 
     fn is_clean(&self) -> bool {
@@ -34,6 +47,7 @@ impl Verdict {
         let report = &self.run.report;
         json!({
             "reads": report.reads,
+            "near_hits": self.near_hits,
             "stale_reads": report.stale_reads,
             "late_reads": report.late_reads,
             "violations": report.violations.len(),
@@ -58,6 +72,9 @@ impl Display for Verdict {
         let report = &self.run.report;
         writeln!(f, "\n{}", self.name)?;
         writeln!(f, "    reads           {}", report.reads)?;
+        if self.near_hits > 0 {
+            writeln!(f, "    near hits       {}", self.near_hits)?;
+        }
         writeln!(f, "    stale reads     {}", report.stale_reads)?;
         if report.late_reads > 0 {
             writeln!(

@@ -14,20 +14,24 @@ use crate::failure::Outcome;
 /// A cache of Larder, as one process holds it.
 pub(super) struct Larder {
     cache: Cache<u64, u64>,
+    /// What the store holds, seen past every near tier.
+    below: Cache<u64, u64>,
 }
 
 impl Larder {
-    pub(super) async fn new(store: &Store, namespace: &str) -> Outcome<Self> {
-        // Where nothing says what changes, a near copy would be as old as its time allows.
-        let near = if store.is_embedded() { 1_000 } else { 0 };
+    /// A process over `store`, with a near tier unless it is the one that looks `below` the others'.
+    pub(super) async fn new(store: &Store, below: Option<&Self>, namespace: &str, bound: Duration) -> Outcome<Self> {
+        let near = if below.is_some() { 1_000 } else { 0 };
         let cache = Cache::builder(namespace)
             .store(store)
             .near(near)
+            .max_staleness(bound)
             .ttl(Duration::from_secs(60))
             .tags(|version: &u64| [format!("odd:{}", version % 2), "all".to_owned()])
             .build()
             .await?;
-        Ok(Self { cache })
+        let below = below.map_or_else(|| cache.clone(), Self::cache);
+        Ok(Self { cache, below })
     }
 
     pub(super) fn cache(&self) -> Cache<u64, u64> {
@@ -60,8 +64,13 @@ impl Subject for Larder {
     }
 
     async fn cached(&self, key: u64) -> Vec<(&'static str, u64)> {
-        let found = self.cache.get(&key).await.ok().flatten();
-        found.map(|version| ("larder", *version)).into_iter().collect()
+        let mut tiers = Vec::new();
+        for cache in [&self.cache, &self.below] {
+            let Ok(found) = cache.lookup(&key).await else { continue };
+            let tier = if found.tier() == Tier::Near { "near" } else { "store" };
+            tiers.extend(found.value().map(|version| (tier, **version)));
+        }
+        tiers
     }
 }
 

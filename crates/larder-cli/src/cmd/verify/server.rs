@@ -1,0 +1,77 @@
+//! A private server that a run may kill and stop.
+
+use std::time::Duration;
+
+use larder_base::Clock;
+use larder_testkit::{LarderServer, RedisServer};
+
+use crate::failure::{Failure, Outcome};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Kind {
+    /// `redis-server` on the path, or what `LARDER_REDIS` names.
+    Redis,
+    /// This program's own `serve`.
+    Larder,
+}
+
+pub(super) enum PrivateServer {
+    Redis(RedisServer),
+    Larder(LarderServer),
+}
+
+impl PrivateServer {
+    pub(super) async fn start(kind: Kind) -> Outcome<Self> {
+        match kind {
+            Kind::Redis => {
+                let started = RedisServer::try_start_with(&[]).await;
+                let failed = |error| {
+                    Failure::new(format_args!("redis-server did not start: {error}"))
+                        .hint("install redis-server, name one in LARDER_REDIS, or take --server larder")
+                };
+                started.map(Self::Redis).map_err(failed)
+            }
+            Kind::Larder => {
+                let program = std::env::current_exe().map_err(|error| Failure::new(error).heading("own program"))?;
+                Ok(Self::Larder(LarderServer::start_program(&program, &[])))
+            }
+        }
+    }
+
+    pub(super) fn url(&self) -> String {
+        match self {
+            Self::Redis(server) => server.url(),
+            Self::Larder(server) => server.url(),
+        }
+    }
+
+    /// `kill -9`; it comes back on its port at once, empty.
+    pub(super) async fn kill(&mut self) {
+        match self {
+            Self::Redis(server) => server.restart_empty().await,
+            Self::Larder(server) => server.restart(),
+        }
+    }
+
+    /// SIGSTOP, and SIGCONT after `span`, or when the future is dropped.
+    pub(super) async fn pause(&self, clock: &Clock, span: Duration) {
+        match self {
+            Self::Redis(server) => server.pause(),
+            Self::Larder(server) => server.pause(),
+        }
+        let _paused = Paused(self);
+        clock.sleep(span).await;
+    }
+}
+
+/// A server that stands still. An interrupted run removes its keys, for which the server has to go on.
+struct Paused<'a>(&'a PrivateServer);
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        match self.0 {
+            PrivateServer::Redis(server) => server.resume(),
+            PrivateServer::Larder(server) => server.resume(),
+        }
+    }
+}
