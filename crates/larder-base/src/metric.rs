@@ -122,7 +122,7 @@ impl Metric {
         metrics::with_recorder(|recorder| {
             recorder
                 .register_histogram(&self.key(values), &METADATA)
-                .record(seconds)
+                .record(seconds);
         });
     }
 

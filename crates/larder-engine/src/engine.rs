@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use larder_base::{Clock, Random};
+use larder_base::{Clock, Random, metric::Metric};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     ctx::Ctx,
     dispatch,
     evict::EvictionPolicy,
+    metric,
     reply::Reply,
     serve::ServeConfig,
     settings::{Settings, WireLimits},
@@ -101,9 +102,15 @@ pub struct Engine {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     core: Mutex<Core>,
     clock: Clock,
+}
+
+impl Shared {
+    pub(crate) fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock()
+    }
 }
 
 impl std::fmt::Debug for Engine {
@@ -183,6 +190,13 @@ impl Engine {
         let removed = core.sweep_at_length(now);
         core.settle_tracking();
         removed
+    }
+
+    /// From now on the process's metrics show this engine: its memory, clients, commands, evictions. With several
+    /// engines shown at once, gauges show the one that was asked last.
+    pub fn show_metrics(&self) {
+        metric::METRICS.iter().for_each(Metric::describe);
+        larder_base::metric::register(&self.shared);
     }
 
     /// Bytes held by keys and values, as `INFO` reports them and `maxmemory` bounds them.

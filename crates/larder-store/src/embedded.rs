@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use larder_base::metric::Text;
 use larder_engine::{Engine, PushSink, Reply, Session};
 use redis::{Arg, Cmd, Pipeline, PushKind, RedisError, RedisResult, Value};
 use smallvec::SmallVec;
@@ -13,6 +14,7 @@ use crate::{
     Event, Fate, Heartbeat, Invalidations, Listening, ScriptCall, StoreConfig, StoreError, Stuck, Subscription,
     Transit,
     config::Target,
+    figures::{self, Figures},
     listen::Listeners,
     queue::Queue,
     subscribe::{self, Topics},
@@ -34,6 +36,7 @@ pub(crate) struct Embedded {
     session: Arc<Session>,
     listeners: Arc<Listeners>,
     transit: Option<Arc<dyn Transit>>,
+    figures: Arc<Figures>,
     closed: AtomicBool,
 }
 
@@ -48,6 +51,7 @@ impl Embedded {
             .random(config.random.clone())
             .maxmemory(*maxmemory)
             .build();
+        engine.show_metrics();
         let embedded = Self::join(engine, config)?;
         if let Some(policy) = policy {
             embedded.setup(&[b"CONFIG", b"SET", b"maxmemory-policy", policy.as_bytes()], "policy")?;
@@ -65,6 +69,7 @@ impl Embedded {
             session: Arc::new(session),
             listeners,
             transit: None,
+            figures: Figures::of(&ADDRESS.into()),
             closed: AtomicBool::new(false),
         };
         embedded.setup(&[b"HELLO", b"3"], "resp")?;
@@ -88,17 +93,26 @@ impl Embedded {
     #[inline]
     pub(crate) async fn carry<T>(
         self: &Arc<Self>,
-        command: impl FnOnce() -> Arc<str>,
+        command: impl FnOnce() -> Text,
         run: impl FnOnce(&Self) -> T,
         late: impl FnOnce(Arc<Self>) -> Box<dyn FnOnce() + Send>,
     ) -> Result<T, StoreError> {
         self.check_open()?;
         if let Some(transit) = &self.transit {
             // In a box, so that the way without a transit stays small.
-            return Box::pin(self.travel(transit, command(), run, late)).await;
+            let name = command();
+            let command = name.strip_prefix(figures::SCRIPT).unwrap_or(&name).into();
+            return Box::pin(self.travel(transit, command, run, late)).await;
         }
         // An embedded command is always ready: without this a busy task would never let another one run.
         tokio::task::consume_budget().await;
+        if self.figures.begin() {
+            let clock = self.engine.clock();
+            let began = clock.monotonic();
+            let answer = run(self);
+            figures::timed(command(), clock.monotonic().saturating_sub(began));
+            return Ok(answer);
+        }
         Ok(run(self))
     }
 
@@ -246,6 +260,10 @@ impl Embedded {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.figures
     }
 
     pub(crate) const fn engine(&self) -> &Engine {

@@ -28,9 +28,11 @@ mod dedicated;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
+mod figures;
 mod health;
 mod info;
 mod listen;
+mod metric;
 mod queue;
 mod refuse;
 mod remote;
@@ -48,9 +50,11 @@ pub use config::{BreakerPolicy, Resp, RetryPolicy, StoreConfig};
 pub use connections::Connections;
 pub use dedicated::Dedicated;
 pub use error::StoreError;
+pub use figures::StoreStats;
 pub use health::Health;
 pub use info::Generation;
 pub use listen::{HEARTBEAT, Heartbeat, Invalidations, Listening};
+pub use metric::METRICS;
 /// The client library whose commands a [`Store`] runs.
 pub use redis;
 pub use remote::BreakerState;

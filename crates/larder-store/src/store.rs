@@ -7,12 +7,12 @@ use larder_base::{Clock, Random};
 use larder_engine::Engine;
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value, aio::ConnectionLike};
 
-#[cfg(feature = "embedded")]
-use crate::embedded::Embedded;
 use crate::{
     BreakerState, Connections, Dedicated, Invalidations, Listening, Node, ScriptCall, StoreConfig, StoreError,
-    Subscription, refuse, remote::Remote, subscribe::Topics,
+    StoreStats, Subscription, refuse, remote::Remote, subscribe::Topics,
 };
+#[cfg(feature = "embedded")]
+use crate::{embedded::Embedded, figures::script_name};
 
 /// One handle over the embedded engine, Redis or Valkey. A cheap clone; all clones share one connection.
 ///
@@ -246,7 +246,7 @@ impl Store {
         match &self.inner.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => {
-                let name = || Arc::from(call.script().name());
+                let name = || script_name(call.script().name());
                 let late = |embedded: Arc<Embedded>| later(call.clone(), move |call| drop(embedded.call(call)));
                 embedded.carry(name, |embedded| embedded.call(call), late).await?
             }
@@ -268,7 +268,7 @@ impl Store {
                         calls.iter().for_each(|call| drop(embedded.call(call)));
                     })
                 };
-                let carried = embedded.carry(|| Arc::from("scripts"), run, late).await;
+                let carried = embedded.carry(|| "pipeline".into(), run, late).await;
                 carried.unwrap_or_else(|error| calls.iter().map(|_| Err(error.clone())).collect())
             }
             #[cfg(feature = "embedded")]
@@ -311,6 +311,17 @@ impl Store {
             #[cfg(feature = "embedded")]
             Backend::Embedded(_) => Connections::of(None),
             Backend::Remote(remote) => remote.connections(),
+        }
+    }
+
+    /// What the stores at this address did in this process, and how they are now: connections, retries, overruns, the
+    /// breaker. All embedded engines of a process count as one address, and have no connections.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        match &self.inner.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => embedded.figures().stats(),
+            Backend::Remote(remote) => remote.stats(),
         }
     }
 
@@ -411,7 +422,7 @@ impl Store {
                 let run = move |embedded: &Embedded, pipeline: &Pipeline| embedded.commands(pipeline, offset, count);
                 let late =
                     |embedded: Arc<Embedded>| later(pipeline.clone(), move |pipeline| drop(run(&embedded, pipeline)));
-                let name = || Arc::from("a pipeline");
+                let name = || "pipeline".into();
                 embedded.carry(name, |embedded| run(embedded, pipeline), late).await?
             }
             Backend::Remote(remote) => remote.commands(pipeline, offset, count).await,
@@ -424,7 +435,7 @@ impl Store {
 async fn embedded_command(embedded: &Arc<Embedded>, cmd: &Cmd) -> RedisResult<Value> {
     refuse::check(cmd)?;
     let late = |embedded: Arc<Embedded>| later(cmd.clone(), move |cmd| drop(embedded.command(cmd)));
-    let name = || crate::command::label(cmd);
+    let name = || crate::command::label(cmd).into();
     Ok(embedded.carry(name, |embedded| embedded.command(cmd), late).await?)
 }
 

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use larder_base::Clock;
 use parking_lot::Mutex;
 
-use super::metrics;
 use crate::BreakerPolicy;
 
 /// Closed: everything passes. Open: nothing does for `open_for`. Half-open: one probe passes; a connection closes the
@@ -67,7 +66,6 @@ impl Breaker {
             return Err(probe_at.saturating_sub(now));
         }
         state.probing = true;
-        metrics::breaker(&self.address, BreakerState::HalfOpen);
         Ok(Some(Probe(self)))
     }
 
@@ -79,7 +77,6 @@ impl Breaker {
         let opens = self.policy.failures > 0 && state.failures >= self.policy.failures;
         if opens && state.opened_at.is_none() {
             state.opened_at = Some(now);
-            metrics::breaker(&self.address, BreakerState::Open);
             tracing::warn!(address = %self.address, failures = state.failures, "the store's breaker opened");
         }
     }
@@ -89,7 +86,6 @@ impl Breaker {
         let mut state = self.state.lock();
         state.failures = 0;
         if state.opened_at.take().is_some() {
-            metrics::breaker(&self.address, BreakerState::Closed);
             tracing::info!(address = %self.address, "the store's breaker closed");
         }
     }

@@ -44,11 +44,10 @@ impl Deadlines {
     #[inline]
     pub(super) fn enter(&self) -> Ticket<'_> {
         let slot = self.current.load(Relaxed);
-        let others = self.counts.0[slot].fetch_add(1, Relaxed);
+        self.counts.0[slot].fetch_add(1, Relaxed);
         Ticket {
             deadlines: self,
             slot,
-            others,
             answered: false,
         }
     }
@@ -57,6 +56,11 @@ impl Deadlines {
     #[inline]
     pub(super) fn is_crowded(&self) -> bool {
         self.counts.0[self.current.load(Relaxed)].load(Relaxed) > 1
+    }
+
+    /// How many commands wait for their answer.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.counts.0.iter().map(|count| u64::from(count.load(Relaxed))).sum()
     }
 
     /// Turns the ring; `true` if a command is past its deadline.
@@ -79,18 +83,10 @@ impl Deadlines {
 pub(super) struct Ticket<'a> {
     deadlines: &'a Deadlines,
     slot: usize,
-    others: u32,
     answered: bool,
 }
 
 impl Ticket<'_> {
-    /// One command in a few, more of them when there are few: those whose latency is measured.
-    #[inline]
-    pub(super) const fn is_sample(&self) -> bool {
-        const ONE_IN: u32 = 32;
-        self.others.is_multiple_of(ONE_IN)
-    }
-
     /// An answer arrived, whatever it was.
     #[inline]
     pub(super) fn answered(mut self) {

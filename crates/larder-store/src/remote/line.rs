@@ -7,7 +7,7 @@ use std::sync::{
 
 use arc_swap::ArcSwapOption;
 use futures_util::future::{Fuse, FusedFuture as _, FutureExt as _};
-use larder_base::Tasks;
+use larder_base::{Tasks, metric::Figures as _};
 use tokio::sync::{Notify, watch};
 
 use super::{
@@ -15,10 +15,13 @@ use super::{
     connect::{self, Cause, Previous},
     deadline::Deadlines,
     link::Link,
-    metrics,
     request::One,
 };
-use crate::{StoreConfig, StoreError, listen::Listeners};
+use crate::{
+    BreakerState, StoreConfig, StoreError,
+    figures::{Count, Figures, Watched},
+    listen::Listeners,
+};
 
 /// What those wait for who need a connection.
 #[derive(Clone, Debug, Default)]
@@ -50,11 +53,27 @@ pub(super) struct Line {
     /// Rung to skip a pause between two attempts.
     pub(super) hurry: Notify,
     pub(super) breaker: Breaker,
+    pub(super) figures: Arc<Figures>,
+}
+
+impl Watched for Line {
+    fn is_up(&self) -> bool {
+        self.is_up()
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.deadlines.in_flight()
+    }
+
+    fn breaker(&self) -> BreakerState {
+        self.breaker.state()
+    }
 }
 
 impl Line {
     pub(super) fn new(config: &StoreConfig, listeners: Arc<Listeners>, index: usize) -> Arc<Self> {
-        Arc::new(Self {
+        let figures = Figures::of(&config.address());
+        let line = Arc::new(Self {
             config: config.clone(),
             address: config.address(),
             listeners,
@@ -65,7 +84,10 @@ impl Line {
             attempts: watch::Sender::new(Attempts::default()),
             hurry: Notify::new(),
             breaker: Breaker::new(config.breaker.clone(), config.clock.clone(), config.address()),
-        })
+            figures,
+        });
+        line.figures.watch(&line);
+        line
     }
 
     #[inline]
@@ -91,7 +113,8 @@ impl Line {
             link.life.end();
             self.current.store(None);
             let overdue = self.overdue.load(Ordering::Acquire);
-            metrics::disconnected(overdue);
+            let cause = if overdue { Count::Overruns } else { Count::Disconnects };
+            self.figures.count(cause);
             tracing::info!(address = %self.address, overdue, "lost the connection to the store");
             previous = Some(link.as_previous());
             // `tasks` ends here, and with it the connection's own task and everything that waited on it.
@@ -125,8 +148,9 @@ impl Line {
     }
 
     fn report(&self, failures: u32, cause: Cause) {
-        metrics::connect_failed();
+        self.figures.count(Count::ConnectFailures);
         self.breaker.failed();
+        self.figures.publish();
         tracing::debug!(address = %self.address, failures, %cause, "could not connect");
         self.attempts.send_modify(|attempts| {
             attempts.failed = failures;
@@ -135,7 +159,9 @@ impl Line {
     }
 
     fn publish(&self, link: &Arc<Link>) {
-        metrics::connected();
+        let is_first = self.attempts.borrow().connected == 0;
+        self.figures
+            .count(if is_first { Count::Connects } else { Count::Reconnects });
         tracing::info!(address = %self.address, version = %link.server.version, "connected to the store");
         if let Some(sent) = link.tracked_since() {
             link.life.count(sent);
@@ -162,6 +188,7 @@ impl Line {
                 () = &mut heart => return,
                 () = &mut probe => {}
                 () = self.config.clock.sleep(tick) => {
+                    self.figures.publish();
                     if self.deadlines.turn() {
                         self.overdue.store(true, Ordering::Release);
                         link.life.end();

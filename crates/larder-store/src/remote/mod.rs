@@ -11,7 +11,6 @@ mod deadline;
 mod heartbeat;
 mod line;
 mod link;
-mod metrics;
 mod pool;
 mod request;
 mod retry;
@@ -39,7 +38,9 @@ use self::{
     pool::Pool,
     request::{Batch, One},
 };
-use crate::{Connections, Invalidations, Listening, Node, Resp, StoreConfig, StoreError, listen::Listeners};
+use crate::{
+    Connections, Invalidations, Listening, Node, Resp, StoreConfig, StoreError, StoreStats, listen::Listeners,
+};
 
 pub use breaker::BreakerState;
 pub(crate) use line::Attempts;
@@ -84,6 +85,10 @@ impl Remote {
 
     pub(crate) fn is_connected(&self) -> bool {
         self.lines.iter().all(|line| line.is_up())
+    }
+
+    pub(crate) fn stats(&self) -> StoreStats {
+        self.lines[0].figures.stats()
     }
 
     pub(crate) fn breaker(&self) -> BreakerState {

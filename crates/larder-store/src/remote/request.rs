@@ -5,15 +5,18 @@ use std::{
     time::Duration,
 };
 
+use larder_base::metric::Text;
 use redis::{Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection};
 
 use super::{
     line::Line,
     link::{Life, Link},
-    metrics,
     retry::{self, Verdict},
 };
-use crate::{StoreError, command};
+use crate::{
+    StoreError, command,
+    figures::{self, Count},
+};
 
 /// What can be sent over a link, several times if need be.
 pub(super) trait Request {
@@ -23,6 +26,8 @@ pub(super) trait Request {
     /// Whether running it twice is as good as once.
     fn is_idempotent(&self) -> bool;
     fn label(&self) -> Arc<str>;
+    /// What its latency is measured under: one of few names.
+    fn name(&self) -> Text;
 }
 
 /// A single command.
@@ -50,6 +55,38 @@ impl Request for One<'_> {
 
     fn label(&self) -> Arc<str> {
         command::label(self.0)
+    }
+
+    fn name(&self) -> Text {
+        command::label(self.0).into()
+    }
+}
+
+/// A script's call, which is a command with a name of its own.
+pub(super) struct Scripted<'a>(pub(super) &'a Cmd, pub(super) &'static str);
+
+impl Request for Scripted<'_> {
+    type Output = Value;
+
+    fn send(&self, conn: &mut MultiplexedConnection) -> impl Future<Output = RedisResult<Value>> + Send {
+        conn.send_packed_command(self.0)
+    }
+
+    #[inline]
+    fn verdict(&self, outcome: &RedisResult<Value>) -> Verdict {
+        One(self.0).verdict(outcome)
+    }
+
+    fn is_idempotent(&self) -> bool {
+        false
+    }
+
+    fn label(&self) -> Arc<str> {
+        command::label(self.0)
+    }
+
+    fn name(&self) -> Text {
+        figures::script_name(self.1)
     }
 }
 
@@ -99,6 +136,10 @@ impl Request for Batch<'_> {
             first.unwrap_or_default()
         )
         .into()
+    }
+
+    fn name(&self) -> Text {
+        "pipeline".into()
     }
 }
 
@@ -187,11 +228,11 @@ impl Line {
         conn: &mut MultiplexedConnection,
     ) -> RedisResult<R::Output> {
         let ticket = self.deadlines.enter();
-        let began = ticket.is_sample().then(|| self.config.clock.monotonic());
+        let began = self.figures.begin().then(|| self.config.clock.monotonic());
         let outcome = request.send(conn).await;
         ticket.answered();
         if let Some(began) = began {
-            metrics::latency(self.config.clock.monotonic().saturating_sub(began));
+            figures::timed(request.name(), self.config.clock.monotonic().saturating_sub(began));
         }
         outcome
     }
@@ -244,7 +285,7 @@ impl Line {
                 self.pause(sent).await;
             }
         }
-        metrics::retried();
+        self.figures.count(Count::Retries);
     }
 
     /// Waits for a connection and sends over it.
@@ -310,7 +351,7 @@ impl Line {
         if self.overdue.load(Ordering::Acquire) && waited >= self.config.command_deadline() {
             return self.timed_out(request, true);
         }
-        metrics::failed("lost");
+        self.figures.count(Count::Lost);
         StoreError::Lost {
             address: self.address.clone(),
             command: request.label(),
@@ -318,7 +359,7 @@ impl Line {
     }
 
     fn timed_out<R: Request>(&self, request: &R, sent: bool) -> StoreError {
-        metrics::failed("timeout");
+        self.figures.count(Count::Timeouts);
         self.breaker.failed();
         StoreError::Timeout {
             address: self.address.clone(),
@@ -332,7 +373,7 @@ impl Line {
     pub(super) async fn next_link(&self) -> Result<Arc<Link>, StoreError> {
         let mut attempts = self.attempts.subscribe();
         let probe = self.breaker.admit().map_err(|retry_in| {
-            metrics::failed("breaker");
+            self.figures.count(Count::Refused);
             StoreError::BreakerOpen {
                 address: self.address.clone(),
                 retry_in,
@@ -352,7 +393,7 @@ impl Line {
             }
             let seen = attempts.borrow_and_update().clone();
             if seen.closed || seen.failed >= enough {
-                metrics::failed("connect");
+                self.figures.count(Count::Unconnected);
                 return Err(self.unreachable(&seen));
             }
             if attempts.changed().await.is_err() {

@@ -5,7 +5,7 @@ use redis::{Cmd, Pipeline, RedisResult, Value};
 use super::{
     Remote,
     line::Line,
-    request::{Batch, One},
+    request::{Batch, Scripted},
 };
 use crate::{ScriptCall, StoreError};
 
@@ -15,7 +15,7 @@ impl Remote {
         let line = self.line();
         let shebang = line.knows_shebang();
         let cmd = call.command(shebang);
-        match finish(line.run(One(&cmd)).await) {
+        match finish(line.run(Scripted(&cmd, call.script().name())).await) {
             Err(error) if error.is_no_script() => line.load_and_call(call).await,
             result => result,
         }

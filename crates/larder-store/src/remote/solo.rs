@@ -12,7 +12,11 @@ use super::{
     connect::{self, Cause, Setup},
     link::Life,
 };
-use crate::{Resp, StoreConfig, StoreError, listen::Listeners};
+use crate::{
+    Resp, StoreConfig, StoreError,
+    figures::{Figures, Own},
+    listen::Listeners,
+};
 
 /// A connection that nobody else uses. Dropping it closes the socket.
 #[derive(Debug)]
@@ -23,6 +27,7 @@ pub(crate) struct Solo {
     pub(super) opened: Duration,
     /// Ends the connection's own task with the connection.
     _tasks: Tasks,
+    _counted: Own,
 }
 
 impl Solo {
@@ -84,6 +89,7 @@ impl Solo {
             life,
             opened: config.clock.monotonic(),
             _tasks: tasks,
+            _counted: Figures::of(&config.address()).own(),
         })
     }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use larder_base::Tasks;
 use redis::PushInfo;
 
-use super::{Remote, metrics, solo::Solo};
+use super::{Remote, solo::Solo};
 use crate::{
     Event, Resp, StoreConfig, StoreError, Subscription,
+    figures::{Count, Figures},
     queue::Queue,
     subscribe::{self, Topics},
 };
@@ -23,6 +24,7 @@ impl Remote {
             config: config.clone(),
             topics,
             events: subscribe::queue(),
+            figures: Figures::of(&config.address()),
         };
         let events = subscriber.events.clone();
         let first = subscriber.open().await?;
@@ -41,6 +43,7 @@ struct Subscriber {
     config: StoreConfig,
     topics: Topics,
     events: Arc<Queue<Event>>,
+    figures: Arc<Figures>,
 }
 
 impl Subscriber {
@@ -77,7 +80,7 @@ impl Subscriber {
             drop(solo);
             self.events.mark(Event::Disconnected);
             solo = self.reopen().await;
-            metrics::resubscribed();
+            self.figures.count(Count::Resubscribes);
             self.events.mark(Event::Resubscribed);
         }
     }

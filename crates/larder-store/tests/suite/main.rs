@@ -4,3 +4,4 @@ mod common;
 mod dedicated;
 mod everywhere;
 mod faults;
+mod figures;
