@@ -2,7 +2,6 @@
 
 mod behaviour;
 mod faults;
-mod model;
 mod mutants;
 mod processes;
 mod protocol;

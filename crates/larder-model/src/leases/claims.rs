@@ -1,7 +1,7 @@
 //! What the exploration shows.
 
 use super::{Budget, By, DEFAULT, Leases, Mutant, State};
-use crate::model::explore::{Found, explore};
+use crate::explore::{Found, explore};
 
 fn run(mutant: Mutant, writers: &[By], budget: Budget) -> Found<State> {
     explore(&Leases {

@@ -1,7 +1,7 @@
 //! States are alike up to the names of their identifiers: these are made equal.
 
 use super::tier::{CLIENT_TOKEN, Record, Tier};
-use crate::model::parts::Id;
+use crate::parts::Id;
 
 /// Gives identifiers the names 1, 2, 3 in the order in which they are met.
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! What the store holds, and the scripts on it.
 
 use super::Mutant;
-use crate::model::parts::{Id, Marker, Stamp};
+use crate::parts::{Id, Marker, Stamp};
 
 /// The token that a client uses for all its attempts, in mutant M2: the only identifier that keeps its name.
 pub(super) const CLIENT_TOKEN: Id = 90;
