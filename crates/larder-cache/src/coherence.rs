@@ -27,8 +27,8 @@ use crate::{
     estimate::ServerClock,
     layout::{Changed, Layout},
     marker::{Marker, Markers},
-    own_write::{Settles, Unsettled},
-    partition::{Partitions, Suspect, is_suspect},
+    own_write::GivenUp,
+    partition::{MetaWrite, Partitions, Suspect, is_suspect},
     pending::Pending,
     record::{Meta, Uid},
 };
@@ -76,7 +76,7 @@ pub(crate) struct NearTier<K, V> {
     /// Rung when the stream is back and waits for [`resume`](Self::resume).
     back: Notify,
     /// Own writes whose replies nobody waits for any more.
-    pub(crate) unsettled: Unsettled<K>,
+    pub(crate) given_up: GivenUp<K>,
     clock: Clock,
     /// What the server's clock says, learned from heartbeats too.
     server: Arc<ServerClock>,
@@ -123,7 +123,7 @@ impl<K: CacheKey, V> NearTier<K, V> {
             partitions: Partitions::new(),
             up: Mutex::new(false),
             back: Notify::new(),
-            unsettled: Unsettled::new(),
+            given_up: GivenUp::new(),
             clock,
             server,
             max_age,
@@ -204,20 +204,50 @@ impl<K: CacheKey, V> NearTier<K, V> {
         }
     }
 
-    /// R2, own write: to be called before it is sent and again on its reply.
-    pub(crate) fn own_write(&self, key: &K, except: Option<&Marked<K, V>>) {
-        if !self.watches {
-            return;
+    /// Somebody changed `key`: its copy is gone, and what is being read of it now is not installed.
+    pub(crate) fn changed(&self, key: &K) {
+        if self.watches {
+            self.markers.poison(key, None);
+            self.drop_copy(key);
         }
-        self.markers.poison(key, except.map(|own| &own.marker));
-        self.drop_copy(key);
     }
 
-    /// R2, own tag invalidation or clear: every copy of every partition is in doubt, and its M no longer tracked.
-    pub(crate) fn own_meta_write(&self) {
-        if self.has_near() {
-            self.partitions.suspect_all();
+    /// R2, own write: to be called before it is sent and again on its reply.
+    pub(crate) fn own_write(&self, key: &K, except: Option<&Marked<K, V>>) {
+        if self.watches {
+            self.markers.poison(key, except.map(|own| &own.marker));
+            self.drop_copy(key);
         }
+    }
+
+    /// As [`changed`](Self::changed), and nothing is installed for `key` before [`end_write`](Self::end_write).
+    pub(crate) fn begin_write(&self, key: &K, own: Option<&Arc<Marker>>) {
+        if self.has_near() {
+            self.markers.begin_write(key, own);
+            self.drop_copy(key);
+        } else if self.watches {
+            self.markers.poison(key, own);
+        }
+    }
+
+    /// Ends what [`begin_write`](Self::begin_write) began.
+    pub(crate) fn end_write(&self, key: &K, changed: bool, own: Option<&Arc<Marker>>) {
+        if self.has_near() {
+            self.markers.end_write(key, changed, own);
+        } else if self.watches && changed {
+            self.markers.poison(key, own);
+        }
+    }
+
+    /// R2, own tag invalidation or clear: every copy of every partition is in doubt until it is over, and then until M,
+    /// which is no longer tracked, was read again.
+    pub(crate) fn writing_metas(&self) -> Option<MetaWrite<'_>> {
+        self.has_near().then(|| self.partitions.writing())
+    }
+
+    /// Whether anything that this process sent is known to have been run some time later.
+    pub(crate) const fn has_heartbeats(&self) -> bool {
+        matches!(self.vouching, Vouching::Stream { .. })
     }
 
     /// Waits until some partition is suspect; which ones are.
@@ -234,14 +264,13 @@ impl<K: CacheKey, V> NearTier<K, V> {
         self.clock.monotonic()
     }
 
-    /// Drops again what the server may have changed after the own write's caller had gone away.
-    fn settle_given_up(&self, sent: Duration) {
-        match self.unsettled.settle(sent) {
-            Settles::Keys(keys) => keys.iter().for_each(|key| self.own_write(key, None)),
-            Settles::All => {
-                self.markers.poison_all();
-                self.clear();
-            }
+    /// Ends the writes that were given up before `sent`: the server has run them.
+    fn end_given_up(&self, sent: Duration) {
+        let settled = self.given_up.settle(sent);
+        settled.keys.iter().for_each(|key| self.end_write(key, true, None));
+        if settled.all {
+            self.markers.poison_all();
+            self.clear();
         }
     }
 
@@ -320,7 +349,7 @@ impl<K: CacheKey, V: Send + Sync> Invalidations for NearTier<K, V> {
                 Some(Changed::Meta(_)) => {}
                 Some(Changed::Entry(written)) => {
                     if let Some(key) = WrittenKey::parse::<K>(written) {
-                        self.own_write(&key, None);
+                        self.changed(&key);
                     }
                 }
                 None => {}
@@ -356,7 +385,7 @@ impl<K: CacheKey, V: Send + Sync> Invalidations for NearTier<K, V> {
             Vouching::Embedded | Vouching::Nobody => u64::MAX,
         };
         self.proven_until.store(until, Ordering::Release);
-        self.settle_given_up(beat.sent);
+        self.end_given_up(beat.sent);
         if let Some(now) = beat.server {
             self.server.observe(beat.sent, beat.received, crate::estimate::ms(now));
         }
@@ -388,6 +417,10 @@ impl<K: Clone + Eq + Hash, V> Drop for Marked<K, V> {
 }
 
 impl<K: CacheKey, V> Marked<K, V> {
+    pub(crate) fn marker(&self) -> Arc<Marker> {
+        self.marker.clone()
+    }
+
     /// Waits until somebody touches the key; for ever where nobody tells.
     pub(crate) async fn touched(&self) {
         self.marker.touched().await;
@@ -502,12 +535,13 @@ mod tests {
 
     #[test]
     fn what_was_touched_while_its_answer_travelled_is_not_installed() {
-        let touches: [fn(&NearTier<u64, u32>); 6] = [
+        let touches: [fn(&NearTier<u64, u32>); 7] = [
             push,
-            |tier| tier.own_write(&42, None),
+            |tier| tier.changed(&42),
+            |tier| tier.writing(&[42], None).changed(),
             |tier| tier.invalidated(None),
             |tier| tier.invalidated(Some(&[&tier.layout.partition(partition(tier)).m])),
-            NearTier::own_meta_write,
+            |tier| drop(tier.writing_metas()),
             |tier| (tier.lost(), tier.restored(), tier.confirmed(Heartbeat::ALWAYS)).1,
         ];
         for (i, touch) in touches.into_iter().enumerate() {
@@ -523,11 +557,42 @@ mod tests {
     fn an_own_fill_spares_its_own_marker_alone() {
         let tier = tier();
         let (own, other) = (tier.mark(&42, partition(&tier)), tier.mark(&42, partition(&tier)));
-        tier.own_write(&42, Some(&own));
+        tier.writing(&[42], Some(&own)).changed();
         other.install(copied(false));
         assert!(!is_served(&tier));
         own.install(copied(false));
         assert!(is_served(&tier));
+    }
+
+    #[test]
+    fn nothing_is_installed_while_an_own_write_is_under_way() {
+        let tier = tier();
+        let write = tier.writing(&[42], None);
+        tier.mark(&42, partition(&tier)).install(copied(false));
+        assert!(!is_served(&tier), "the read may have been run before the write");
+        let late = tier.mark(&42, partition(&tier));
+        write.changed();
+        late.install(copied(false));
+        assert!(!is_served(&tier));
+        let write = tier.writing(&[42], None);
+        let read = tier.mark(&42, partition(&tier));
+        write.unchanged();
+        read.install(copied(false));
+        assert!(is_served(&tier), "nothing was written");
+        drop((late, read));
+        assert!(tier.markers.is_empty());
+    }
+
+    #[test]
+    fn a_write_that_was_given_up_ends_with_a_later_heartbeat() {
+        let tier = remote();
+        drop(tier.writing(&[42], None));
+        let given_up = tier.now();
+        tier.confirmed(beat(given_up));
+        tier.mark(&42, partition(&tier)).install(copied(false));
+        assert!(!is_served(&tier), "the server may not have run it yet");
+        tier.confirmed(beat(given_up + TICK));
+        assert!(tier.markers.is_empty());
     }
 
     #[test]

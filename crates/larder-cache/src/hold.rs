@@ -69,7 +69,6 @@ where
 {
     pub(crate) async fn hold(self: &Arc<Self>, key: &K) -> Result<Hold<K, V>, Error> {
         let place = Arc::new(self.place(key));
-        self.forget(std::slice::from_ref(key));
         let (mut replaces, mut failure) = (NO_TOKEN, None);
         for _ in 0..ATTEMPTS {
             let token: Token = self.random.bytes();
@@ -83,12 +82,14 @@ where
                 until,
                 open: true,
             };
-            match self
+            let writing = self.writing(std::slice::from_ref(key));
+            let begun = self
                 .ask_healing(&self.begin_step(&place, token, replaces), &place.keys)
-                .await
-            {
+                .await;
+            writing.changed();
+            self.detach(std::slice::from_ref(key));
+            match begun {
                 Ok(_) => {
-                    self.forget(std::slice::from_ref(key));
                     return Ok(hold);
                 }
                 Err(error) if is_unknown_outcome(&error) => {

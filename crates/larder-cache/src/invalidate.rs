@@ -8,6 +8,8 @@ use crate::{
     deliver::pending,
     layout::Changed,
     owed::{Deed, Owed},
+    own_write::OwnWrite,
+    partition::MetaWrite,
     settings::TAG_BYTES,
 };
 
@@ -23,11 +25,11 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     }
 
     async fn invalidate_by(&self, keys: &[K], deed: Deed) -> Result<(), Error> {
-        self.forget(keys);
+        let writing = self.writing(keys);
         let owed = keys.iter().map(|key| Owed::Entry(self.layout.address(key).e, deed));
         let sent = self.deliver(owed.collect()).await;
-        // Again: what this process read in between may have been read before the store did it.
-        self.forget(keys);
+        writing.changed();
+        self.detach(keys);
         sent.map_err(|source| pending(described(keys.len()), source))
     }
 
@@ -39,42 +41,60 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
                 bad.len()
             )));
         }
-        self.forget_all();
+        let writing = self.writing_metas();
         let owed = tags.iter().map(|tag| Owed::Tag(tag.as_str().into()));
         let sent = self.deliver(owed.collect()).await;
-        self.forget_all();
+        drop(writing);
+        self.detach_all();
         sent.map_err(|source| pending(format!("{} tags", tags.len()), source))
     }
 
     /// A new incarnation for every partition: nothing stored or leased before is valid.
     pub(crate) async fn clear(&self) -> Result<(), Error> {
-        self.forget_all();
+        let writing = self.writing_metas();
         let sent = self.deliver(vec![Owed::All]).await;
-        self.forget_all();
+        drop(writing);
+        self.detach_all();
         self.near.clear();
         sent.map_err(|source| pending("the whole namespace", source))
     }
 
-    /// Drops near copies and detaches flights: whoever asks from now on asks the store.
-    pub(crate) fn forget(&self, keys: &[K]) {
+    /// To be called before a write of `keys` is sent: who asks from now on asks the store, and nothing that is read before
+    /// the write is over is kept. What still runs when it is over may be from before it: [`detach`](Self::detach) it then.
+    pub(crate) fn writing<'a>(&'a self, keys: &'a [K]) -> OwnWrite<'a, K, V> {
+        self.detach(keys);
+        self.near.writing(keys, None)
+    }
+
+    /// The same for a write that concerns tags or the whole namespace.
+    fn writing_metas(&self) -> Option<MetaWrite<'_>> {
+        self.detach_all();
+        self.near.writing_metas()
+    }
+
+    /// Lets what is being read or loaded of `keys` go on for those who joined it, and for nobody else.
+    pub(crate) fn detach(&self, keys: &[K]) {
         for key in keys {
             self.loads.detach(key);
             self.peeks.detach(key);
-            self.near.own_write(key, None);
         }
     }
 
-    /// The same for every key that a tag may concern.
-    pub(crate) fn forget_all(&self) {
+    /// The same for all keys.
+    pub(crate) fn detach_all(&self) {
         self.loads.detach_all();
         self.peeks.detach_all();
-        self.near.own_meta_write();
+    }
+
+    /// Drops near copies and detaches flights: whoever asks from now on asks the store.
+    pub(crate) fn forget(&self, keys: &[K]) {
+        self.detach(keys);
+        keys.iter().for_each(|key| self.near.changed(key));
     }
 
     /// Drops every near copy, also those whose partition turns out to be unchanged: the store has not done it yet.
     pub(crate) fn forget_everything(&self) {
-        self.loads.detach_all();
-        self.peeks.detach_all();
+        self.detach_all();
         self.near.drop_all();
     }
 
@@ -83,13 +103,17 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         let Owed::Entry(e, _) = owed else {
             return self.forget_everything();
         };
-        let Some(Changed::Entry(written)) = self.layout.changed(e) else {
-            return;
-        };
-        match WrittenKey::parse::<K>(written) {
+        match self.key_of(e) {
             Some(key) => self.forget(std::slice::from_ref(&key)),
-            // A digest: nobody can turn it back into the key.
-            None => self.forget_everything(),
+            None => self.detach_all(),
+        }
+    }
+
+    /// The key of an entry; `None` if it is stored as a digest, which nobody can turn back, and no copy is kept of it.
+    pub(crate) fn key_of(&self, e: &[u8]) -> Option<K> {
+        match self.layout.changed(e)? {
+            Changed::Entry(written) => WrittenKey::parse::<K>(written),
+            Changed::Meta(_) => None,
         }
     }
 }

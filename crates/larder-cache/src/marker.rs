@@ -1,5 +1,5 @@
-//! Which reads of which keys are under way: what happens to a key while its answer travels decides whether the answer
-//! may be installed in the near tier (rules R1 to R3 of protocol 1.5).
+//! Which reads and own writes of which keys are under way: what happens to a key while its answer travels decides whether
+//! the answer may be installed in the near tier (rules R1 to R3 of protocol 1.5).
 
 use std::{
     collections::HashMap,
@@ -66,9 +66,32 @@ impl Marker {
     }
 }
 
-type Shard<K> = HashMap<K, SmallVec<[Arc<Marker>; 1]>, RandomState>;
+/// What is under way for one key.
+#[derive(Debug, Default)]
+struct UnderWay {
+    reads: SmallVec<[Arc<Marker>; 1]>,
+    /// Own writes whose replies were not seen yet.
+    writes: u32,
+}
 
-/// The markers of one cache.
+impl UnderWay {
+    fn is_nothing(&self) -> bool {
+        self.reads.is_empty() && self.writes == 0
+    }
+
+    /// Poisons every read but `except`.
+    fn poison(&self, except: Option<&Arc<Marker>>) {
+        let others = self
+            .reads
+            .iter()
+            .filter(|marker| !except.is_some_and(|own| Arc::ptr_eq(marker, own)));
+        others.for_each(|marker| marker.poison());
+    }
+}
+
+type Shard<K> = HashMap<K, UnderWay, RandomState>;
+
+/// What is under way in one cache.
 pub(crate) struct Markers<K> {
     shards: Vec<Mutex<Shard<K>>>,
     hasher: RandomState,
@@ -89,41 +112,65 @@ impl<K: Clone + Eq + Hash> Markers<K> {
     }
 
     pub(crate) fn register(&self, key: &K, marker: &Arc<Marker>) {
-        self.shard(key).entry(key.clone()).or_default().push(marker.clone());
+        self.shard(key)
+            .entry(key.clone())
+            .or_default()
+            .reads
+            .push(marker.clone());
     }
 
     pub(crate) fn unregister(&self, key: &K, marker: &Arc<Marker>) {
         let mut shard = self.shard(key);
-        if let Some(markers) = shard.get_mut(key) {
-            markers.retain(|other| !Arc::ptr_eq(other, marker));
-            if markers.is_empty() {
+        if let Some(under_way) = shard.get_mut(key) {
+            under_way.reads.retain(|other| !Arc::ptr_eq(other, marker));
+            if under_way.is_nothing() {
                 shard.remove(key);
             }
         }
     }
 
-    /// Poisons every marker of `key` but `except`.
+    /// Poisons every read of `key` but `except`.
     pub(crate) fn poison(&self, key: &K, except: Option<&Arc<Marker>>) {
-        if let Some(markers) = self.shard(key).get(key) {
-            let others = markers
-                .iter()
-                .filter(|marker| !except.is_some_and(|own| Arc::ptr_eq(marker, own)));
-            others.for_each(|marker| marker.poison());
+        if let Some(under_way) = self.shard(key).get(key) {
+            under_way.poison(except);
+        }
+    }
+
+    /// Begins an own write of `key`: nothing is installed before [`end_write`](Self::end_write).
+    pub(crate) fn begin_write(&self, key: &K, except: Option<&Arc<Marker>>) {
+        let mut shard = self.shard(key);
+        let under_way = shard.entry(key.clone()).or_default();
+        under_way.writes += 1;
+        under_way.poison(except);
+    }
+
+    /// Ends an own write of `key`. If it `changed` the key, whatever is being read now may be from before.
+    pub(crate) fn end_write(&self, key: &K, changed: bool, except: Option<&Arc<Marker>>) {
+        let mut shard = self.shard(key);
+        if let Some(under_way) = shard.get_mut(key) {
+            under_way.writes = under_way.writes.saturating_sub(1);
+            if changed {
+                under_way.poison(except);
+            }
+            if under_way.is_nothing() {
+                shard.remove(key);
+            }
         }
     }
 
     /// Wakes whoever waits for any key: what they wait for may be gone.
     pub(crate) fn poison_all(&self) {
         for shard in &self.shards {
-            shard.lock().values().flatten().for_each(|marker| marker.poison());
+            shard.lock().values().for_each(|under_way| under_way.poison(None));
         }
     }
 
-    /// Runs `install` if `marker` is unpoisoned, and so that no poisoning comes between the look and the deed: who
-    /// poisons drops the near copy afterwards, hence also one that was installed just before.
+    /// Runs `install` if `marker` is unpoisoned and no own write is under way, and so that neither changes between the look
+    /// and the deed: who poisons drops the near copy afterwards, hence also one that was installed just before.
     pub(crate) fn if_clean(&self, key: &K, marker: &Marker, install: impl FnOnce()) {
-        let _shard = self.shard(key);
-        if !marker.is_poisoned() {
+        let shard = self.shard(key);
+        let is_written = shard.get(key).is_some_and(|under_way| under_way.writes > 0);
+        if !is_written && !marker.is_poisoned() {
             install();
         }
     }

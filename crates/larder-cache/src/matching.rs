@@ -61,8 +61,6 @@ impl<K: CacheKey, V: Send + Sync + 'static> Matching<K, V> {
         if walked.is_err() {
             self.core.now_pending(&owed);
         }
-        // Again: what this process read meanwhile may have been read before the store did it.
-        self.core.forget_all();
         match walked {
             Ok(()) => Ok(done),
             Err(source) => Err(pending(format!("the keys matching `{}`", self.pattern), source)),
@@ -113,16 +111,33 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         let mut cursor = "0".to_owned();
         loop {
             let (next, entries) = self.scan_step(&cursor, &scan).await?;
-            let owed: Vec<Owed> = entries.into_iter().map(|e| Owed::drop_of(e.into())).collect();
-            owed.iter().for_each(|one| self.forget_owed(one));
-            *done += owed.len() as u64;
-            self.deliver(owed).await?;
+            *done += entries.len() as u64;
+            self.drop_entries(entries).await?;
             progress(*done);
             if next == "0" {
                 return Ok(());
             }
             cursor = next;
         }
+    }
+
+    async fn drop_entries(&self, entries: Vec<Vec<u8>>) -> Result<(), StoreError> {
+        let keys: Vec<K> = entries.iter().filter_map(|e| self.key_of(e)).collect();
+        // Whose key is stored as a digest: nothing of it is kept near, but it may be being read.
+        let has_digests = keys.len() < entries.len();
+        let detach = || {
+            if has_digests {
+                self.detach_all();
+            }
+        };
+        detach();
+        let writing = self.writing(&keys);
+        let owed = entries.into_iter().map(|e| Owed::drop_of(e.into()));
+        let sent = self.deliver(owed.collect()).await;
+        writing.changed();
+        self.detach(&keys);
+        detach();
+        sent
     }
 
     async fn scan_step(&self, cursor: &str, pattern: &str) -> Result<(String, Vec<Vec<u8>>), StoreError> {

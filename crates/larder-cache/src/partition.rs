@@ -50,10 +50,28 @@ struct Known {
     touches: u32,
 }
 
+/// An own tag invalidation or clear, from before it is sent until its reply is there: every partition is suspect.
+#[must_use = "it ends when dropped"]
+pub(crate) struct MetaWrite<'a>(&'a Partitions);
+
+impl Drop for MetaWrite<'_> {
+    fn drop(&mut self) {
+        self.0.known.lock().writes -= 1;
+        // Whatever M was read meanwhile may be from before.
+        self.0.suspect_all();
+    }
+}
+
+struct State {
+    partitions: [Known; PARTITIONS],
+    /// Own tag invalidations and clears under way: nothing is settled meanwhile.
+    writes: usize,
+}
+
 pub(crate) struct Partitions {
     /// Two per partition: untagged, tagged.
     revisions: [AtomicU32; 2 * PARTITIONS],
-    known: Mutex<[Known; PARTITIONS]>,
+    known: Mutex<State>,
     /// Rung when a partition becomes suspect.
     rung: Notify,
 }
@@ -62,7 +80,10 @@ impl Partitions {
     pub(crate) fn new() -> Self {
         Self {
             revisions: std::array::from_fn(|_| AtomicU32::new(0)),
-            known: Mutex::new([Known::default(); PARTITIONS]),
+            known: Mutex::new(State {
+                partitions: [Known::default(); PARTITIONS],
+                writes: 0,
+            }),
             rung: Notify::new(),
         }
     }
@@ -90,18 +111,25 @@ impl Partitions {
 
     /// M was written, or is about to be.
     pub(crate) fn suspect(&self, partition: u8) {
-        self.touch(&mut self.known.lock()[usize::from(partition)], partition);
+        self.touch(&mut self.known.lock().partitions[usize::from(partition)], partition);
         self.rung.notify_one();
     }
 
     /// Every M was written, or is about to be.
     pub(crate) fn suspect_all(&self) {
-        let mut all = self.known.lock();
-        for (partition, known) in all.iter_mut().enumerate() {
+        let mut state = self.known.lock();
+        for (partition, known) in state.partitions.iter_mut().enumerate() {
             self.touch(known, partition as u8);
         }
-        drop(all);
+        drop(state);
         self.rung.notify_one();
+    }
+
+    /// To be called before a tag invalidation or a clear is sent.
+    pub(crate) fn writing(&self) -> MetaWrite<'_> {
+        self.known.lock().writes += 1;
+        self.suspect_all();
+        MetaWrite(self)
     }
 
     fn touch(&self, known: &mut Known, partition: u8) {
@@ -126,10 +154,13 @@ impl Partitions {
         }
     }
 
-    /// The partitions that are suspect now.
+    /// The partitions that are suspect now, unless that cannot be settled yet.
     pub(crate) fn list(&self) -> Vec<Suspect> {
-        let all = self.known.lock();
-        let with_touches = all.iter().enumerate().map(|(partition, known)| Suspect {
+        let state = self.known.lock();
+        if state.writes > 0 {
+            return Vec::new();
+        }
+        let with_touches = state.partitions.iter().enumerate().map(|(partition, known)| Suspect {
             partition: partition as u8,
             touches: known.touches,
         });
@@ -141,8 +172,8 @@ impl Partitions {
     /// What `GET M`, sent after the suspicion, said: `None` if there is no M, or no answer. Without an answer its copies are
     /// dead too: later ones were read later, and each read has M tracked again.
     pub(crate) fn settle(&self, suspect: Suspect, meta: Option<Meta>) {
-        let mut all = self.known.lock();
-        let known = &mut all[usize::from(suspect.partition)];
+        let mut state = self.known.lock();
+        let known = &mut state.partitions[usize::from(suspect.partition)];
         if known.touches != suspect.touches {
             return;
         }
@@ -222,6 +253,24 @@ mod tests {
         settle(&partitions, meta(1, 2));
         assert!(!is_suspect(partitions.revision(P, true)));
         assert!(partitions.list().is_empty());
+    }
+
+    #[test]
+    fn nothing_is_settled_while_an_own_write_is_under_way() {
+        let partitions = known(meta(1, 1));
+        let before = partitions.revisions(P);
+        partitions.suspect(P);
+        let early = partitions.list();
+        let (one, other) = (partitions.writing(), partitions.writing());
+        partitions.settle(early[0], meta(1, 1));
+        assert!(is_suspect(partitions.revision(P, false)), "asked before the write");
+        assert!(partitions.list().is_empty());
+        drop(one);
+        assert!(partitions.list().is_empty(), "the other may still change it");
+        drop(other);
+        settle(&partitions, meta(2, 1));
+        assert!(!is_suspect(partitions.revision(P, false)));
+        assert_ne!(partitions.revision(P, false), before.of(false));
     }
 
     #[test]

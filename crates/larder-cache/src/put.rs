@@ -114,8 +114,7 @@ where
         let place = self.place(key);
         let new = self.new_value(&place, Some(value), notes, Duration::ZERO)?;
         // What runs or is cached in this process is older than what is about to be stored.
-        self.forget(std::slice::from_ref(key));
-        let writing = self.near.writing(std::slice::from_ref(key));
+        let writing = self.writing(std::slice::from_ref(key));
         let version = self.pending.version();
         let mut reply = self.ask(&self.put_step(&place, self.random.bytes(), &new)).await;
         if reply.as_ref().is_err_and(is_wrong_type) {
@@ -123,8 +122,8 @@ where
             // The failed one stored nothing; what it may have drawn is not drawn again.
             reply = self.ask(&self.put_step(&place, self.random.bytes(), &new)).await;
         }
-        writing.answered();
-        self.forget(std::slice::from_ref(key));
+        writing.changed();
+        self.detach(std::slice::from_ref(key));
         self.put_done(&place, reply, version).await?;
         Ok(Receipt::ACKNOWLEDGED)
     }
@@ -186,12 +185,11 @@ where
                 let new = self.new_value(place, Some(value), &Notes::default(), Duration::ZERO)?;
                 calls.push(self.put_step(place, self.random.bytes(), &new).call());
             }
-            self.forget(&keys);
-            let writing = self.near.writing(&keys);
+            let writing = self.writing(&keys);
             let (sent, version) = (self.now(), self.pending.version());
             let replies = self.store.call_many(&calls).await;
-            writing.answered();
-            self.forget(&keys);
+            writing.changed();
+            self.detach(&keys);
             for (place, reply) in places.iter().zip(replies) {
                 let reply = reply.map_err(|error| self.store_error("put", error));
                 let reply = reply.and_then(|value| self.parse::<Put<'_>>("put", value, sent));
@@ -225,7 +223,7 @@ where
         }
         let (token, sent) = (lease.token(), self.now());
         let marked = self.near.mark(key, place.address.partition);
-        self.near.own_write(key, Some(&marked));
+        let writing = self.near.writing(std::slice::from_ref(key), Some(&marked));
         let filled = self
             .ask_healing(
                 &Fill {
@@ -236,7 +234,7 @@ where
                 &place.keys,
             )
             .await;
-        self.near.own_write(key, Some(&marked));
+        writing.changed();
         if let Err(error) = &filled {
             let error = error.clone();
             let full = is_out_of_memory(&error);
@@ -285,9 +283,9 @@ where
             hard_ms,
             cost_ms: 0,
         };
-        self.near.own_write(key, None);
+        let writing = self.near.writing(std::slice::from_ref(key), None);
         let extended = self.ask_healing(&step, &place.keys).await;
-        self.near.own_write(key, None);
+        writing.changed();
         Ok(self.settle(lease, extended).await)
     }
 
@@ -303,6 +301,7 @@ where
             let token: Token = self.random.bytes();
             let marked = self.near.mark(key, place.address.partition);
             let guard = LeaseGuard::new(self, key, place, token);
+            let writing = self.near.writing(std::slice::from_ref(key), Some(&marked));
             let step = Get {
                 keys: place.keys.clone(),
                 mode,
@@ -311,7 +310,9 @@ where
                 candidate: self.random.bytes(),
                 replaces,
             };
-            let got = match self.ask_healing(&step, &place.keys).await {
+            let got = self.ask_healing(&step, &place.keys).await;
+            writing.changed();
+            let got = match got {
                 Ok(got) => got,
                 Err(error) => {
                     guard.spent();
@@ -324,7 +325,6 @@ where
                 }
             };
             if got.state.is_granted() {
-                self.near.own_write(key, Some(&marked));
                 return Ok((got, Some(guard)));
             }
             guard.spent();

@@ -205,8 +205,10 @@ where
 
     async fn unusable(&self, key: &K, place: &Place, unusable: Unusable) -> Outcome<V> {
         if unusable == Unusable::Corrupt {
-            self.near.own_write(key, None);
-            self.drop_entry(place).await?;
+            let writing = self.near.writing(std::slice::from_ref(key), None);
+            let dropped = self.drop_entry(place).await;
+            writing.changed();
+            dropped?;
         }
         Ok(Lookup::missing())
     }
