@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use larder_base::CacheKey;
+use larder_near::Entry;
 use redis::Value;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -472,6 +473,18 @@ where
         });
     }
 
+    /// A near copy that nobody vouches for, whether its own time is up or not.
+    fn near_stale(&self, entry: Entry<V>) -> Lookup<V> {
+        let (now, ends) = (self.now(), entry.deadline());
+        let ttl = self.full_ttl(entry.value().is_none());
+        let age = ttl
+            .saturating_add(now.saturating_sub(ends))
+            .checked_sub(ends.saturating_sub(now));
+        // A copy whose time was cut short says nothing of its value's.
+        let age = age.filter(|_| !self.near.is_bounded_by_time());
+        Lookup::stale_of(entry.into_value(), Tier::Near, age)
+    }
+
     /// What a read does when the store cannot be asked.
     pub(crate) fn store_down(&self, key: &K, error: Error) -> Result<Acquired<K, V>, Error> {
         match self.settings.on_store_down {
@@ -482,14 +495,7 @@ where
             OnStoreDown::ServeNear { max_stale } => match self.near.stale(key, self.now(), max_stale) {
                 Some(entry) => {
                     self.count(Count::Bypasses);
-                    let since = self.now().saturating_sub(entry.deadline());
-                    let ttl = self.full_ttl(entry.value().is_none());
-                    Ok(Acquired::Ready(Lookup::stale(
-                        entry.into_value(),
-                        Tier::Near,
-                        since,
-                        ttl,
-                    )))
+                    Ok(Acquired::Ready(self.near_stale(entry)))
                 }
                 None => Err(error),
             },

@@ -252,7 +252,7 @@ where
             peeks: Flights::new(),
             counters: Counters::default(),
             server,
-            load_slots: Slots::new(self.settings.max_loads),
+            load_slots: Arc::new(Slots::new(self.settings.max_loads)),
             bypass_slots: Slots::new(Core::<K, V>::bypass_limit(&self.settings)),
             settings: self.settings,
             fast: FastPath::new(),

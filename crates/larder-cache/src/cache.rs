@@ -423,12 +423,18 @@ where
         self.core.layout.namespace()
     }
 
-    /// Ends background loads and refreshes: tells them to stop, and waits at most `deadline`; `false` if some still ran
-    /// then. Reads that would load fail from now on with [`Error::Closed`].
+    /// Ends the work in the background: waits until the store has acknowledged what is pending, then tells loads and refreshes
+    /// to stop, and waits for them; for at most `deadline` in all. `false` if something was still pending or running
+    /// then: [`Stats::pending`] tells. From now on reads that would load fail with [`Error::Closed`], and an invalidation that
+    /// the store does not acknowledge is not sent again.
     ///
     /// # Cancel safety
-    /// The stop signal has been given at the first poll; only the wait is lost.
+    /// Dropped while it waits for what is pending, it has not begun to stop anything; later only the wait is lost.
     pub async fn drain(&self, deadline: std::time::Duration) -> bool {
-        self.core.tasks.shutdown(&self.core.clock, deadline).await
+        let core = &self.core;
+        let ends = core.now() + deadline;
+        let delivered = core.clock.timeout(deadline, core.pending.emptied()).await.is_some();
+        let left = ends.saturating_sub(core.now());
+        core.tasks.shutdown(&core.clock, left).await && delivered
     }
 }

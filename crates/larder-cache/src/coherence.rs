@@ -70,6 +70,8 @@ pub(crate) struct NearTier<K, V> {
     proven_until: AtomicU64,
     /// When it was last proven live; unlike `proven_until` kept when the stream is lost, so that its age is seen to grow.
     proven_at: AtomicU64,
+    /// Which copies were good when the stream was lost.
+    last_good: Mutex<Option<Good>>,
     partitions: Partitions,
     /// Whether the stream is up. Guards every change of the epoch.
     up: Mutex<bool>,
@@ -82,6 +84,14 @@ pub(crate) struct NearTier<K, V> {
     server: Arc<ServerClock>,
     /// How old a copy may become at most, whatever its TTL.
     max_age: Option<Duration>,
+}
+
+/// Which copies are good, or were when nobody vouched for them any more.
+#[derive(Clone, Copy, Debug)]
+struct Good {
+    epoch: u32,
+    /// Until when they were vouched for.
+    until: Duration,
 }
 
 /// A stream that was never proven live.
@@ -120,6 +130,7 @@ impl<K: CacheKey, V> NearTier<K, V> {
             epoch: AtomicU32::new(u32::from(listens)),
             proven_until: AtomicU64::new(if listens { 0 } else { u64::MAX }),
             proven_at: AtomicU64::new(NEVER),
+            last_good: Mutex::new(None),
             partitions: Partitions::new(),
             up: Mutex::new(false),
             back: Notify::new(),
@@ -159,9 +170,32 @@ impl<K: CacheKey, V> NearTier<K, V> {
         (stamp.epoch == self.epoch() && in_doubt).then_some(entry)
     }
 
-    /// A copy whose time passed at most `max_stale` ago, whatever became of its original: for when the store is down.
+    /// A copy whose time, and the time for which it was vouched for, passed at most `max_stale` ago: for when the store is
+    /// down. What was known to be invalidated before that is not served.
     pub(crate) fn stale(&self, key: &K, now: Duration, max_stale: Duration) -> Option<Entry<V>> {
-        self.near.as_ref()?.get(key, now.saturating_sub(max_stale))
+        let at = now.saturating_sub(max_stale);
+        let entry = self.near.as_ref()?.get(key, at)?;
+        let (stamp, good) = (entry.stamp(), self.good()?);
+        let unchanged = stamp.marker == self.partitions.revision(stamp.partition, stamp.tagged);
+        (stamp.epoch == good.epoch && at <= good.until && unchanged).then_some(entry)
+    }
+
+    fn good(&self) -> Option<Good> {
+        let epoch = self.epoch();
+        if epoch % 2 == 1 {
+            return *self.last_good.lock();
+        }
+        let until = self.vouched_until();
+        Some(Good { epoch, until })
+    }
+
+    /// Until when copies of the present epoch are vouched for.
+    fn vouched_until(&self) -> Duration {
+        match (self.vouching, self.proven_at.load(Ordering::Acquire)) {
+            (Vouching::Stream { bound }, at) if at != NEVER => Duration::from_nanos(at).saturating_add(bound),
+            (Vouching::Stream { .. }, _) => Duration::ZERO,
+            (Vouching::Embedded | Vouching::Nobody, _) => Duration::MAX,
+        }
     }
 
     #[inline]
@@ -339,6 +373,7 @@ impl<K: CacheKey, V> NearTier<K, V> {
 impl<K: CacheKey, V: Send + Sync> Invalidations for NearTier<K, V> {
     fn invalidated(&self, keys: Option<&[&[u8]]>) {
         let Some(keys) = keys else {
+            self.last_good.lock().take();
             self.next_epoch(|epoch| epoch.wrapping_add(2));
             self.markers.poison_all();
             return;
@@ -360,6 +395,9 @@ impl<K: CacheKey, V: Send + Sync> Invalidations for NearTier<K, V> {
     fn lost(&self) {
         let mut up = self.up.lock();
         *up = false;
+        if self.epoch().is_multiple_of(2) {
+            *self.last_good.lock() = self.good();
+        }
         self.next_epoch(|epoch| epoch.wrapping_add(1) | 1);
         self.proven_until.store(0, Ordering::Release);
         drop(up);
@@ -689,5 +727,51 @@ mod tests {
             tier.stale(&42, NOW + Duration::from_secs(2), Duration::from_secs(3))
                 .is_some()
         );
+    }
+
+    #[test]
+    fn a_lost_stream_leaves_copies_for_a_while_and_none_that_were_invalidated() {
+        const MORE: Duration = Duration::from_secs(3);
+        let installed = |tagged| {
+            let tier = remote();
+            tier.mark(&42, partition(&tier)).install(copied(tagged));
+            tier
+        };
+        let at = |tier: &NearTier<u64, u32>, after| tier.stale(&42, NOW + after, MORE).is_some();
+        let tier = installed(false);
+        assert!(at(&tier, BOUND + MORE), "silent, not lost");
+        assert!(!at(&tier, BOUND + MORE + TICK), "for so long past the last proof");
+        tier.lost();
+        tier.lost();
+        assert!(at(&tier, BOUND + MORE) && !at(&tier, BOUND + MORE + TICK));
+        tier.restored();
+        tier.confirmed(beat(NOW + BOUND));
+        assert!(
+            at(&tier, BOUND + MORE),
+            "until it is resumed the old copies are the best there is"
+        );
+        assert!(!at(&tier, BOUND + MORE + TICK), "and a new proof says nothing of them");
+        assert!(tier.resume(tier.is_waiting().expect("it is back")));
+        assert!(!at(&tier, BOUND));
+
+        let before: [fn(&NearTier<u64, u32>); 4] = [
+            push,
+            |tier| tier.invalidated(None),
+            |tier| tier.invalidated(Some(&[&tier.layout.partition(partition(tier)).m])),
+            NearTier::drop_all,
+        ];
+        for (i, invalidate) in before.into_iter().enumerate() {
+            for first in [true, false] {
+                let tier = installed(true);
+                if first {
+                    invalidate(&tier);
+                    tier.lost();
+                } else {
+                    tier.lost();
+                    invalidate(&tier);
+                }
+                assert!(!at(&tier, Duration::ZERO), "invalidation {i}, first: {first}");
+            }
+        }
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct Core<K: CacheKey, V> {
     pub(crate) peeks: Arc<Flights<K, Outcome<V>>>,
     pub(crate) counters: Counters,
     pub(crate) server: Arc<ServerClock>,
-    pub(crate) load_slots: Slots,
+    pub(crate) load_slots: Arc<Slots>,
     pub(crate) bypass_slots: Slots,
     pub(crate) fast: FastPath,
     pub(crate) pending: Arc<Pending>,
@@ -147,6 +147,14 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         let dropped = self.ask(&Heal { keys }).await?;
         self.counters.add_many(Count::Healed, dropped.unsigned_abs());
         Ok(())
+    }
+
+    /// The limit of loads at a time right after an outage: what the source bore meanwhile, or a quarter of what it bears.
+    pub(crate) fn first_loads(settings: &Settings<V>) -> usize {
+        match settings.on_store_down {
+            OnStoreDown::Bypass { max_concurrency } => max_concurrency,
+            OnStoreDown::ServeNear { .. } | OnStoreDown::Fail => (settings.max_loads / 4).max(1),
+        }
     }
 
     /// The limit of loads at a time past the store: while it is down, or of keys in quarantine.

@@ -136,6 +136,11 @@ impl<V> Lookup<V> {
 
     /// An answer whose time passed `since` ago.
     pub(crate) fn stale(value: Option<Arc<V>>, tier: Tier, since: Duration, ttl: Duration) -> Self {
+        Self::stale_of(value, tier, Some(ttl.saturating_add(since)))
+    }
+
+    /// An answer that may be outdated, of this age if it is known.
+    pub(crate) fn stale_of(value: Option<Arc<V>>, tier: Tier, age: Option<Duration>) -> Self {
         let freshness = if value.is_some() {
             Freshness::Stale
         } else {
@@ -145,7 +150,7 @@ impl<V> Lookup<V> {
             value,
             tier,
             freshness,
-            age: Some(ttl.saturating_add(since)),
+            age,
             remaining: Duration::ZERO,
         }
     }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use larder_base::{CacheKey, metric::Text};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::{core::Core, load::LoadError, metric, stats::Count};
 
@@ -16,6 +17,10 @@ pub(crate) struct Slots {
     free: Semaphore,
     all: usize,
     waiting: AtomicUsize,
+    /// Places kept back after an outage.
+    withheld: Mutex<usize>,
+    /// Rung when places are kept back.
+    narrowed: Notify,
 }
 
 impl Slots {
@@ -24,12 +29,37 @@ impl Slots {
             free: Semaphore::const_new(all),
             all,
             waiting: AtomicUsize::new(0),
+            withheld: Mutex::new(0),
+            narrowed: Notify::const_new(),
         }
+    }
+
+    /// Keeps all but `places` places back, as far as they are free.
+    pub(crate) fn narrow(&self, places: usize) {
+        let mut withheld = self.withheld.lock();
+        let more = self.all.saturating_sub(places).saturating_sub(*withheld);
+        *withheld += self.free.forget_permits(more);
+        self.narrowed.notify_one();
+    }
+
+    /// Doubles the places; whether that is all of them.
+    pub(crate) fn widen(&self) -> bool {
+        let mut withheld = self.withheld.lock();
+        let more = (self.all - *withheld).max(1).min(*withheld);
+        self.free.add_permits(more);
+        *withheld -= more;
+        *withheld == 0
+    }
+
+    /// Waits until places are kept back.
+    pub(crate) async fn narrowed(&self) {
+        self.narrowed.notified().await;
     }
 
     /// How many loads run.
     pub(crate) fn running(&self) -> usize {
-        self.all - self.free.available_permits().min(self.all)
+        let places = self.all - *self.withheld.lock();
+        places.saturating_sub(self.free.available_permits())
     }
 
     /// How many wait for a place.
@@ -93,6 +123,20 @@ impl<K: CacheKey, V: Send + Sync + 'static> Loading<'_, K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn places_that_were_kept_back_come_back_by_doubling() {
+        let slots = Slots::new(64);
+        let running = slots.take().await;
+        slots.narrow(16);
+        slots.narrow(20);
+        assert_eq!((slots.free.available_permits(), slots.running()), (15, 1));
+        drop(running);
+        assert!(!slots.widen());
+        assert_eq!(slots.free.available_permits(), 32);
+        assert!(slots.widen() && slots.widen());
+        assert_eq!((slots.free.available_permits(), slots.running()), (64, 0));
+    }
 
     #[tokio::test]
     async fn places_are_counted_and_given_back() {

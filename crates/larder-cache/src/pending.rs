@@ -35,6 +35,8 @@ pub(crate) struct Pending {
     set: Mutex<Set>,
     /// Rung when something is added.
     added: Notify,
+    /// Rung when nothing is left.
+    emptied: Notify,
 }
 
 /// When something became pending, in order: what is added while an older copy of it is on its way stays.
@@ -124,8 +126,21 @@ impl Pending {
         self.added.notified().await;
     }
 
+    /// Waits until nothing is pending.
+    pub(crate) async fn emptied(&self) {
+        let mut emptied = std::pin::pin!(self.emptied.notified());
+        emptied.as_mut().enable();
+        if !self.is_empty() {
+            emptied.await;
+        }
+    }
+
     fn publish(&self, set: &Set) {
-        self.len.store(set.entries.len() + set.wide.len(), Ordering::Release);
+        let len = set.entries.len() + set.wide.len();
+        self.len.store(len, Ordering::Release);
+        if len == 0 {
+            self.emptied.notify_waiters();
+        }
     }
 }
 

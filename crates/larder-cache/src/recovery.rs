@@ -1,5 +1,5 @@
 //! What a cache does when its store is back, in this order (protocol 1.8): it looks which run of which server this is, sends
-//! what is pending, repairs what a new generation may have lost, and only then takes what is cached again.
+//! what is pending, repairs what a new generation may have lost, and only then takes what is cached again. Loads begin slowly.
 //!
 //! One task per core does it, woken by what becomes pending, by every new connection, and by a stream of
 //! invalidations that is back; while the store does not answer,
@@ -16,6 +16,7 @@ use larder_store::{Connections, Generation, StoreError};
 use crate::{
     coherence::NearTier,
     core::Core,
+    loading::Slots,
     mutant::{self, Mutant},
     owed::{Owed, first_batch},
     pending::{Pending, Version},
@@ -29,6 +30,10 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause: what was pending during a long outage that ends without a new connection waits this much longer.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
+/// How long a cold store is loaded at one pace after an outage before the places for loads double: from 16 to the usual 64
+/// in half a second, while a source that begins to slow down has time to show it in the loads that then wait.
+const RAMP_STEP: Duration = Duration::from_millis(250);
+
 /// Starts the recovery task of a core; it ends with it.
 pub(crate) fn start<K, V>(core: &Arc<Core<K, V>>)
 where
@@ -36,6 +41,8 @@ where
     V: Send + Sync + 'static,
 {
     let task = Task {
+        slots: core.load_slots.clone(),
+        first_loads: Core::<K, V>::first_loads(&core.settings),
         pending: core.pending.clone(),
         near: core.near.clone(),
         connections: core.store.connections(),
@@ -47,11 +54,31 @@ where
     if let Some(epoch) = core.near.is_waiting() {
         core.near.resume(epoch);
     }
+    drop(
+        core.tasks
+            .spawn("load ramp", ramp(core.load_slots.clone(), core.clock.clone())),
+    );
     drop(core.tasks.spawn("recovery", task.run(Arc::downgrade(core))));
+}
+
+/// Gives back the places for loads that were kept back after an outage, so that a cold store does not fall on its source at
+/// once.
+async fn ramp(slots: Arc<Slots>, clock: Clock) {
+    loop {
+        slots.narrowed().await;
+        loop {
+            clock.sleep(RAMP_STEP).await;
+            if slots.widen() {
+                break;
+            }
+        }
+    }
 }
 
 /// What the task keeps while it waits: not the core, which ends when its last user drops it.
 struct Task<K, V> {
+    slots: Arc<Slots>,
+    first_loads: usize,
     pending: Arc<Pending>,
     near: Arc<NearTier<K, V>>,
     connections: Connections,
@@ -64,7 +91,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Task<K, V> {
         loop {
             tokio::select! {
                 () = self.pending.added() => {}
-                () = self.connections.next() => {}
+                () = self.connections.next() => self.slots.narrow(self.first_loads),
                 _ = self.near.waits_for_resume() => {}
             }
             let mut pause = PAUSE_MIN;
@@ -82,7 +109,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Task<K, V> {
     /// Half of `span` to all of it, so that many processes do not come together; less if the store is connected anew.
     async fn pause(&mut self, span: Duration) {
         let span = span.mul_f64(0.5 + self.random.unit() / 2.0);
-        let _reconnected = self.clock.timeout(span, self.connections.next()).await;
+        if self.clock.timeout(span, self.connections.next()).await.is_some() {
+            self.slots.narrow(self.first_loads);
+        }
     }
 }
 

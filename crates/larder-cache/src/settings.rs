@@ -65,7 +65,9 @@ pub enum OnStoreDown {
         /// Loads at a time; further ones wait.
         max_concurrency: usize,
     },
-    /// Serves near copies for so long past their time, flagged as stale; then fails.
+    /// Serves near copies, flagged as stale, for so long past their TTL and past
+    /// [`max_staleness`](crate::CacheBuilder::max_staleness) since the server last vouched for them; then fails. What was
+    /// invalidated before the store was lost is not served, nor what this process invalidated since.
     ServeNear {
         /// How far past its time a copy may be served.
         max_stale: Duration,

@@ -177,15 +177,18 @@ impl Line {
         });
     }
 
-    /// Returns when the connection is of no use any more: it ended, or a command is past its deadline.
+    /// Returns when the connection is of no use any more: it ended, a command is past its deadline, or the server is not what
+    /// it was.
     async fn watch_over(&self, link: &Link) {
         let tick = Deadlines::tick(self.config.command_deadline());
         let mut probe = std::pin::pin!(Fuse::terminated());
         let mut heart = std::pin::pin!(self.beat(link));
+        let mut changed = std::pin::pin!(self.changed(link));
         loop {
             tokio::select! {
                 () = link.life.over.cancelled() => return,
                 () = &mut heart => return,
+                () = &mut changed => return,
                 () = &mut probe => {}
                 () = self.config.clock.sleep(tick) => {
                     self.figures.publish();

@@ -14,6 +14,7 @@ mod link;
 mod pool;
 mod request;
 mod retry;
+mod role;
 mod script;
 mod server;
 mod solo;

@@ -581,3 +581,23 @@ fn a_store_outlives_the_runtime_that_it_was_opened_on() {
     let value = runtime().block_on(async { get(&store, "k").await });
     assert_eq!(value.unwrap(), None);
 }
+
+// --- another server behind the same connection ---
+
+#[tokio::test]
+async fn a_server_that_was_demoted_and_promoted_again_is_another_one() {
+    let (server, other) = (RedisServer::start().await, RedisServer::start().await);
+    let store = Store::open(&server.url()).await.unwrap();
+    let before = store.generation().expect("it is connected");
+    let mut connections = store.connections();
+    let port = other.port().to_string();
+    assert_eq!(server.cli(&["REPLICAOF", "127.0.0.1", &port]), "OK");
+    server.promote();
+    eventually(SOON, async || store.generation().is_some_and(|now| now != before)).await;
+    let now = store.generation().expect("it is connected");
+    assert_eq!(now.run_id, before.run_id, "it never went down");
+    tokio::time::timeout(SOON, connections.next())
+        .await
+        .expect("a new connection was told of");
+    assert!(store.topology()[0].is_primary);
+}

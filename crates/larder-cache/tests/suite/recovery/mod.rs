@@ -5,3 +5,4 @@ mod cut;
 mod generations;
 pub(crate) mod order;
 mod pending;
+mod reads;
