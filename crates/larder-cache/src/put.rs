@@ -311,7 +311,10 @@ where
                 replaces,
             };
             let got = self.ask_healing(&step, &place.keys).await;
-            writing.changed();
+            match &got {
+                Ok(got) if !got.state.is_granted() => writing.unchanged(),
+                _ => writing.changed(),
+            }
             let got = match got {
                 Ok(got) => got,
                 Err(error) => {
