@@ -234,7 +234,7 @@ impl RedisServer {
     /// As [`start`](Self::start); also if it is not in step within 20 s.
     pub async fn start_replica_of(primary: u16) -> Self {
         let port = primary.to_string();
-        let replica = Self::start_with(&["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"]).await;
+        let replica = Self::start_with(&["--replicaof", "127.0.0.1", &port]).await;
         eventually(START_DEADLINE, async || {
             replica.cli(&["INFO", "replication"]).contains("master_link_status:up")
         })
@@ -280,6 +280,9 @@ async fn launch(port: u16, dir: &TempDir, options: &[String]) -> io::Result<Owne
             "",
             "--appendonly",
             "no",
+            // A replica need not wait for others to come.
+            "--repl-diskless-sync-delay",
+            "0",
         ])
         .arg("--dir")
         .arg(dir.path())

@@ -1,7 +1,6 @@
 //! Driving the subjects.
 
 use std::{
-    collections::BTreeSet,
     future::Future,
     sync::{
         Arc,
@@ -11,7 +10,6 @@ use std::{
 };
 
 use larder_base::{Clock, Random, Tasks};
-use parking_lot::Mutex;
 
 use super::{Fault, Plan, Rows, Subject};
 use crate::history::{Bounds, Copy, Event, Mismatch, Read, Report, Window, Write, check, compare_at_rest};
@@ -66,7 +64,7 @@ where
         random: random.clone(),
         done: AtomicU64::new(0),
         over: AtomicBool::new(false),
-        pending: Mutex::default(),
+        pending: AtomicU64::new(0),
         unanswered: AtomicU64::new(0),
         faults: AtomicU64::new(0),
     });
@@ -87,7 +85,13 @@ where
     }
     shared.over.store(true, Ordering::Release);
     troublemaker.await.expect("making a fault does not panic");
-    shared.deliver_pending(&*subjects[0]).await;
+    let settled = async {
+        while !subjects.iter().all(|subject| subject.is_settled()) {
+            clock.sleep(LOOK_EVERY).await;
+        }
+    };
+    // What is not delivered by then shows at rest.
+    let _ = clock.timeout(SETTLE_MAX, settled).await;
     clock.sleep(bounds.near).await;
     let at_rest = compare(&rows, &subjects).await;
     let report = check(&rows.recorder().take(), &bounds);
@@ -95,7 +99,7 @@ where
     Outcome {
         report,
         at_rest,
-        pending: shared.pending.lock().0,
+        pending: count(&shared.pending),
         unanswered: count(&shared.unanswered),
         faults: count(&shared.faults),
     }
@@ -125,7 +129,7 @@ struct Shared {
     done: AtomicU64,
     over: AtomicBool,
     // Relaxed throughout: counts for the report, read after the tasks have ended.
-    pending: Mutex<(u64, BTreeSet<u64>)>,
+    pending: AtomicU64,
     unanswered: AtomicU64,
     faults: AtomicU64,
 }
@@ -182,9 +186,7 @@ impl Shared {
                 }));
             }
             if acknowledged.is_none() {
-                let mut pending = self.pending.lock();
-                pending.0 += 1;
-                pending.1.insert(key);
+                self.pending.fetch_add(1, Ordering::Relaxed);
             }
             self.rows.recorder().note(Event::Write(Write {
                 key,
@@ -193,21 +195,6 @@ impl Shared {
                 acknowledged,
             }));
             self.pause_between_writes().await;
-        }
-    }
-
-    /// Repeats what was not acknowledged, as a writer has to: at rest nothing may be pending.
-    async fn deliver_pending<S: Subject>(&self, subject: &S) {
-        /// Enough for every connection to come back.
-        const ATTEMPTS: usize = 100;
-        let keys = std::mem::take(&mut self.pending.lock().1);
-        for key in keys {
-            for _ in 0..ATTEMPTS {
-                if subject.invalidate(key, u64::MAX).await.acknowledged {
-                    break;
-                }
-                self.clock.sleep(Duration::from_millis(50)).await;
-            }
         }
     }
 
@@ -242,6 +229,12 @@ impl Shared {
         }
     }
 }
+
+/// How long a cache may take to deliver what is pending: it has to notice that the store is back.
+const SETTLE_MAX: Duration = Duration::from_secs(30);
+
+/// How often it is asked whether it has.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// How long after a fault loads may still overlap on its account: a pause of the machine included.
 const LEASE_LOST_FOR: u64 = 1_000_000_000;

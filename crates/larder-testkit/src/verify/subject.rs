@@ -34,6 +34,12 @@ pub trait Subject: Send + Sync + 'static {
     /// Invalidates `key` after a commit. `choice` is a random number for subjects that know several ways.
     fn invalidate(&self, key: u64, choice: u64) -> impl Future<Output = Invalidated> + Send;
 
+    /// Whether nothing that [`invalidate`](Self::invalidate) was told is still on its way: asked at the end of a run, before
+    /// the check at rest. By default nothing ever is: what was not acknowledged is forgotten.
+    fn is_settled(&self) -> bool {
+        true
+    }
+
     /// What the cache would serve for `key` without loading, tier by tier; for the check at rest.
     fn cached(&self, key: u64) -> impl Future<Output = Vec<(&'static str, u64)>> + Send;
 }

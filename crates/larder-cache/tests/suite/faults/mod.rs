@@ -9,10 +9,14 @@
 //! `LARDER_TOPOLOGY=redis` keep a run to some of it, and `LARDER_SEED` replays one.
 
 mod far;
+mod lost_tail;
 mod row;
 mod stage;
 
 mod fault_01;
+mod fault_04;
+mod fault_05;
+mod fault_07;
 mod fault_08;
 mod fault_10;
 mod fault_11;

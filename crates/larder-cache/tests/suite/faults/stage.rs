@@ -173,6 +173,17 @@ impl Stage {
         invalidated.acknowledged
     }
 
+    /// Notes that what was written of `key` is invalidated now, which was not acknowledged before.
+    pub(crate) fn delivered(&self, key: u64) {
+        let now = self.rows.recorder().now();
+        self.rows.recorder().note(Event::Write(Write {
+            key,
+            version: self.rows.version(key),
+            committed: now,
+            acknowledged: Some(now),
+        }));
+    }
+
     /// Commits a new version of each of `keys` behind the cache's back, then does something that is to invalidate them all.
     pub(crate) async fn write_past_the_cache(&self, keys: Range<u64>, invalidate: impl AsyncFnOnce()) {
         let commits: Vec<_> = keys.map(|key| (key, self.rows.commit(key))).collect();
@@ -229,6 +240,13 @@ impl Stage {
     /// What the checker says of the record so far, which begins anew.
     pub(crate) fn verdict(&self) -> Verdict {
         let report = check(&self.rows.recorder().take(), &self.bounds);
+        if report.late_reads > 0 {
+            let (p50, max) = (report.staleness.value_at_quantile(0.5), report.staleness.max());
+            println!(
+                "    {} late reads within the bound, stale for {p50} µs p50, {max} µs at most",
+                report.late_reads
+            );
+        }
         // C7 is left to the rows about stampedes: code written by hand never claimed one load at a time, and must not
         // be convicted of that where its old values are the point.
         let broken = report.violations.iter().filter(|violation| violation.rule != Rule::C7);

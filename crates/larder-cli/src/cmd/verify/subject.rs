@@ -63,6 +63,10 @@ impl Subject for Larder {
         }
     }
 
+    fn is_settled(&self) -> bool {
+        self.cache.stats().pending == 0
+    }
+
     async fn cached(&self, key: u64) -> Vec<(&'static str, u64)> {
         let mut tiers = Vec::new();
         for cache in [&self.cache, &self.below] {
