@@ -14,6 +14,7 @@ use crate::{
     flight::Leader,
     found::{Lookup, Outcome, Tier},
     lease::{LeaseGuard, poll_after},
+    load::Old,
     mutant::{self, Mutant},
     open::{Opened, Unusable, span},
     record::Record,
@@ -28,17 +29,21 @@ const ATTEMPTS: u32 = 3;
 /// How often a damaged record or a key of a wrong type is removed in one read, before the read does without the store.
 const REPAIRS: u32 = 3;
 
+/// How long a read that has to wait for its turn to load does not look whether somebody else has loaded: a key with such a
+/// limit is invalidated all the time, and each of that looks like news.
+const PAUSE_LOOK: Duration = Duration::from_millis(50);
+
 /// What the store's part of a read came to.
 pub(crate) enum Acquired<K: CacheKey, V: Send + Sync + 'static> {
     /// An answer.
     Ready(Lookup<V>),
     /// An answer, and the right to refresh it.
-    Refresh(Lookup<V>, LeaseGuard<K, V>),
+    Refresh(Old<V>, LeaseGuard<K, V>),
     /// Load it: and fill under the lease, if there is one.
     Load {
         lease: Option<LeaseGuard<K, V>>,
         /// Served if the load fails.
-        fallback: Option<Lookup<V>>,
+        old: Option<Old<V>>,
         /// The store is down: the cap is a tighter one.
         bypass: bool,
     },
@@ -49,7 +54,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Acquired<K, V> {
     pub(crate) const fn past_the_store() -> Self {
         Self::Load {
             lease: None,
-            fallback: None,
+            old: None,
             bypass: true,
         }
     }
@@ -57,10 +62,18 @@ impl<K: CacheKey, V: Send + Sync + 'static> Acquired<K, V> {
     const fn load_only() -> Self {
         Self::Load {
             lease: None,
-            fallback: None,
+            old: None,
             bypass: false,
         }
     }
+}
+
+/// Where a read stands after one request.
+enum Step<K: CacheKey, V: Send + Sync + 'static> {
+    /// The store's part is over.
+    Done(Acquired<K, V>),
+    /// The store has to be asked once more.
+    Again,
 }
 
 /// One read's dealings with the store.
@@ -75,6 +88,7 @@ pub(crate) struct Acquire<'a, K: CacheKey, V: Send + Sync + 'static> {
     attempts: u32,
     repairs: u32,
     waited: bool,
+    looked: bool,
 }
 
 impl<'a, K, V> Acquire<'a, K, V>
@@ -99,6 +113,7 @@ where
             attempts: 0,
             repairs: 0,
             waited: false,
+            looked: false,
         }
     }
 
@@ -108,13 +123,13 @@ where
             return Ok(Acquired::Ready(found));
         }
         if self.core.fast.is_worth_it()
-            && let Some(done) = self.fast_path().await?
+            && let Step::Done(done) = self.fast_path().await?
         {
             return Ok(done);
         }
         // Bounded: by the wait budget, by ATTEMPTS and by REPAIRS.
         loop {
-            if let Some(done) = self.ask_once().await? {
+            if let Step::Done(done) = self.ask_once().await? {
                 return Ok(done);
             }
         }
@@ -127,8 +142,8 @@ where
         self.core.revalidate(self.key, self.place, copy).await
     }
 
-    /// `MGET E M`: a fresh value without a script; `None` if only `get` can tell.
-    async fn fast_path(&mut self) -> Result<Option<Acquired<K, V>>, Error> {
+    /// `MGET E M`: a fresh value without a script; asked again if only `get` can tell.
+    async fn fast_path(&mut self) -> Result<Step<K, V>, Error> {
         let marked = self.core.near.mark(self.key, self.place.address.partition);
         self.leader.handed_on();
         let sent = self.core.now();
@@ -137,7 +152,7 @@ where
             Err(error) => return self.failed(error, NO_TOKEN).await,
         };
         let Some((record, soft_left)) = found else {
-            return Ok(None);
+            return Ok(Step::Again);
         };
         let opened = match self.core.decode(self.place, record) {
             Ok(opened) => opened,
@@ -145,16 +160,16 @@ where
         };
         if soft_left <= self.core.early_span(&opened) {
             self.mode = Mode::Early;
-            return Ok(None);
+            return Ok(Step::Again);
         }
         self.core.fast.note(true);
         self.core.count(Count::FastHits);
         self.core.install(self.place, &marked, &opened, sent, soft_left, true);
-        Ok(Some(Acquired::Ready(self.core.fresh(&opened, soft_left))))
+        Ok(Step::Done(Acquired::Ready(self.core.fresh(&opened, soft_left))))
     }
 
-    /// One `get`; `None` if it has to be asked again.
-    async fn ask_once(&mut self) -> Result<Option<Acquired<K, V>>, Error> {
+    /// One `get`.
+    async fn ask_once(&mut self) -> Result<Step<K, V>, Error> {
         let token = self.draw_token();
         let marked = self.core.near.mark(self.key, self.place.address.partition);
         // A granted lease is an own write.
@@ -217,7 +232,7 @@ where
         guard: LeaseGuard<K, V>,
         marked: &Marked<K, V>,
         sent: Duration,
-    ) -> Result<Option<Acquired<K, V>>, Error> {
+    ) -> Result<Step<K, V>, Error> {
         let now = got.now;
         self.core.fast.note(matches!(got.state, Lease::Hit(_)));
         if got.state.is_granted() {
@@ -228,12 +243,12 @@ where
         match got.state {
             Lease::Hit(bytes) => self.hit(bytes, now, marked, sent).await,
             Lease::Stale(bytes) => match self.core.open(self.place, bytes) {
-                Ok(opened) => Ok(Some(Acquired::Ready(self.core.stale(&opened, now)))),
+                Ok(opened) => Ok(Step::Done(Acquired::Ready(self.core.stale(&opened, now)))),
                 Err(unusable) => self.unusable(unusable).await,
             },
             Lease::Wait(left) => self.wait(span(left), marked).await,
             // A writer is about to commit: what is loaded now must not be stored.
-            _ => Ok(Some(Acquired::load_only())),
+            _ => Ok(Step::Done(Acquired::load_only())),
         }
     }
 
@@ -243,7 +258,7 @@ where
         now: f64,
         marked: &Marked<K, V>,
         sent: Duration,
-    ) -> Result<Option<Acquired<K, V>>, Error> {
+    ) -> Result<Step<K, V>, Error> {
         let opened = match self.core.open(self.place, bytes) {
             Ok(opened) => opened,
             Err(unusable) => return self.unusable(unusable).await,
@@ -251,12 +266,12 @@ where
         let soft_left = span(opened.record.soft_at() - now);
         if self.mode == Mode::Lease && soft_left <= self.core.early_span(&opened) {
             self.mode = Mode::Early;
-            return Ok(None);
+            return Ok(Step::Again);
         }
         // To an early request this says that another refreshes already: no need to look again before it is stale.
         self.core
             .install(self.place, marked, &opened, sent, soft_left, self.mode == Mode::Lease);
-        Ok(Some(Acquired::Ready(self.core.fresh(&opened, soft_left))))
+        Ok(Step::Done(Acquired::Ready(self.core.fresh(&opened, soft_left))))
     }
 
     async fn granted(
@@ -265,105 +280,171 @@ where
         guard: LeaseGuard<K, V>,
         marked: &Marked<K, V>,
         sent: Duration,
-    ) -> Result<Option<Acquired<K, V>>, Error> {
-        let load = |lease, fallback| {
-            Ok(Some(Acquired::Load {
-                lease: Some(lease),
-                fallback,
-                bypass: false,
-            }))
-        };
+    ) -> Result<Step<K, V>, Error> {
         let (bytes, is_fallback, is_fresh) = match got.state {
             Lease::FallbackGranted(bytes) => (bytes, true, false),
             Lease::FreshGranted(bytes) => (bytes, false, true),
             Lease::StaleGranted(bytes) => (bytes, false, false),
-            _ => return load(guard, None),
+            _ => return self.load(guard, None).await,
         };
         let opened = match self.core.open(self.place, bytes) {
             Ok(opened) => opened,
             Err(Unusable::Newer) => {
                 guard.release().await;
-                return Ok(Some(Acquired::load_only()));
+                return Ok(Step::Done(Acquired::load_only()));
             }
-            Err(Unusable::Corrupt | Unusable::Older) => return load(guard, None),
+            Err(Unusable::Corrupt | Unusable::Older) => return self.load(guard, None).await,
         };
-        if is_fresh {
+        let found = if is_fresh {
             let soft_left = span(opened.record.soft_at() - got.now);
             self.core.install(self.place, marked, &opened, sent, soft_left, false);
-            return Ok(Some(Acquired::Refresh(self.core.fresh(&opened, soft_left), guard)));
-        }
-        let stale = self.core.stale(&opened, got.now);
-        if is_fallback {
-            load(guard, Some(stale))
+            self.core.fresh(&opened, soft_left)
         } else {
-            Ok(Some(Acquired::Refresh(stale, guard)))
+            self.core.stale(&opened, got.now)
+        };
+        let old = self.core.old(&opened, found, got.now, sent, is_fallback);
+        if is_fallback {
+            self.load(guard, Some(old)).await
+        } else {
+            self.refresh(guard, old).await
         }
     }
 
+    /// Loads under a lease, unless it is too early for that.
+    async fn load(&mut self, lease: LeaseGuard<K, V>, old: Option<Old<V>>) -> Result<Step<K, V>, Error> {
+        let now = self.core.now();
+        if let Some(left) = self.core.refills.left(self.key, now) {
+            lease.release().await;
+            return Ok(self.pause(left).await);
+        }
+        match old {
+            Some(old) if self.core.retries.left(self.key, now).is_some() => {
+                lease.release().await;
+                Ok(Step::Done(Acquired::Ready(old.found)))
+            }
+            old => Ok(Step::Done(Acquired::Load {
+                lease: Some(lease),
+                old,
+                bypass: false,
+            })),
+        }
+    }
+
+    /// Serves an older value and refreshes it, unless it is too early for that.
+    async fn refresh(&self, lease: LeaseGuard<K, V>, old: Old<V>) -> Result<Step<K, V>, Error> {
+        let acquired = if self.core.refills.left(self.key, self.core.now()).is_some() {
+            lease.release().await;
+            Acquired::Ready(old.found)
+        } else {
+            Acquired::Refresh(old, lease)
+        };
+        Ok(Step::Done(acquired))
+    }
+
+    /// The key was loaded a moment ago: waits `left` for its next turn, or until somebody else has loaded it. Who comes
+    /// meanwhile shares what comes then.
+    async fn pause(&mut self, left: Duration) -> Step<K, V> {
+        self.core.count(Count::LoadsPaced);
+        self.leader.reopen();
+        let marked = self.core.near.mark(self.key, self.place.address.partition);
+        // What was given back is not watched any more; a look at it is, and sees what came in between.
+        let seen = self.core.ask(&self.core.peek_step(self.place)).await;
+        if seen.is_ok_and(|got| matches!(got.state, Lease::Hit(_))) {
+            return Step::Again;
+        }
+        let look = PAUSE_LOOK.min(left);
+        self.core.clock.sleep(look).await;
+        let _woken = self.core.clock.timeout(left - look, marked.touched()).await;
+        // What was waited for here is no load elsewhere.
+        self.began = self.core.now();
+        Step::Again
+    }
+
     /// Another loads: sleep until it may have ended.
-    async fn wait(&mut self, left: Duration, marked: &Marked<K, V>) -> Result<Option<Acquired<K, V>>, Error> {
+    async fn wait(&mut self, left: Duration, marked: &Marked<K, V>) -> Result<Step<K, V>, Error> {
         if !std::mem::replace(&mut self.waited, true) {
             self.core.count(Count::Waits);
         }
         let waited = self.core.now().saturating_sub(self.began);
         if waited >= self.core.settings.wait_budget() {
             self.core.count(Count::WaitsGivenUp);
-            return Ok(Some(Acquired::load_only()));
+            return Ok(Step::Done(Acquired::load_only()));
         }
-        let poll = poll_after(&self.core.random, left);
+        let mut poll = poll_after(&self.core.random, left);
+        if let Some(limit) = self.core.settings.soft_deadline.filter(|_| !self.looked) {
+            if waited >= limit {
+                self.looked = true;
+                return Ok(self.older_instead().await);
+            }
+            poll = poll.min(limit - waited);
+        }
         let _woken = self.core.clock.timeout(poll, marked.touched()).await;
-        Ok(None)
+        Ok(Step::Again)
+    }
+
+    /// The load elsewhere takes longer than `soft_deadline`: what was marked stale may serve.
+    async fn older_instead(&self) -> Step<K, V> {
+        let Ok(got) = self.core.ask(&self.core.peek_step(self.place)).await else {
+            return Step::Again;
+        };
+        let Lease::Fallback(bytes) = got.state else {
+            return Step::Again;
+        };
+        match self.core.open(self.place, bytes) {
+            Ok(opened) => {
+                self.core.count(Count::SoftDeadlines);
+                Step::Done(Acquired::Ready(self.core.stale(&opened, got.now)))
+            }
+            Err(_) => Step::Again,
+        }
     }
 
     /// A record that cannot be used.
-    async fn unusable(&mut self, unusable: Unusable) -> Result<Option<Acquired<K, V>>, Error> {
+    async fn unusable(&mut self, unusable: Unusable) -> Result<Step<K, V>, Error> {
         self.repairs += 1;
         if self.repairs > REPAIRS {
-            return Ok(Some(Acquired::load_only()));
+            return Ok(Step::Done(Acquired::load_only()));
         }
         match unusable {
-            Unusable::Newer => Ok(Some(Acquired::load_only())),
+            Unusable::Newer => Ok(Step::Done(Acquired::load_only())),
             // Another overwrites it already.
-            Unusable::Older if self.mode == Mode::Early => Ok(Some(Acquired::load_only())),
+            Unusable::Older if self.mode == Mode::Early => Ok(Step::Done(Acquired::load_only())),
             Unusable::Older => {
                 self.mode = Mode::Early;
-                Ok(None)
+                Ok(Step::Again)
             }
             Unusable::Corrupt => {
                 self.core.near.own_write(self.key, None);
                 match self.core.drop_entry(self.place).await {
-                    Ok(()) => Ok(None),
-                    Err(error) => self.core.store_down(self.key, error).map(Some),
+                    Ok(()) => Ok(Step::Again),
+                    Err(error) => self.core.store_down(self.key, error).map(Step::Done),
                 }
             }
         }
     }
 
     /// The store did not answer, or with an error (protocol 1.3).
-    async fn failed(&mut self, error: Error, token: Token) -> Result<Option<Acquired<K, V>>, Error> {
+    async fn failed(&mut self, error: Error, token: Token) -> Result<Step<K, V>, Error> {
         if is_wrong_type(&error) && self.repairs < REPAIRS {
             self.repairs += 1;
             self.core.heal(&self.place.keys).await?;
-            return Ok(None);
+            return Ok(Step::Again);
         }
         if is_out_of_memory(&error) {
-            return self.peek_instead().await.map(Some);
+            return self.peek_instead().await.map(Step::Done);
         }
         self.attempts += 1;
         if is_unknown_outcome(&error) && self.attempts < ATTEMPTS {
             self.replaces = token;
-            return Ok(None);
+            return Ok(Step::Again);
         }
-        self.core.store_down(self.key, error).map(Some)
+        self.core.store_down(self.key, error).map(Step::Done)
     }
 
     /// The store has no memory for a lease: what is there may still serve.
     async fn peek_instead(&mut self) -> Result<Acquired<K, V>, Error> {
-        let peek = Get {
-            mode: Mode::Peek,
-            ..self.get(NO_TOKEN)
-        };
-        let got = match self.core.ask(&peek).await {
+        let sent = self.core.now();
+        let got = match self.core.ask(&self.core.peek_step(self.place)).await {
             Ok(got) => got,
             Err(error) => return self.core.store_down(self.key, error),
         };
@@ -386,7 +467,7 @@ where
         Ok(if is_fallback {
             Acquired::Load {
                 lease: None,
-                fallback: Some(stale),
+                old: Some(self.core.old(&opened, stale, now, sent, true)),
                 bypass: false,
             }
         } else {
@@ -482,7 +563,7 @@ where
             .checked_sub(ends.saturating_sub(now));
         // A copy whose time was cut short says nothing of its value's.
         let age = age.filter(|_| !self.near.is_bounded_by_time());
-        Lookup::stale_of(entry.into_value(), Tier::Near, age)
+        Lookup::stale_of(entry.into_value(), Tier::Near, age, now.saturating_sub(ends))
     }
 
     /// What a read does when the store cannot be asked.

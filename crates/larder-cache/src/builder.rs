@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Cache, Coherence, Error, NewGeneration, OnStoreDown, Source, Ttl,
+    Cache, Coherence, Consistency, Error, NewGeneration, OnStoreDown, Source, Ttl,
     coherence::{NearTier, Vouching},
     core::{Core, FastPath},
     estimate::ServerClock,
@@ -21,14 +21,18 @@ use crate::{
     layout::Layout,
     loading::Slots,
     metric,
+    pace::Pace,
     pending::Pending,
     recovery, registry,
     ring::Ring,
-    settings::{BOUND_LEAST, Settings},
+    settings::{BOUND, BOUND_LEAST, Settings},
     settle,
     source::SharedSource,
     stats::Counters,
 };
+
+/// A hold lasts for so many of the waits that a strict commit begins with, so that most of it is the commit's.
+const HOLD_PER_WAIT: u32 = 2;
 
 /// Builds a [`Cache`]. Required: [`store`](Self::store) and [`ttl`](Self::ttl).
 #[must_use = "a builder does nothing before `build`"]
@@ -87,9 +91,21 @@ where
     /// How far behind a near copy on a server may be: a read that starts later than this after an invalidation was
     /// acknowledged never sees what it replaced (T2), whatever happens to connections, processes and messages. A process that
     /// has not heard from the server for so long stops serving near copies until it has. Default 1 s, at least 40 ms;
-    /// the stream is proven live four times within it. On the embedded store nothing is ever behind.
+    /// the stream is proven live four times within it. On the embedded store nothing is ever behind. Zero, with
+    /// `near(0)`, says that no process of this namespace has a near tier.
     pub const fn max_staleness(mut self, bound: Duration) -> Self {
         self.settings.max_staleness = bound;
+        self
+    }
+
+    /// When a write under a [`hold`](Cache::hold) may commit: at once, or when no near tier can have an older copy left.
+    /// Default [`Consistency::Bounded`].
+    ///
+    /// With [`Consistency::Strict`] every process of this namespace has to have at most this cache's
+    /// [`max_staleness`](Self::max_staleness), and none may [serve near copies while the store is
+    /// down](OnStoreDown::ServeNear): a writer waits for as long as its own setting says.
+    pub const fn consistency(mut self, consistency: Consistency) -> Self {
+        self.settings.consistency = consistency;
         self
     }
 
@@ -153,15 +169,57 @@ where
         self
     }
 
-    /// How long a load may take before it fails with [`Error::LoadTimeout`]. Default 30 s.
+    /// How long a load may take before it fails with [`Error::LoadTimeout`]; whoever has an older value gets that instead.
+    /// Default 30 s. See [`soft_deadline`](Self::soft_deadline) for not waiting so long.
     pub const fn load_timeout(mut self, limit: Duration) -> Self {
         self.settings.load_timeout = Some(limit);
         self
     }
 
-    /// Loads at a time; further ones wait. Default 64.
+    /// How long a read waits for a load where an older value could serve: then it gets that one, flagged as stale, and the
+    /// load goes on behind it and fills. Default: off.
+    ///
+    /// Off, a value within grace is served at once while it is refreshed, and one that was
+    /// [marked stale](Cache::mark_stale) only if its load fails. With a deadline both wait for so long for something
+    /// better. The load goes on on a task of the cache, which takes a [`source`](Self::source) or an owned loader
+    /// ([`get_or_load_owned`](Cache::get_or_load_owned)). A loader that borrows from its caller ends in that caller's
+    /// future: the others have the older value after the deadline, its own caller waits for its own load.
+    pub const fn soft_deadline(mut self, limit: Duration) -> Self {
+        self.settings.soft_deadline = Some(limit);
+        self
+    }
+
+    /// How long a key is left alone after its refresh failed: meanwhile everybody in the fleet gets the stale value at
+    /// once, and then one caller tries again. Default 1 s; 0 tries at every read.
+    ///
+    /// It never delays a load that has nothing older to serve: a failure is not remembered, only shared with those who
+    /// waited for it. A value that was [marked stale](Cache::mark_stale) is left alone by this process alone.
+    pub const fn retry_after(mut self, pause: Duration) -> Self {
+        self.settings.retry_after = pause;
+        self
+    }
+
+    /// The least time between the beginnings of two loads of one key in this process: protects the source from a key that
+    /// is invalidated all the time. Default 0: none.
+    ///
+    /// It costs waiting, and never freshness: a read that has to wait shares the one load that begins when the interval is
+    /// over, and gets nothing that was loaded before it asked. A value within grace is served at once instead and not
+    /// refreshed before. The last 16,384 keys loaded are remembered; what is forgotten loads at once.
+    pub const fn min_refill_interval(mut self, interval: Duration) -> Self {
+        self.settings.min_refill_interval = interval;
+        self
+    }
+
+    /// Loads at a time in this process; further ones wait in line. Default 64.
     pub const fn max_loads(mut self, loads: usize) -> Self {
         self.settings.max_loads = loads;
+        self
+    }
+
+    /// Loads that may wait in line for one of [`max_loads`](Self::max_loads), for at most `load_timeout`; beyond that a
+    /// read fails with [`Error::Overloaded`], or gets an older value where there is one. Default 4,096.
+    pub const fn max_queued_loads(mut self, loads: usize) -> Self {
+        self.settings.max_queued_loads = loads;
         self
     }
 
@@ -252,8 +310,13 @@ where
             peeks: Flights::new(),
             counters: Counters::default(),
             server,
-            load_slots: Arc::new(Slots::new(self.settings.max_loads)),
-            bypass_slots: Slots::new(Core::<K, V>::bypass_limit(&self.settings)),
+            load_slots: Arc::new(Slots::new(self.settings.max_loads, self.settings.max_queued_loads)),
+            bypass_slots: Slots::new(
+                Core::<K, V>::bypass_limit(&self.settings),
+                self.settings.max_queued_loads,
+            ),
+            refills: Pace::new(self.settings.min_refill_interval),
+            retries: Pace::new(self.settings.retry_after),
             settings: self.settings,
             fast: FastPath::new(),
             pending,
@@ -277,7 +340,11 @@ where
         match self.settings.coherence {
             _ if store.is_embedded() => Vouching::Embedded,
             Coherence::Tracking => Vouching::Stream {
-                bound: self.settings.max_staleness,
+                // Zero says that no process has copies: waiting reads are told of changes all the same.
+                bound: match self.settings.max_staleness {
+                    Duration::ZERO => BOUND,
+                    bound => bound,
+                },
             },
             Coherence::Log | Coherence::TtlOnly { .. } => Vouching::Nobody,
         }
@@ -329,6 +396,7 @@ where
         }
         check_settings(&self.settings)?;
         check_coherence(&self.settings)?;
+        check_consistency(&self.settings)?;
         Ok(store.clone())
     }
 }
@@ -356,6 +424,13 @@ fn check_settings<V>(settings: &Settings<V>) -> Result<(), Error> {
     if settings.lease < Duration::from_millis(10) {
         return refuse("`lease` is below 10 ms: it would run out before its first renewal".to_owned());
     }
+    if let (Some(soft), Some(hard)) = (settings.soft_deadline, settings.load_timeout)
+        && soft >= hard
+    {
+        return refuse(format!(
+            "`soft_deadline` ({soft:?}) has to be shorter than `load_timeout` ({hard:?}), which ends the load"
+        ));
+    }
     if settings.max_loads == 0 {
         return refuse("`max_loads` is 0: nothing could ever be loaded".to_owned());
     }
@@ -370,11 +445,33 @@ fn check_settings<V>(settings: &Settings<V>) -> Result<(), Error> {
     Ok(())
 }
 
+fn check_consistency<V>(settings: &Settings<V>) -> Result<(), Error> {
+    if settings.consistency == Consistency::Bounded {
+        return Ok(());
+    }
+    if matches!(settings.on_store_down, OnStoreDown::ServeNear { .. }) {
+        return Err(Error::config(
+            "`Consistency::Strict` and `OnStoreDown::ServeNear` contradict each other: a near copy served while the store is \
+             down may be older than a strict write",
+        ));
+    }
+    let wait = settings.near_bound();
+    if settings.hold < wait * HOLD_PER_WAIT {
+        return Err(Error::config(format!(
+            "`hold_for` ({:?}) has to be {HOLD_PER_WAIT} times `max_staleness` at least: a strict commit waits for {wait:?} and \
+             then needs its own time",
+            settings.hold
+        )));
+    }
+    Ok(())
+}
+
 fn check_coherence<V>(settings: &Settings<V>) -> Result<(), Error> {
     match settings.coherence {
         Coherence::Log => Err(Error::config(
             "`Coherence::Log` is not built yet; use `Coherence::TtlOnly { max_staleness }`",
         )),
+        Coherence::Tracking if settings.near == 0 && settings.max_staleness.is_zero() => Ok(()),
         Coherence::Tracking if settings.max_staleness < BOUND_LEAST => Err(Error::config(format!(
             "`max_staleness` is {:?}, and below {BOUND_LEAST:?} no stream can be proven live often enough; or set `near(0)`",
             settings.max_staleness

@@ -10,7 +10,7 @@ use crate::{
     batch::{CallMany, NoLoader, SourceMany},
     core::Core,
     found::Freshness,
-    load::{FromCall, FromSource},
+    loader::{FromCall, FromSource},
     source::BoxError,
 };
 
@@ -60,7 +60,9 @@ impl<K: CacheKey, V> fmt::Debug for Cache<K, V> {
 
 /// Boxes the long way of a read, and forgets its type: a caller's `tokio::spawn` then need not prove again that it
 /// is `Send`, which the compiler cannot do through a loader's own type.
-fn boxed<'f, T>(future: impl Future<Output = T> + Send + 'f) -> Pin<Box<dyn Future<Output = T> + Send + 'f>> {
+pub(crate) fn boxed<'f, T>(
+    future: impl Future<Output = T> + Send + 'f,
+) -> Pin<Box<dyn Future<Output = T> + Send + 'f>> {
     Box::pin(future)
 }
 
@@ -80,7 +82,7 @@ where
 
     /// The hit path: a coarse clock, a lookup, two comparisons and a count in this thread's own stripe.
     #[inline]
-    fn near_hit(&self, key: &K) -> Option<larder_near::Entry<V>> {
+    pub(crate) fn near_hit(&self, key: &K) -> Option<larder_near::Entry<V>> {
         let core = &*self.core;
         let entry = core.near.hit(key, core.clock.coarse())?;
         core.count_near(entry.value().is_some());
@@ -89,7 +91,7 @@ where
 
     /// As [`near_hit`](Self::near_hit), the value alone.
     #[inline]
-    fn near_value(&self, key: &K) -> Option<Option<Arc<V>>> {
+    pub(crate) fn near_value(&self, key: &K) -> Option<Option<Arc<V>>> {
         let core = &*self.core;
         let value = core.near.value(key, core.clock.coarse())?;
         core.count_near(value.is_some());
@@ -135,7 +137,7 @@ where
         }
     }
 
-    fn near_lookup(&self, entry: larder_near::Entry<V>) -> Lookup<V> {
+    pub(crate) fn near_lookup(&self, entry: larder_near::Entry<V>) -> Lookup<V> {
         let remaining = entry.deadline().saturating_sub(self.core.clock.coarse());
         let ttl = self.core.full_ttl(entry.value().is_none());
         let found = Lookup::fresh(entry.into_value(), Tier::Near, remaining, ttl);
@@ -161,9 +163,13 @@ where
     /// [`Error::Load`] if `load` fails with nothing stale left to serve; [`Error::Absent`] if the key is known not to exist;
     /// [`Error::Store`] if the store cannot be asked and `on_store_down` says to fail.
     ///
+    /// The load runs in the future of one of its callers, so that `load` may borrow. Hence the caller whose turn it is to
+    /// refresh a stale value waits for it, while all others have that value at once; with
+    /// [`get_or_load_owned`](Self::get_or_load_owned) nobody waits.
+    ///
     /// # Cancel safety
-    /// The load runs in the future of one of its callers, so that `load` may borrow. If that caller is dropped, its load is
-    /// too; the lease goes to the next waiting caller, who loads with its own `load`.
+    /// If the caller whose `load` runs is dropped, its load is too; the lease goes to the next waiting caller, who loads with
+    /// its own `load`.
     pub async fn get_or_load<F, Fut, E>(&self, key: &K, load: F) -> Result<Arc<V>, Error>
     where
         F: FnOnce() -> Fut + Send,
@@ -174,9 +180,13 @@ where
             Some(value) => value,
             None => boxed(self.load_with(key, |_| load())).await?.into_value(),
         };
-        found.ok_or_else(|| Error::Absent {
+        found.ok_or_else(|| self.absent(key))
+    }
+
+    pub(crate) fn absent(&self, key: &K) -> Error {
+        Error::Absent {
             key: self.core.label(&self.core.place(key)),
-        })
+        }
     }
 
     /// As [`get_or_load`](Self::get_or_load), for loaders with more to say: tags, a TTL, a version, "not modified", "there is
@@ -400,7 +410,8 @@ where
         self.core.clear().await
     }
 
-    /// Soft expiry: the next read loads, and the old value serves only if that fails. Not an invalidation in the sense of T1.
+    /// Soft expiry: the next read loads, and the old value serves only if that fails, or takes longer than
+    /// [`soft_deadline`](CacheBuilder::soft_deadline). Not an invalidation in the sense of T1.
     ///
     /// # Errors
     /// [`Error::Pending`] if the store did not acknowledge it.

@@ -20,6 +20,7 @@ use crate::{
     found::Outcome,
     layout::{Address, Layout},
     loading::Slots,
+    pace::Pace,
     pending::Pending,
     ring::Ring,
     script::{EntryKeys, Heal, Step},
@@ -46,6 +47,10 @@ pub(crate) struct Core<K: CacheKey, V> {
     pub(crate) server: Arc<ServerClock>,
     pub(crate) load_slots: Arc<Slots>,
     pub(crate) bypass_slots: Slots,
+    /// Loads of one key, spaced by `min_refill_interval`.
+    pub(crate) refills: Pace<K>,
+    /// Failed loads of keys that were marked stale, spaced by `retry_after`.
+    pub(crate) retries: Pace<K>,
     pub(crate) fast: FastPath,
     pub(crate) pending: Arc<Pending>,
     pub(crate) ring: Ring,

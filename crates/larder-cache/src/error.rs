@@ -33,6 +33,18 @@ pub enum Error {
         /// What was loaded.
         key: KeyLabel,
     },
+    /// Too many loads run and wait already, and no older value was left to serve.
+    #[error(
+        "`{key}` was not loaded: {running} loads run and {waiting} wait; raise `max_loads` or `max_queued_loads`, or shed load"
+    )]
+    Overloaded {
+        /// What was asked for.
+        key: KeyLabel,
+        /// Loads that ran.
+        running: usize,
+        /// Loads that waited.
+        waiting: usize,
+    },
     /// `get_or_load` met a remembered "there is none".
     #[error("`{key}` does not exist: remembered for `negative_ttl`; `get_or_load_with` returns it as `None`")]
     Absent {
@@ -201,6 +213,12 @@ impl Error {
             self,
             Self::Load { .. } | Self::LoadTimeout { .. } | Self::LoadPanicked { .. }
         )
+    }
+
+    /// Whether the load was not begun, for too many ran and waited: worth trying again when there is less to do.
+    #[must_use]
+    pub const fn is_overloaded(&self) -> bool {
+        matches!(self, Self::Overloaded { .. })
     }
 
     /// Whether the key is known not to exist.

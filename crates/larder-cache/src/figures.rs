@@ -27,10 +27,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     /// Records how far past its TTL an answer was.
     #[cold]
     pub(crate) fn note_staleness(&self, found: &Lookup<V>) {
-        let Some(past) = found.age().and_then(|age| age.checked_sub(self.settings.ttl.span())) else {
-            return;
-        };
-        metric::STALE_AGE.record([Text::from(self.layout.namespace().clone())], past);
+        metric::STALE_AGE.record([Text::from(self.layout.namespace().clone())], found.overdue());
     }
 }
 

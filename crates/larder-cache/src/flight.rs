@@ -112,12 +112,17 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
         }
     }
 
-    /// After this, callers no longer share what runs now: its members came before the invalidation, they do not.
+    /// After this, callers no longer share what runs now: its members came before the invalidation, they do not. A flight
+    /// whose request is not handed on yet will be answered from after it, and stays.
     pub(crate) fn detach(&self, key: &K) {
         if mutant::lives(Mutant::M11) {
             return;
         }
-        self.table(key).remove(key);
+        if let Entry::Occupied(current) = self.table(key).entry(key.clone())
+            && !matches!(current.get().state.lock().stage, Stage::Open | Stage::Led)
+        {
+            current.remove();
+        }
     }
 
     /// [`detach`](Self::detach) for every key: after a clear or a tag invalidation, which may concern any.
@@ -285,6 +290,11 @@ impl<K: Clone + Eq + Hash, T: Clone> Leader<K, T> {
             return;
         }
         self.flight.state.lock().stage = Stage::Underway;
+    }
+
+    /// What was handed on came to nothing, and nothing is handed on for a while: whoever comes now may share what comes.
+    pub(crate) fn reopen(&self) {
+        self.flight.state.lock().stage = Stage::Led;
     }
 
     /// To be called right before the fill is handed to the connection: whoever came until now shares it if it is stored.

@@ -37,6 +37,7 @@ pub struct Lookup<V> {
     tier: Tier,
     freshness: Freshness,
     age: Option<Duration>,
+    overdue: Duration,
     remaining: Duration,
 }
 
@@ -93,14 +94,21 @@ impl<V> Lookup<V> {
         matches!(self.freshness, Freshness::Negative)
     }
 
-    /// How long ago the value was stored: the cache's TTL less what remains of it, hence up to `jitter` of the TTL
-    /// more than the truth.
+    /// How long ago the value was stored, or found unmodified by its loader; at most so long. It is counted from the TTL,
+    /// of which up to `jitter` was not granted, so the truth is up to that share of the TTL less; less too for a value with
+    /// a shorter TTL of its own, and more for one with a longer TTL of its own, which the store does not tell apart.
     ///
-    /// `None` where that cannot be told: for a value with a TTL of its own that is longer, and for a near copy under
-    /// [`Coherence::TtlOnly`](crate::Coherence::TtlOnly), whose time is shorter than its value's.
+    /// `None` where that shows, and for a near copy under [`Coherence::TtlOnly`](crate::Coherence::TtlOnly), whose time is
+    /// shorter than its value's.
     #[must_use]
     pub const fn age(&self) -> Option<Duration> {
         self.age
+    }
+
+    /// For how long the value has been past its TTL; zero for one that is not. At most `grace` when the read began.
+    #[must_use]
+    pub const fn overdue(&self) -> Duration {
+        self.overdue
     }
 
     /// For how long the value stays fresh; zero once it is stale.
@@ -118,6 +126,17 @@ impl<V> Lookup<V> {
         Self { age: None, ..self }
     }
 
+    /// The same, `by` later.
+    pub(crate) fn aged(self, by: Duration) -> Self {
+        let late = by.saturating_sub(self.remaining);
+        Self {
+            age: self.age.map(|age| age.saturating_add(by)),
+            overdue: self.overdue.saturating_add(late),
+            remaining: self.remaining.saturating_sub(by),
+            ..self
+        }
+    }
+
     /// An answer that stays fresh for `remaining` of a full TTL of `ttl`.
     pub(crate) fn fresh(value: Option<Arc<V>>, tier: Tier, remaining: Duration, ttl: Duration) -> Self {
         let freshness = if value.is_some() {
@@ -130,17 +149,18 @@ impl<V> Lookup<V> {
             tier,
             freshness,
             age: ttl.checked_sub(remaining),
+            overdue: Duration::ZERO,
             remaining,
         }
     }
 
-    /// An answer whose time passed `since` ago.
-    pub(crate) fn stale(value: Option<Arc<V>>, tier: Tier, since: Duration, ttl: Duration) -> Self {
-        Self::stale_of(value, tier, Some(ttl.saturating_add(since)))
+    /// An answer whose full TTL of `ttl` ended `overdue` ago, or was cut short `early` before its end.
+    pub(crate) fn stale(value: Option<Arc<V>>, tier: Tier, ttl: Duration, overdue: Duration, early: Duration) -> Self {
+        Self::stale_of(value, tier, ttl.saturating_add(overdue).checked_sub(early), overdue)
     }
 
     /// An answer that may be outdated, of this age if it is known.
-    pub(crate) fn stale_of(value: Option<Arc<V>>, tier: Tier, age: Option<Duration>) -> Self {
+    pub(crate) fn stale_of(value: Option<Arc<V>>, tier: Tier, age: Option<Duration>, overdue: Duration) -> Self {
         let freshness = if value.is_some() {
             Freshness::Stale
         } else {
@@ -151,6 +171,7 @@ impl<V> Lookup<V> {
             tier,
             freshness,
             age,
+            overdue,
             remaining: Duration::ZERO,
         }
     }
@@ -161,6 +182,7 @@ impl<V> Lookup<V> {
             tier: Tier::Store,
             freshness: Freshness::Missing,
             age: None,
+            overdue: Duration::ZERO,
             remaining: Duration::ZERO,
         }
     }

@@ -1,4 +1,8 @@
 //! A writer's hold: while a commit is under way nobody stores what it is about to change (theorem T3).
+//!
+//! The hold ends what is cached before the commit, where an invalidation comes after it: a writer that dies in between
+//! leaves nothing old behind. Near tiers of other processes learn of its beginning as of any invalidation, within their
+//! bound; a strict commit waits for that.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -6,7 +10,7 @@ use larder_base::CacheKey;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    BoxError, Error,
+    BoxError, Consistency, Error,
     context::Notes,
     core::{Core, Place, is_out_of_memory, is_unknown_outcome},
     owed::{Deed, Owed},
@@ -35,6 +39,8 @@ where
     token: Token,
     /// When it ends by itself, at the earliest, on this process's clock.
     until: Duration,
+    /// From when no near tier serves what was there before; with [`Consistency::Strict`] nothing is committed earlier.
+    clear_at: Duration,
     open: bool,
 }
 
@@ -80,6 +86,7 @@ where
                 place: place.clone(),
                 token,
                 until,
+                clear_at: Duration::ZERO,
                 open: true,
             };
             let writing = self.writing(std::slice::from_ref(key));
@@ -90,6 +97,7 @@ where
             self.detach(std::slice::from_ref(key));
             match begun {
                 Ok(_) => {
+                    hold.clear_at = self.now().saturating_add(self.strict_wait());
                     return Ok(hold);
                 }
                 Err(error) if is_unknown_outcome(&error) => {
@@ -118,6 +126,15 @@ where
             replaces,
         }
     }
+
+    /// How long a commit waits after its hold began.
+    fn strict_wait(&self) -> Duration {
+        match self.settings.consistency {
+            // On the embedded store a change reaches every copy inside the command that makes it.
+            Consistency::Strict if !self.store.is_embedded() => self.settings.near_bound(),
+            Consistency::Strict | Consistency::Bounded => Duration::ZERO,
+        }
+    }
 }
 
 impl<K, V> Hold<K, V>
@@ -132,6 +149,9 @@ where
     }
 
     /// Runs `commit`, then ends the hold: whoever reads from then on loads what was committed.
+    ///
+    /// With [`Consistency::Strict`] it first waits until every near tier has let go of what was there before:
+    /// [`max_staleness`](crate::CacheBuilder::max_staleness) and a little from the beginning of the hold, less what has passed.
     ///
     /// # Errors
     /// [`Error::HoldLapsed`], without running `commit`, if the hold is about to end; [`Error::Commit`] with its error;
@@ -193,11 +213,13 @@ where
             value: &new,
         };
         self.core.note(&[self.end()]);
+        let writing = self.core.writing(std::slice::from_ref(&self.key));
         let ended = self.core.ask_healing(&step, &self.place.keys).await;
+        writing.changed();
+        self.core.detach(std::slice::from_ref(&self.key));
         match ended {
             Ok(reply) => {
                 self.open = false;
-                self.core.forget(std::slice::from_ref(&self.key));
                 let held = reply.outcome.map_or_else(|unstored| unstored.own_found, |()| true);
                 self.note(held);
                 Ok(Committed {
@@ -225,6 +247,10 @@ where
         commit: impl Future<Output = Result<T, E>> + Send,
     ) -> Result<T, Error> {
         let key = || self.core.label(&self.place);
+        self.core
+            .clock
+            .sleep(self.clear_at.saturating_sub(self.core.now()))
+            .await;
         if self.remaining() < self.core.settings.hold / MARGIN {
             let error = Error::HoldLapsed { key: key() };
             let _closed = self.close().await;
@@ -253,10 +279,13 @@ where
         };
         let mut failure = None;
         for _ in 0..ATTEMPTS {
-            match self.core.ask_healing(&step, &self.place.keys).await {
+            let writing = self.core.writing(std::slice::from_ref(&self.key));
+            let closed = self.core.ask_healing(&step, &self.place.keys).await;
+            writing.changed();
+            self.core.detach(std::slice::from_ref(&self.key));
+            match closed {
                 Ok(closed) => {
                     self.open = false;
-                    self.core.forget(std::slice::from_ref(&self.key));
                     self.note(closed.own_found);
                     return Ok(closed.own_found);
                 }

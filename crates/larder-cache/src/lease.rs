@@ -7,6 +7,7 @@ use larder_base::CacheKey;
 use crate::{
     core::{Core, Place},
     script::{Release, Renew, Step as _, Token},
+    settings::millis,
 };
 
 /// A lease is renewed this often in its time, so that one lost renewal does not cost it.
@@ -52,6 +53,26 @@ impl<K: CacheKey, V: Send + Sync + 'static> LeaseGuard<K, V> {
         self.armed = false;
     }
 
+    /// Keeps the lease for `span` without a load, so that nobody else loads meanwhile; for no time, gives it back.
+    pub(crate) async fn end(self, span: Duration) {
+        if span.is_zero() {
+            return self.release().await;
+        }
+        // Unanswered, it is given back in the background.
+        if self.core.ask(&self.keep_step(span)).await.is_ok() {
+            self.spent();
+        }
+    }
+
+    /// What makes the lease last `span` from now.
+    pub(crate) fn keep_step(&self, span: Duration) -> Renew {
+        Renew {
+            e: self.place.keys.e().clone(),
+            token: self.token,
+            lease_ms: millis(span),
+        }
+    }
+
     /// The store has taken the lease back: whoever waits for it in this process is told, for the store tells others alone.
     pub(crate) fn given_back(self) {
         self.core.near.own_write(&self.key, None);
@@ -74,12 +95,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> LeaseGuard<K, V> {
 
     /// Renews once; `work` goes on meanwhile, for the store may be slow to answer.
     async fn renew_during<T>(&self, work: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
-        let lease_ms = self.core.settings.lease_ms();
-        let step = Renew {
-            e: self.place.keys.e().clone(),
-            token: self.token,
-            lease_ms,
-        };
+        let step = self.keep_step(self.core.settings.lease);
         tokio::select! {
             biased;
             done = work => Some(done),
@@ -105,16 +121,8 @@ where
     V: Send + Sync + 'static,
 {
     let every = core.settings.lease / RENEWALS;
-    let lease_ms = core.settings.lease_ms();
     let renewals = || {
-        let step = |lease: &&LeaseGuard<K, V>| {
-            Renew {
-                e: lease.e().clone(),
-                token: lease.token,
-                lease_ms,
-            }
-            .call()
-        };
+        let step = |lease: &&LeaseGuard<K, V>| lease.keep_step(core.settings.lease).call();
         leases.iter().map(step).collect::<Vec<_>>()
     };
     let mut work = std::pin::pin!(work);

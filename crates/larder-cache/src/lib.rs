@@ -7,7 +7,7 @@
 //! | module | what it decides |
 //! |---|---|
 //! | `flight` | which callers may share one read and one load |
-//! | `acquire`, `load` | a read's dealings with the store; the load and the fill |
+//! | `acquire`, `load`, `fill` | a read's dealings with the store; the load; what becomes of its value |
 //! | `coherence`, `marker` | what the near tier may serve and install |
 //! | `invalidate`, `put`, `hold` | changes, and when they count as done |
 //! | `deliver`, `pending`, `ring`, `recovery` | what becomes of changes that the store did not acknowledge, or lost |
@@ -24,9 +24,11 @@ mod context;
 mod core;
 mod counter;
 mod deliver;
+mod encode;
 mod error;
 mod estimate;
 mod figures;
+mod fill;
 mod flight;
 mod found;
 mod hold;
@@ -35,6 +37,7 @@ mod invalidate;
 mod layout;
 mod lease;
 mod load;
+mod loader;
 mod loading;
 mod marker;
 mod matching;
@@ -47,6 +50,8 @@ pub mod mutant;
 mod open;
 mod owed;
 mod own_write;
+mod owned;
+mod pace;
 mod partition;
 mod pending;
 mod plain;
@@ -76,7 +81,7 @@ pub use matching::Matching;
 pub use metric::METRICS;
 pub use plain::{Plain, PlainStore};
 pub use put::{Delivery, PutOptions, Receipt};
-pub use settings::{Coherence, NewGeneration, OnStoreDown, Ttl};
+pub use settings::{Coherence, Consistency, NewGeneration, OnStoreDown, Ttl};
 pub use source::{BoxError, Source};
 pub use stats::Stats;
 pub use warm::{Progress, Warming};

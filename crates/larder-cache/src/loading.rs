@@ -1,21 +1,23 @@
-//! The calls of sources and loaders: so many at a time, each one timed and counted.
+//! The calls of sources and loaders: so many at a time, so many in line, each one timed and counted. A stampede over many
+//! keys must not become one of the source.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
-use larder_base::{CacheKey, metric::Text};
+use larder_base::{CacheKey, Clock, metric::Text};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
-use crate::{core::Core, load::LoadError, metric, stats::Count};
+use crate::{core::Core, loader::LoadError, metric, stats::Count};
 
-/// Places for loads, and who waits for one.
+/// Places for loads, and the line of those that wait for one, which must not grow without end either.
 #[derive(Debug)]
 pub(crate) struct Slots {
     free: Semaphore,
     all: usize,
+    line_max: usize,
     waiting: AtomicUsize,
     /// Places kept back after an outage.
     withheld: Mutex<usize>,
@@ -23,11 +25,22 @@ pub(crate) struct Slots {
     narrowed: Notify,
 }
 
+/// Nobody else may wait, or has waited for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full {
+    /// Loads that run.
+    pub(crate) running: usize,
+    /// Loads that wait.
+    pub(crate) waiting: usize,
+}
+
 impl Slots {
-    pub(crate) const fn new(all: usize) -> Self {
+    /// `all` loads at a time, and `line_max` that wait.
+    pub(crate) const fn new(all: usize, line_max: usize) -> Self {
         Self {
             free: Semaphore::const_new(all),
             all,
+            line_max,
             waiting: AtomicUsize::new(0),
             withheld: Mutex::new(0),
             narrowed: Notify::const_new(),
@@ -67,14 +80,36 @@ impl Slots {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    async fn take(&self) -> SemaphorePermit<'_> {
+    /// A place, waited for in line, for at most `wait_max`.
+    async fn take(&self, clock: &Clock, wait_max: Option<Duration>) -> Result<SemaphorePermit<'_>, Full> {
         if let Ok(free) = self.free.try_acquire() {
-            return free;
+            return Ok(free);
         }
-        // Relaxed: a figure for people; counted out however the wait ends.
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _counted = Waiting(self);
-        self.free.acquire().await.expect("these semaphores are never closed")
+        let _counted = self.line_up()?;
+        let acquired = match wait_max {
+            Some(limit) => {
+                let waited = clock.timeout(limit, self.free.acquire()).await;
+                waited.ok_or_else(|| self.full())?
+            }
+            None => self.free.acquire().await,
+        };
+        Ok(acquired.expect("these semaphores are never closed"))
+    }
+
+    fn line_up(&self) -> Result<Waiting<'_>, Full> {
+        let join = |waiting: usize| (waiting < self.line_max).then_some(waiting + 1);
+        // Relaxed: nothing is ordered by it; counted out however the wait ends.
+        match self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, join) {
+            Ok(_) => Ok(Waiting(self)),
+            Err(_) => Err(self.full()),
+        }
+    }
+
+    fn full(&self) -> Full {
+        Full {
+            running: self.running(),
+            waiting: self.waiting(),
+        }
     }
 }
 
@@ -95,15 +130,22 @@ pub(crate) struct Loading<'a, K: CacheKey, V: Send + Sync + 'static> {
 
 impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     /// Waits for a place, and begins to time a call that loads `keys` keys.
-    pub(crate) async fn begin_load(&self, keys: usize, bypass: bool) -> Loading<'_, K, V> {
+    pub(crate) async fn begin_load(&self, keys: usize, bypass: bool) -> Result<Loading<'_, K, V>, LoadError> {
         let slots = if bypass { &self.bypass_slots } else { &self.load_slots };
-        let slot = slots.take().await;
+        let slot = match slots.take(&self.clock, self.settings.load_timeout).await {
+            Ok(slot) => slot,
+            Err(full) => {
+                let error = LoadError::Overloaded(full);
+                self.count(error.count());
+                return Err(error);
+            }
+        };
         self.counters.add_many(Count::Loads, keys as u64);
-        Loading {
+        Ok(Loading {
             core: self,
             began: self.now(),
             _slot: slot,
-        }
+        })
     }
 }
 
@@ -126,8 +168,8 @@ mod tests {
 
     #[tokio::test]
     async fn places_that_were_kept_back_come_back_by_doubling() {
-        let slots = Slots::new(64);
-        let running = slots.take().await;
+        let slots = Slots::new(64, 0);
+        let running = slots.take(&Clock::manual().0, None).await.expect("free");
         slots.narrow(16);
         slots.narrow(20);
         assert_eq!((slots.free.available_permits(), slots.running()), (15, 1));
@@ -139,17 +181,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn places_are_counted_and_given_back() {
-        let slots = Slots::new(1);
-        let first = slots.take().await;
-        assert_eq!((slots.running(), slots.waiting()), (1, 0));
-        {
-            let mut second = std::pin::pin!(slots.take());
-            assert!(futures_util::poll!(second.as_mut()).is_pending());
-            assert_eq!((slots.running(), slots.waiting()), (1, 1));
-        }
-        assert_eq!(slots.waiting(), 0, "who gives up waits no more");
+    async fn the_line_is_bounded_and_left_by_who_gives_up() {
+        let (clock, hand) = Clock::manual();
+        let slots = Slots::new(1, 2);
+        let running = slots.take(&clock, None).await.expect("free");
+        let wait = || Box::pin(slots.take(&clock, Some(Duration::from_secs(1))));
+        let (mut first, mut second) = (wait(), wait());
+        assert!(futures_util::poll!(first.as_mut()).is_pending());
+        assert!(futures_util::poll!(second.as_mut()).is_pending());
+        let full = Full { running: 1, waiting: 2 };
+        assert_eq!(wait().await.map(drop), Err(full));
         drop(first);
+        assert_eq!(slots.waiting(), 1);
+        hand.advance(Duration::from_secs(1));
+        assert!(second.await.is_err(), "it waited for too long");
+        assert_eq!((slots.waiting(), slots.running()), (0, 1));
+        drop(running);
+        assert!(wait().await.is_ok());
         assert_eq!(slots.running(), 0);
     }
 }

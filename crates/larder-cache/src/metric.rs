@@ -23,7 +23,11 @@ metrics_table! {
         LOADS = Metric::counter("larder_loads_total", &["namespace"],
             "Values that were asked of the source or a loader.");
         LOAD_FAILURES = Metric::counter("larder_load_failures_total", &["namespace", "kind"],
-            "Calls of the source or a loader that failed: error, timeout, panic.");
+            "Calls of the source or a loader that failed: error, timeout, panic; or were not begun: overloaded.");
+        LOADS_PACED = Metric::counter("larder_loads_paced_total", &["namespace"],
+            "Loads put off by min_refill_interval.");
+        SOFT_DEADLINES = Metric::counter("larder_soft_deadlines_total", &["namespace"],
+            "Reads answered with an older value, because the load took longer than soft_deadline.");
         LOAD_SECONDS = Metric::seconds("larder_load_duration_seconds", &["namespace"],
             "How long the source or a loader took, failures included.");
         LOADS_RUNNING = Metric::gauge("larder_loads_running", Unit::Count, &["namespace"],

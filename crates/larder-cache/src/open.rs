@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     core::{Core, Place},
     found::{Lookup, Tier},
+    load::Old,
     record::Record,
     stats::Count,
 };
@@ -89,15 +90,40 @@ impl<K: CacheKey, V: DeserializeOwned + Send + Sync + 'static> Core<K, V> {
         )
     }
 
-    /// The answer that a record past its TTL is.
+    /// The answer that a record past its TTL is, or one that was marked stale.
     pub(crate) fn stale(&self, opened: &Opened<V>, now: f64) -> Lookup<V> {
-        let since = span(now - opened.record.soft_at());
+        let negative = opened.value.is_none();
+        let soft_at = match opened.record.soft_at() {
+            // Marking erases the soft TTL. The hard one stays, and the grace is the time between the two.
+            0.0 if negative => opened.record.hard_at(),
+            0.0 => opened.record.hard_at() - self.settings.grace.as_secs_f64() * 1000.0,
+            soft_at => soft_at,
+        };
+        let (overdue, early) = (span(now - soft_at), span(soft_at - now));
         Lookup::stale(
             opened.value.clone(),
             Tier::Store,
-            since,
-            self.full_ttl(opened.value.is_none()),
+            self.full_ttl(negative),
+            overdue,
+            early,
         )
+    }
+
+    /// A value that came with a lease, `only_if_failed` for one that was marked stale; the store was asked at `sent`.
+    pub(crate) fn old(
+        &self,
+        opened: &Opened<V>,
+        found: Lookup<V>,
+        got_at: f64,
+        sent: Duration,
+        only_if_failed: bool,
+    ) -> Old<V> {
+        Old {
+            found,
+            seen: sent,
+            hard_left: span(opened.record.hard_at() - got_at),
+            only_if_failed,
+        }
     }
 }
 

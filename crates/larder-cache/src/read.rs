@@ -13,7 +13,8 @@ use crate::{
     core::{Core, Place},
     flight::{Leader, Member, Share, Turn},
     found::{Freshness, Lookup, Outcome, Tier},
-    load::{Job, Loader},
+    load::Job,
+    loader::{LoadError, Loader},
     open::Unusable,
     open::span,
     script::{Get, Lease, Mode, NO_TOKEN, Revalidate, Revalidated},
@@ -64,7 +65,10 @@ where
                 Turn::Lead(leader) => {
                     led = true;
                     self.check_open()?;
-                    let loader = L::take(&mut loader).expect("a closure's lead ends with its outcome");
+                    let Some(loader) = L::take(&mut loader) else {
+                        // The cache's own task went down with the loader in it.
+                        return Err(LoadError::Panicked.to_error(self.label(&self.place(key))));
+                    };
                     if let Some(outcome) = self.lead(key, leader, loader).await {
                         return outcome;
                     }
@@ -88,11 +92,11 @@ where
         } else {
             Acquire::new(self, key, &place, &leader).run().await
         };
-        let job = |lease, fallback, bypass, leader| Job {
+        let job = |lease, old, bypass, leader| Job {
             key: key.clone(),
             place: place.clone(),
             lease,
-            fallback,
+            old,
             bypass,
             leader,
         };
@@ -105,19 +109,19 @@ where
                 leader.finish(Ok(found.clone()), Share::Members);
                 Some(Ok(found))
             }
-            Ok(Acquired::Refresh(found, lease)) => {
-                // The others have their answer; the refresh is nobody's flight.
-                leader.finish(Ok(found.clone()), Share::Members);
+            Ok(Acquired::Refresh(old, lease)) => {
                 self.count(Count::Refreshes);
-                Some(Ok(loader
-                    .refresh(self, job(Some(lease), Some(found.clone()), false, None), found)
-                    .await))
+                if old.found.is_stale() && self.settings.soft_deadline.is_some() {
+                    // All wait for something better, for so long.
+                    return loader.run(self, job(Some(lease), Some(old), false, Some(leader))).await;
+                }
+                // The others have their answer; the refresh is nobody's flight.
+                let found = old.found.clone();
+                leader.finish(Ok(found.clone()), Share::Members);
+                let job = job(Some(lease), Some(old), false, None);
+                Some(Ok(loader.refresh(self, job, found).await))
             }
-            Ok(Acquired::Load {
-                lease,
-                fallback,
-                bypass,
-            }) => loader.run(self, job(lease, fallback, bypass, Some(leader))).await,
+            Ok(Acquired::Load { lease, old, bypass }) => loader.run(self, job(lease, old, bypass, Some(leader))).await,
         }
     }
 

@@ -55,7 +55,6 @@ impl Record {
         f64::from_be_bytes(at(&self.bytes, 24))
     }
 
-    #[cfg(test)]
     /// When the value stops being usable at all, in ms of the server's clock.
     pub(crate) fn hard_at(&self) -> f64 {
         f64::from_be_bytes(at(&self.bytes, 32))

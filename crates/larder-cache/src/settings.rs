@@ -56,6 +56,22 @@ pub enum Coherence {
     },
 }
 
+/// When a write under a [`hold`](crate::Cache::hold) is in the clear for readers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Consistency {
+    /// The commit runs at once. From then on the store serves nothing older; a near tier of another process may, for
+    /// [`max_staleness`](crate::CacheBuilder::max_staleness).
+    #[default]
+    Bounded,
+    /// The commit waits until no near tier can have a copy from before: for
+    /// [`max_staleness`](crate::CacheBuilder::max_staleness) and a little. Then no read anywhere that starts after the
+    /// commit became visible is older than it, even if the writer dies in the middle (T3).
+    ///
+    /// The wait is the price. It is not taken where there is nothing to wait for: on the embedded store, and with
+    /// `max_staleness` zero, which says that no process has a near tier.
+    Strict,
+}
+
 /// What a read does when the store cannot be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnStoreDown {
@@ -104,6 +120,7 @@ pub(crate) struct Settings<V> {
     pub(crate) near: usize,
     pub(crate) coherence: Coherence,
     pub(crate) max_staleness: Duration,
+    pub(crate) consistency: Consistency,
     pub(crate) ttl: Ttl,
     pub(crate) grace: Duration,
     pub(crate) negative_ttl: Duration,
@@ -114,7 +131,11 @@ pub(crate) struct Settings<V> {
     pub(crate) hold: Duration,
     pub(crate) wait_budget: Option<Duration>,
     pub(crate) load_timeout: Option<Duration>,
+    pub(crate) soft_deadline: Option<Duration>,
+    pub(crate) retry_after: Duration,
+    pub(crate) min_refill_interval: Duration,
     pub(crate) max_loads: usize,
+    pub(crate) max_queued_loads: usize,
     pub(crate) on_store_down: OnStoreDown,
     pub(crate) on_new_generation: Option<NewGeneration>,
     pub(crate) codec: Codec,
@@ -126,11 +147,19 @@ pub(crate) struct Settings<V> {
 pub(crate) const BOUND: Duration = Duration::from_secs(1);
 /// The shortest bound: a heartbeat every 10 ms, and a kernel clock that ticks every 4.
 pub(crate) const BOUND_LEAST: Duration = Duration::from_millis(40);
+/// By how much the clocks of two machines may run apart (A5): ten times what a quartz does, twice what NTP slews.
+const CLOCK_RATE_ERROR: f64 = 0.001;
+/// The near tier reads a kernel clock that may be so far behind (R9).
+const TICK: Duration = Duration::from_millis(4);
 /// How long a lease lasts without renewal: long enough to outlive a pause of the process, short enough that a dead
 /// loader is replaced soon.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
 /// Loads at a time: a stampede over many keys must not become one of the source.
 pub(crate) const MAX_LOADS: usize = 64;
+/// Loads that wait for one of those: 64 for each. Whoever came behind them would wait for longer than a user does.
+pub(crate) const MAX_QUEUED_LOADS: usize = 64 * MAX_LOADS;
+/// How long a key is left alone after a failed refresh: a source that is down must not be asked at every read.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a writer's hold lasts: above the longest commit.
 pub(crate) const HOLD: Duration = Duration::from_secs(10);
 /// How long "there is none" is remembered: an insert by someone who does not invalidate shows after it.
@@ -152,6 +181,7 @@ impl<V> Settings<V> {
             near: 0,
             coherence: Coherence::default(),
             max_staleness: BOUND,
+            consistency: Consistency::default(),
             ttl,
             grace: Duration::ZERO,
             negative_ttl: NEGATIVE_TTL,
@@ -162,7 +192,11 @@ impl<V> Settings<V> {
             hold: HOLD,
             wait_budget: None,
             load_timeout: Some(LOAD_TIMEOUT),
+            soft_deadline: None,
+            retry_after: RETRY_AFTER,
+            min_refill_interval: Duration::ZERO,
             max_loads: MAX_LOADS,
+            max_queued_loads: MAX_QUEUED_LOADS,
             on_store_down: OnStoreDown::default(),
             on_new_generation: None,
             codec: Codec::default(),
@@ -189,6 +223,18 @@ impl<V> Settings<V> {
         self.wait_budget.unwrap_or(self.lease * 2 + Duration::from_secs(1))
     }
 
+    /// How long after an invalidation some near tier may serve from before it: δ(1 + ρ) and a tick. Zero: there is none.
+    pub(crate) fn near_bound(&self) -> Duration {
+        let bound = match self.coherence {
+            Coherence::TtlOnly { max_staleness } => max_staleness,
+            Coherence::Tracking | Coherence::Log => self.max_staleness,
+        };
+        if bound.is_zero() {
+            return Duration::ZERO;
+        }
+        bound.mul_f64(1.0 + CLOCK_RATE_ERROR).saturating_add(TICK)
+    }
+
     pub(crate) fn lease_ms(&self) -> u64 {
         millis(self.lease)
     }
@@ -199,6 +245,7 @@ impl<V> Settings<V> {
             ("near", self.near.to_string()),
             ("coherence", format!("{:?}", self.coherence)),
             ("max_staleness", format!("{:?}", self.max_staleness)),
+            ("consistency", format!("{:?}", self.consistency)),
             ("ttl", format!("{:?}", self.ttl)),
             ("grace", format!("{:?}", self.grace)),
             ("negative_ttl", format!("{:?}", self.negative_ttl)),
@@ -209,7 +256,11 @@ impl<V> Settings<V> {
             ("hold_for", format!("{:?}", self.hold)),
             ("wait_budget", format!("{:?}", self.wait_budget)),
             ("load_timeout", format!("{:?}", self.load_timeout)),
+            ("soft_deadline", format!("{:?}", self.soft_deadline)),
+            ("retry_after", format!("{:?}", self.retry_after)),
+            ("min_refill_interval", format!("{:?}", self.min_refill_interval)),
             ("max_loads", self.max_loads.to_string()),
+            ("max_queued_loads", self.max_queued_loads.to_string()),
             ("on_store_down", format!("{:?}", self.on_store_down)),
             ("on_new_generation", format!("{:?}", self.new_generation())),
             ("codec", format!("{:?}", self.codec)),

@@ -89,6 +89,12 @@ counters! {
     load_timeouts LoadTimeouts LOAD_FAILURES ["timeout"],
     /// Loads in which the source panicked.
     load_panics LoadPanics LOAD_FAILURES ["panic"],
+    /// Loads that were not begun, because too many ran and waited.
+    loads_refused LoadsRefused LOAD_FAILURES ["overloaded"],
+    /// Loads put off by `min_refill_interval`.
+    loads_paced LoadsPaced LOADS_PACED [],
+    /// Reads answered with an older value, because the load took longer than `soft_deadline`.
+    soft_deadlines SoftDeadlines SOFT_DEADLINES [],
     /// Reads that shared another caller's read or load in this process.
     shared Shared SHARED [],
     /// Reads that waited for a load elsewhere.
@@ -150,7 +156,7 @@ impl Stats {
     /// Loads that failed, for whatever reason.
     #[must_use]
     pub const fn load_failures(&self) -> u64 {
-        self.load_errors + self.load_timeouts + self.load_panics
+        self.load_errors + self.load_timeouts + self.load_panics + self.loads_refused
     }
 
     /// Fills refused, for whatever reason.

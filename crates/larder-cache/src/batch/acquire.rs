@@ -15,7 +15,8 @@ use crate::{
     core::{Core, Place},
     flight::Share,
     lease::LeaseGuard,
-    open::{Opened, span},
+    load::Old,
+    open::span,
     record::Record,
     script::{Get, Got, Lease, Mode, Step, Token},
     stats::Count,
@@ -28,7 +29,7 @@ const BATCH: usize = 500;
 pub(super) struct ToLoad<K: CacheKey, V: Send + Sync + 'static> {
     pub(super) led: Led<K, V>,
     pub(super) lease: Option<LeaseGuard<K, V>>,
-    pub(super) fallback: Option<Lookup<V>>,
+    pub(super) old: Option<Old<V>>,
     pub(super) bypass: bool,
 }
 
@@ -38,7 +39,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> ToLoad<K, V> {
         Self {
             led,
             lease: None,
-            fallback: None,
+            old: None,
             bypass: true,
         }
     }
@@ -215,11 +216,17 @@ where
         self.fast.note(matches!(got.state, Lease::Hit(_)));
         if got.state.is_granted() {
             self.near.own_write(&led.key, Some(marked));
-            let fallback = self.kept(&led, got);
+            if self.refills.left(&led.key, self.now()).is_some() {
+                // Its turn comes later, on the way of a single read; the lease goes back in the background.
+                drop(guard);
+                later.push(led.later());
+                return;
+            }
+            let old = self.kept(&led, got, sent);
             loads.push(ToLoad {
                 led,
                 lease: Some(guard),
-                fallback,
+                old,
                 bypass: false,
             });
             return;
@@ -239,25 +246,25 @@ where
                 Err(_) => later.push(led.later()),
             },
             Lease::Wait(_) => later.push(led.later()),
+            _ if self.refills.left(&led.key, self.now()).is_some() => later.push(led.later()),
             _ => loads.push(ToLoad {
                 led,
                 lease: None,
-                fallback: None,
+                old: None,
                 bypass: false,
             }),
         }
     }
 
     /// The value that came with a lease: it covers a failed load.
-    fn kept(&self, led: &Led<K, V>, got: Got) -> Option<Lookup<V>> {
-        let now = got.now;
-        let open = |bytes| -> Option<Opened<V>> { self.open(&led.place, bytes).ok() };
-        match got.state {
-            Lease::StaleGranted(bytes) | Lease::FallbackGranted(bytes) | Lease::FreshGranted(bytes) => {
-                open(bytes).map(|opened| self.stale(&opened, now))
-            }
-            _ => None,
-        }
+    fn kept(&self, led: &Led<K, V>, got: Got, sent: Duration) -> Option<Old<V>> {
+        let only_if_failed = matches!(got.state, Lease::FallbackGranted(_));
+        let (Lease::StaleGranted(bytes) | Lease::FallbackGranted(bytes)) = got.state else {
+            return None;
+        };
+        let opened = self.open(&led.place, bytes).ok()?;
+        let found = self.stale(&opened, got.now);
+        Some(self.old(&opened, found, got.now, sent, only_if_failed))
     }
 
     /// One key whose `get` failed: again by itself where that can help, else as `on_store_down` says.
@@ -275,6 +282,7 @@ where
         }
         match self.store_down(&led.key, error) {
             Ok(Acquired::Ready(found)) => self.answer(led, found, batch),
+            Ok(_) if self.refills.left(&led.key, self.now()).is_some() => later.push(led.later()),
             Ok(_) => loads.push(ToLoad::past_the_store(led)),
             Err(error) => {
                 led.leader.finish(Err(error.clone()), Share::Members);

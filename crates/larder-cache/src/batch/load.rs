@@ -15,7 +15,7 @@ use crate::{
     flight::Share,
     found::Outcome,
     lease::{LeaseGuard, keep_all},
-    load::LoadError,
+    loader::LoadError,
     script::{Fill, NewValue, Release, Step},
     stats::Count,
 };
@@ -57,43 +57,49 @@ where
         loader: &L,
         bypass: bool,
     ) -> (Result<Vec<(K, V)>, LoadError>, Duration) {
-        let loading = self.begin_load(keys.len(), bypass).await;
+        let loading = match self.begin_load(keys.len(), bypass).await {
+            Ok(loading) => loading,
+            Err(full) => return (Err(full), Duration::ZERO),
+        };
+        let began = self.now();
+        keys.iter().for_each(|key| self.refills.note(key, began));
         let loaded = self.within_limit(loader.load_many(keys)).await;
         let took = loading.ended(&loaded);
         (loaded, took)
     }
 
-    /// Every key of a failed call: its lease goes back, and what is left of its old value covers it.
+    /// Every key of a failed call: its lease ends, and what is left of its old value covers it.
     async fn fail_many(&self, loads: Vec<ToLoad<K, V>>, error: &LoadError, batch: &mut Batch<K, V>) {
-        let leases: Vec<LeaseGuard<K, V>> = Vec::with_capacity(loads.len());
-        let (leases, loads) = loads
-            .into_iter()
-            .fold((leases, Vec::new()), |(mut leases, mut rest), mut load| {
-                leases.extend(load.lease.take());
-                rest.push(load);
-                (leases, rest)
-            });
-        self.release_many(leases).await;
-        for ToLoad { led, fallback, .. } in loads {
-            let outcome = fallback.ok_or_else(|| error.to_error(self.label(&led.place)));
+        let now = self.now();
+        let (mut leases, mut rest) = (Vec::with_capacity(loads.len()), Vec::with_capacity(loads.len()));
+        for ToLoad { led, lease, old, .. } in loads {
+            leases.extend(lease.map(|lease| (lease, self.put_off(old.as_ref(), now))));
+            rest.push((led, old));
+        }
+        self.end_many(leases).await;
+        for (led, old) in rest {
+            if old.as_ref().is_some_and(|old| old.only_if_failed) {
+                self.retries.note(&led.key, now);
+            }
+            let found = old.map(|old| old.at(now));
+            let outcome = found.ok_or_else(|| error.to_error(self.label(&led.place)));
             self.end(led, outcome, Share::Members, batch);
         }
     }
 
-    async fn release_many(&self, leases: Vec<LeaseGuard<K, V>>) {
-        let calls: Vec<ScriptCall> = leases
-            .iter()
-            .map(|lease| {
-                Release {
-                    e: lease.e().clone(),
-                    token: lease.token(),
-                }
-                .call()
-            })
-            .collect();
-        for (lease, released) in leases.into_iter().zip(self.store.call_many(&calls).await) {
-            // Not released: dropping the guard tries once more in the background.
-            if released.is_ok() {
+    /// Gives leases back, or keeps them for a while without a load, in one pipeline.
+    async fn end_many(&self, leases: Vec<(LeaseGuard<K, V>, Duration)>) {
+        let end = |(lease, span): &(LeaseGuard<K, V>, Duration)| {
+            if !span.is_zero() {
+                return lease.keep_step(*span).call();
+            }
+            let (e, token) = (lease.e().clone(), lease.token());
+            Release { e, token }.call()
+        };
+        let calls: Vec<ScriptCall> = leases.iter().map(end).collect();
+        for ((lease, _), ended) in leases.into_iter().zip(self.store.call_many(&calls).await) {
+            // Not ended: dropping the guard tries once more in the background.
+            if ended.is_ok() {
                 lease.given_back();
             }
         }
@@ -127,13 +133,13 @@ where
                 Err(error) => {
                     self.count(Count::FillsFailed);
                     tracing::warn!(key = %self.label(&led.place), %error, "a loaded value is served but not cached");
-                    given_back.push(lease);
+                    given_back.push((lease, Duration::ZERO));
                     let outcome = self.loaded(value);
                     self.end(led, outcome, Share::Members, batch);
                 }
             }
         }
-        self.release_many(given_back).await;
+        self.end_many(given_back).await;
         self.fill_many(fills, batch).await;
     }
 

@@ -5,7 +5,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     BoxError, LoadContext, Loaded,
-    load::{FromCall, FromSource, Loader},
+    loader::{FromCall, FromSource, Loader},
     source::SharedSource,
 };
 

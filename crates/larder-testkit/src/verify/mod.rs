@@ -14,4 +14,4 @@ pub use by_hand::ByHand;
 pub use plan::{Fault, Plan};
 pub use rows::Rows;
 pub use run::{Outcome, run};
-pub use subject::{Invalidated, Seen, Subject};
+pub use subject::{Invalidated, Seen, Subject, Written};

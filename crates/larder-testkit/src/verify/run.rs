@@ -11,7 +11,7 @@ use std::{
 
 use larder_base::{Clock, Random, Tasks};
 
-use super::{Fault, Plan, Rows, Subject};
+use super::{Fault, Plan, Rows, Subject, Written};
 use crate::history::{Bounds, Copy, Event, Mismatch, Read, Report, Window, Write, check, compare_at_rest};
 
 /// What a run found.
@@ -175,15 +175,19 @@ impl Shared {
     async fn write<S: Subject>(self: Arc<Self>, subject: Arc<S>) {
         while self.take() {
             let key = self.key();
-            let (version, committed) = self.rows.commit(key);
-            let invalidated = subject.invalidate(key, self.random.next_u64()).await;
+            let Written {
+                version,
+                committed,
+                invalidated,
+                held_since,
+            } = subject.write(key, self.random.next_u64(), &self.rows).await;
             let now = self.rows.recorder().now();
             let acknowledged = invalidated.acknowledged.then_some(now);
-            if invalidated.everything {
-                self.rows.recorder().note(Event::Window(Window::LostLeases {
-                    start: committed,
-                    end: now,
-                }));
+            if invalidated.everything || held_since.is_some() {
+                let start = held_since.unwrap_or(committed);
+                self.rows
+                    .recorder()
+                    .note(Event::Window(Window::LostLeases { start, end: now }));
             }
             if acknowledged.is_none() {
                 self.pending.fetch_add(1, Ordering::Relaxed);

@@ -2,7 +2,10 @@
 
 use std::{future::Future, sync::Arc};
 
-use crate::{history::Served, verify::Rows};
+use crate::{
+    history::{Moment, Served},
+    verify::Rows,
+};
 
 /// What a read saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,19 @@ pub struct Invalidated {
     pub everything: bool,
 }
 
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The version that it gave its key.
+    pub version: u64,
+    /// When that was certainly visible.
+    pub committed: Moment,
+    /// What became of its invalidation.
+    pub invalidated: Invalidated,
+    /// Since when nobody might cache the key; for a write under a hold. Loads may overlap from then on.
+    pub held_since: Option<Moment>,
+}
+
 /// A cache as one process uses it, over [`Rows`]. Values are versions.
 pub trait Subject: Send + Sync + 'static {
     /// Reads `key`, loading it from `rows` where it is missing.
@@ -38,6 +54,19 @@ pub trait Subject: Send + Sync + 'static {
     /// the check at rest. By default nothing ever is: what was not acknowledged is forgotten.
     fn is_settled(&self) -> bool {
         true
+    }
+
+    /// Writes `key`: a [`commit`](Rows::commit) of `rows`, made known. By default it commits, then invalidates.
+    fn write(&self, key: u64, choice: u64, rows: &Arc<Rows>) -> impl Future<Output = Written> + Send {
+        async move {
+            let (version, committed) = rows.commit(key);
+            Written {
+                version,
+                committed,
+                invalidated: self.invalidate(key, choice).await,
+                held_since: None,
+            }
+        }
     }
 
     /// What the cache would serve for `key` without loading, tier by tier; for the check at rest.

@@ -27,7 +27,7 @@ fn contradictions_are_refused_by_name() {
     for_each_topology(async |t: Topology| {
         let store = t.store().await;
         let ok = || Cache::<u64, u64>::builder("n").store(&store).ttl(t.units(20));
-        let cases: [(Builder, &[&str]); 13] = [
+        let cases: [(Builder, &[&str]); 14] = [
             (Cache::builder("n").ttl(t.units(20)), &["store"]),
             (Cache::builder("n").store(&store), &["ttl", "never"]),
             (Cache::builder("Ünï").store(&store).ttl(t.units(20)), &["namespace"]),
@@ -40,6 +40,10 @@ fn contradictions_are_refused_by_name() {
             (
                 ok().near(1).max_staleness(Duration::from_millis(1)),
                 &["max_staleness", "near(0)"],
+            ),
+            (
+                ok().soft_deadline(t.units(8)).load_timeout(t.units(8)),
+                &["soft_deadline", "load_timeout"],
             ),
             (ok().coherence(Coherence::Log), &["Log", "TtlOnly"]),
             (

@@ -61,7 +61,13 @@ fn a_stale_value_is_served_at_once_and_refreshed_by_one() {
 fn a_failed_refresh_leaves_the_stale_value() {
     for_each_topology(async |t: Topology| {
         let rows = Rows::of(7);
-        let cache = build(&t, |b| b.source(rows.clone()).ttl(t.units(10)).grace(t.units(60))).await;
+        let cache = build(&t, |b| {
+            b.source(rows.clone())
+                .ttl(t.units(10))
+                .grace(t.units(60))
+                .retry_after(t.units(2))
+        })
+        .await;
         cache.get(&1).await.unwrap();
         t.advance(11).await;
         rows.fail(true);

@@ -1,6 +1,6 @@
 //! Invalidations by key, tag, pattern and as a whole; soft expiry.
 
-use std::io;
+use std::{io, time::Duration};
 
 use larder_testkit::{Topology, for_each_topology};
 
@@ -186,7 +186,7 @@ fn a_pattern_takes_matching_keys() {
 #[test]
 fn a_soft_expired_value_serves_only_if_the_load_fails() {
     for_each_topology(async |t: Topology| {
-        let cache = build(&t, |b| b.near(near(&t))).await;
+        let cache = build(&t, |b| b.near(near(&t)).retry_after(Duration::ZERO)).await;
         cache.get_or_load(&1, || answers(7)).await.unwrap();
         cache.mark_stale(&1).await.unwrap();
         assert!(

@@ -22,5 +22,6 @@ mod fault_10;
 mod fault_11;
 mod fault_12;
 mod fault_13;
+mod fault_15;
 mod fault_35;
 mod fault_37;

@@ -9,6 +9,7 @@ mod real;
 mod recovery;
 pub(crate) mod retries;
 mod rows;
+mod strict;
 mod subject;
 mod world;
 
