@@ -38,6 +38,13 @@ pub use larder_cache::{
 pub use larder_sql::{PoolConfig, SqlError, SqlTable};
 pub use larder_store::{Store, StoreConfig, StoreError, redis};
 
+/// The complete examples of the guide, run as tests.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../../../docs/guide/outages.md")]
+    mod outages {}
+}
+
 /// What most programs need: `use larder::prelude::*`.
 pub mod prelude {
     pub use crate::{BoxError, Cache, CacheKey, Coherence, Consistency, OnStoreDown, PlainStore, Source, Store, Ttl};
