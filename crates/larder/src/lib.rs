@@ -27,6 +27,9 @@
 //! |---|---|---|
 //! | `embedded` | on | the engine behind `embedded:` URLs, in this process |
 //! | `sql` | on | tables of a SQLite database as sources |
+//! | `prometheus` | off | `metrics::serve`: this process's metrics at an HTTP address |
+
+pub mod metrics;
 
 pub use larder_base::{CacheKey, Clock, KeyLabel, KeyPart, ManualClock, Random, WrittenKey, codec::Codec, show_keys};
 pub use larder_cache::{
@@ -36,7 +39,7 @@ pub use larder_cache::{
 };
 #[cfg(feature = "sql")]
 pub use larder_sql::{PoolConfig, SqlError, SqlTable};
-pub use larder_store::{Store, StoreConfig, StoreError, redis};
+pub use larder_store::{Store, StoreConfig, StoreError, StoreStats, redis};
 
 /// The complete examples of the guide, run as tests.
 #[cfg(doctest)]

@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
+use larder::metrics::{self, Endpoint, MetricsError};
 use larder_engine::{
     Engine, Reply,
     serve::{ServeConfig, Server},
@@ -48,7 +49,7 @@ pub(crate) struct Args {
     /// Folder of the append-only log; not built yet, and refused.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Address to serve Prometheus metrics on; not built yet, and refused.
+    /// Address to serve metrics on for Prometheus, at /metrics; only this machine can reach it unless --unprotected.
     #[arg(long, value_name = "ADDR")]
     metrics: Option<String>,
 }
@@ -64,11 +65,16 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         .random(context.random.clone())
         .build();
     limit_memory(&engine, &args)?;
+    let metrics = serve_metrics(&engine, &args).await?;
     let server = Server::start(engine, config(&args)?).await.map_err(explain)?;
-    announce(&server, &args, context);
+    announce(&server, &args, metrics.as_ref(), context);
     stop.cancelled().await;
     if !server.shutdown(LAST_ANSWERS).await {
         context.ui.note("some clients did not take their last answers in time");
+    }
+    if let Some(metrics) = metrics {
+        // What a scrape has not taken by now, nobody waits for.
+        let _ended = metrics.shutdown(LAST_ANSWERS).await;
     }
     Ok(())
 }
@@ -79,11 +85,28 @@ fn refuse_unbuilt(args: &Args) -> Outcome {
         return Err(Failure::usage("--dir: the append-only log is not built yet")
             .hint("without it the data is kept in memory only"));
     }
-    if args.metrics.is_some() {
-        return Err(Failure::usage("--metrics: the metrics endpoint is not built yet")
-            .hint("`larder stats` shows figures of a running server"));
-    }
     Ok(())
+}
+
+/// Before the server itself: one that cannot be watched as asked does not begin to serve.
+async fn serve_metrics(engine: &Engine, args: &Args) -> Outcome<Option<Endpoint>> {
+    let Some(address) = &args.metrics else {
+        return Ok(None);
+    };
+    engine.show_metrics();
+    let served = if args.unprotected {
+        metrics::serve_unprotected(address).await
+    } else {
+        metrics::serve(address).await
+    };
+    served.map(Some).map_err(|error| {
+        let hint = match &error {
+            MetricsError::Exposed { .. } => "bind a loopback address such as 127.0.0.1:9464, or say --unprotected",
+            error if error.is_in_use() => "another program is there; --metrics 127.0.0.1:0 takes a free port",
+            _ => "write host:port, such as 127.0.0.1:9464",
+        };
+        Failure::from(error).hint(hint)
+    })
 }
 
 /// As `CONFIG SET` reads them, so that sizes and policies are written alike everywhere.
@@ -146,10 +169,16 @@ fn explain(error: io::Error) -> Failure {
     }
 }
 
-fn announce(server: &Server, args: &Args, context: &Context) {
+fn announce(server: &Server, args: &Args, metrics: Option<&Endpoint>, context: &Context) {
     let tcp = server.local_addr().map(|addr| addr.to_string());
     let unix = args.unix.as_ref().map(|path| path.display().to_string());
     let address = tcp.or(unix).expect("a server listens on something");
     context.ui.line(format_args!("ready {address}"));
-    context.ui.document(&serde_json::json!({ "ready": address }));
+    let metrics = metrics.map(|endpoint| format!("http://{}/metrics", endpoint.local_addr()));
+    if let Some(url) = &metrics {
+        context.ui.remark(format_args!("metrics {url}"));
+    }
+    context
+        .ui
+        .document(&serde_json::json!({ "ready": address, "metrics": metrics }));
 }

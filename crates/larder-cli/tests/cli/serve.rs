@@ -172,3 +172,49 @@ fn what_it_cannot_do_it_refuses() {
         .ended(1)
         .says(&[&serving.address, "hint:", "127.0.0.1:0"]);
 }
+
+/// The answer to `GET path`, whole.
+fn http_get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: larder\r\n\r\n").expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("text, then the end");
+    answer
+}
+
+#[test]
+fn its_figures_can_be_scraped() {
+    let args = [&ANY_PORT[..], &["--maxmemory", "100mb", "--metrics", "127.0.0.1:0"]].concat();
+    let mut serving = Serving::start(command(&args).stderr(Stdio::piped()));
+    let mut told = String::new();
+    let stderr = serving.child.stderr.take().expect("stderr is piped");
+    BufReader::new(stderr).read_line(&mut told).expect("text");
+    let address = told
+        .trim_end()
+        .strip_prefix("metrics http://")
+        .and_then(|url| url.strip_suffix("/metrics"));
+    let address = address.unwrap_or_else(|| panic!("it says where: {told:?}"));
+    larder_on(&serving.url(""), &["exec", "SET", "k", "v"]);
+    larder_on(&serving.url(""), &["exec", "GET", "k"]);
+    larder_on(&serving.url(""), &["exec", "GET", "none"]);
+    let scraped = http_get(address, "/metrics");
+    for line in [
+        "larder_engine_memory_max_bytes 104857600",
+        "larder_engine_keys 1",
+        "larder_engine_key_reads_total{outcome=\"hit\"} 1",
+        "larder_engine_key_reads_total{outcome=\"miss\"} 1",
+        "larder_engine_commands_total{command=\"set\"} 1",
+        "larder_engine_evicted_keys_total 0",
+    ] {
+        assert!(scraped.lines().any(|scraped| scraped == line), "{line} in {scraped}");
+    }
+    let taken = [&ANY_PORT[..], &["--metrics", address]].concat();
+    refused(&mut command(&taken))
+        .ended(1)
+        .says(&[address, "hint:", "--metrics 127.0.0.1:0"]);
+    let exposed = [&ANY_PORT[..], &["--metrics", "0.0.0.0:0"]].concat();
+    refused(&mut command(&exposed))
+        .ended(1)
+        .says(&["0.0.0.0:0", "hint:", "--unprotected"]);
+    assert_eq!(serving.terminated(), Some(0));
+}
