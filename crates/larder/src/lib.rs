@@ -54,3 +54,10 @@ pub mod prelude {
     #[cfg(feature = "sql")]
     pub use crate::{PoolConfig, SqlTable};
 }
+
+/// The guide's pages whose examples are whole programs: they run with the documentation's tests.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../../../docs/guide/testing.md")]
+    mod testing {}
+}

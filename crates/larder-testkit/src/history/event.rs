@@ -70,6 +70,8 @@ pub struct Load {
     pub process: u32,
     /// The key.
     pub key: u64,
+    /// When whoever loads asked for the key: its lease was granted after that.
+    pub asked: Moment,
     /// When the loader was called.
     pub start: Moment,
     /// When it returned.
@@ -222,7 +224,7 @@ fn encode(event: &Event) -> [u64; RECORD] {
             0,
             0,
         ],
-        Event::Load(l) => [3, u64::from(l.process), l.key, l.start, l.end, 0, 0, 0],
+        Event::Load(l) => [3, u64::from(l.process), l.key, l.start, l.end, l.asked, 0, 0],
         Event::Window(Window::LostLeases { start, end }) => [4, start, end, 0, 0, 0, 0, 0],
         Event::Window(Window::Rollback { start, end }) => [5, start, end, 0, 0, 0, 0, 0],
     }
@@ -252,6 +254,7 @@ fn decode(words: &[u64; RECORD]) -> Result<Event, ParseError> {
             key: b,
             start: c,
             end: d,
+            asked: e,
         }),
         4 => Event::Window(Window::LostLeases { start: a, end: b }),
         5 => Event::Window(Window::Rollback { start: a, end: b }),

@@ -25,6 +25,7 @@ fn correct(random: &Random) -> History {
             history.push(Event::Load(Load {
                 process: 0,
                 key,
+                asked: now,
                 start: now,
                 end: now + MS,
             }));
@@ -213,6 +214,29 @@ fn c7_overlapping_loads_are_found_unless_a_lease_was_lost() {
     let mut history = correct(&Random::seeded(1));
     let start = overlap(&mut history);
     history.push(Event::Window(Window::LostLeases { start, end: start + MS }));
+    assert_eq!(check(&history, &bounds()).count(Rule::C7), 0);
+}
+
+/// A process that stood still between its lease and its load is seen to load when another does already.
+#[test]
+fn c7_forgives_a_load_that_began_late() {
+    let mut history = correct(&Random::seeded(1));
+    let write = history.iter().find_map(|event| match event {
+        Event::Write(write) => Some(*write),
+        _ => None,
+    });
+    let load = history.iter().find_map(|event| match event {
+        Event::Load(load) => Some(*load),
+        _ => None,
+    });
+    let (write, load) = (write.expect("there are writes"), load.expect("there are loads"));
+    assert_eq!(write.key, load.key, "the load that follows the write");
+    history.push(Event::Load(Load {
+        process: 1,
+        asked: write.committed - 1,
+        start: load.start + 1,
+        ..load
+    }));
     assert_eq!(check(&history, &bounds()).count(Rule::C7), 0);
 }
 

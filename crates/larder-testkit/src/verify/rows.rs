@@ -8,6 +8,9 @@ use tokio::sync::watch;
 
 use crate::history::{Event, Load, Moment, Recorder};
 
+/// How long before its load a lease is granted: a reply's way and a turn of the scheduler.
+const GRANTED_BEFORE: Moment = 20_000_000;
+
 /// A versioned table in memory, which records its loads and gives versions to its writes.
 #[derive(Debug)]
 pub struct Rows {
@@ -42,7 +45,17 @@ impl Rows {
     }
 
     /// The version of `key` at some moment of the call: the snapshot that theorem T1 asks for.
+    ///
+    /// For caches without leases, or where the machine is quick: the lease is taken to be [granted](Self::load_for) at most
+    /// 20 ms before.
     pub async fn load(&self, process: u32, key: u64) -> u64 {
+        let asked = self.recorder.now().saturating_sub(GRANTED_BEFORE);
+        self.load_for(process, key, asked).await
+    }
+
+    /// As [`load`](Self::load), for a read that began at `asked`: the lease was granted after that, which is what rule C7
+    /// needs to know on a machine that is busy.
+    pub async fn load_for(&self, process: u32, key: u64, asked: Moment) -> u64 {
         let start = self.recorder.now();
         self.pause().await;
         let version = self.version(key);
@@ -52,6 +65,7 @@ impl Rows {
         self.recorder.note(Event::Load(Load {
             process,
             key,
+            asked,
             start,
             end,
         }));

@@ -43,6 +43,16 @@ impl Verdict {
         self.run.is_clean()
     }
 
+    /// What was broken, by the first few examples.
+    fn first_violations(&self) -> impl Iterator<Item = String> + '_ {
+        /// More of them say nothing new.
+        const SHOWN: usize = 3;
+        let violations = self.run.report.violations.iter();
+        violations
+            .take(SHOWN)
+            .map(|violation| format!("{:?} on key {}: {}", violation.rule, violation.key, violation.what))
+    }
+
     fn json(&self) -> Value {
         let report = &self.run.report;
         json!({
@@ -51,6 +61,7 @@ impl Verdict {
             "stale_reads": report.stale_reads,
             "late_reads": report.late_reads,
             "violations": report.violations.len(),
+            "first_violations": self.first_violations().collect::<Vec<_>>(),
             "loads": report.loads,
             "fills_rejected": self.fills_rejected,
             "writes": report.writes,
@@ -98,12 +109,8 @@ impl Display for Verdict {
             "promises were broken"
         };
         write!(f, "  => {kept}")?;
-        for violation in report.violations.iter().take(3) {
-            write!(
-                f,
-                "\n     {:?} on key {}: {}",
-                violation.rule, violation.key, violation.what
-            )?;
+        for violation in self.first_violations() {
+            write!(f, "\n     {violation}")?;
         }
         Ok(())
     }

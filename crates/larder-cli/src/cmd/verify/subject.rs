@@ -41,7 +41,8 @@ impl Larder {
 
 impl Subject for Larder {
     async fn read(&self, process: u32, key: u64, rows: &Arc<Rows>) -> Option<Seen> {
-        let load = || async move { Ok::<_, Infallible>(rows.load(process, key).await) };
+        let asked = rows.recorder().now();
+        let load = || async move { Ok::<_, Infallible>(rows.load_for(process, key, asked).await) };
         let found = self.cache.lookup_or_load(&key, load).await.ok()?;
         Some(Seen {
             version: **found.value()?,
