@@ -15,7 +15,7 @@ use std::{future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
 use larder_base::{
     CacheKey, KeyLabel, WrittenKey,
-    codec::{CodecError, VALUE_MAX, read_json, write_json},
+    codec::{VALUE_MAX, read_json, write_json},
 };
 use larder_store::{Store, StoreError};
 use redis::AsyncCommands as _;
@@ -240,18 +240,11 @@ impl<V: Serialize + DeserializeOwned + Send + Sync> Plain<V> {
     }
 
     fn encode<K: CacheKey>(&self, key: &K, value: &V) -> Result<Vec<u8>, Error> {
-        let refused = |source| Error::Encode {
+        let mut bytes = Vec::new();
+        write_json(value, &mut bytes, VALUE_MAX).map_err(|source| Error::Encode {
             key: self.label(key),
             source,
-        };
-        let mut bytes = Vec::new();
-        write_json(value, &mut bytes).map_err(refused)?;
-        if bytes.len() > VALUE_MAX {
-            return Err(refused(CodecError::TooLarge {
-                size: bytes.len(),
-                max: VALUE_MAX,
-            }));
-        }
+        })?;
         Ok(bytes)
     }
 

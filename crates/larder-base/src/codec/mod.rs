@@ -34,6 +34,10 @@ pub const COMPRESS_ABOVE: usize = 1024;
 /// Default of [`Codec::value_max`]: a larger value stalls the one connection that all tasks share.
 pub const VALUE_MAX: usize = 8 * 1024 * 1024;
 
+/// The most that [`Codec::value_max`] can be raised to: a server takes strings of 512 MiB, and a record is its value, a
+/// header and tags.
+pub const VALUE_MAX_LIMIT: usize = 511 * 1024 * 1024;
+
 /// The version of a type's stored form: a revision that its owner counts, and a digest of its fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
@@ -169,11 +173,18 @@ impl Codec {
         self
     }
 
-    /// Refuses values whose encoded form, before compression, is longer than `bytes`. Default 8 MiB.
+    /// Refuses values whose encoded form, before compression, is longer than `bytes`: nothing of them is sent. Default
+    /// 8 MiB, at most 511 MiB.
     #[must_use]
     pub const fn value_max(mut self, bytes: usize) -> Self {
         self.value_max = bytes;
         self
+    }
+
+    /// What [`value_max`](Self::value_max) was set to, in bytes.
+    #[must_use]
+    pub const fn largest_value(&self) -> usize {
+        self.value_max
     }
 
     /// Writes `value`.
@@ -183,15 +194,9 @@ impl Codec {
     pub fn encode<V: Serialize>(&self, value: &V, envelope: &Envelope<'_>) -> Result<Encoded, CodecError> {
         let mut payload = vec![0; PREFIX];
         match self.format {
-            Format::Json => json::write_json(value, &mut payload)?,
+            Format::Json => json::write_json(value, &mut payload, self.value_max)?,
         }
         let size = payload.len() - PREFIX;
-        if size > self.value_max {
-            return Err(CodecError::TooLarge {
-                size,
-                max: self.value_max,
-            });
-        }
         let mut flags = FLAG_VALUE;
         if size > self.compress_above {
             let compressed = lz4_flex::block::compress_prepend_size(&payload[PREFIX..]);

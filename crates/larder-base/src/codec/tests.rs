@@ -109,6 +109,26 @@ fn a_value_over_the_limit_is_refused_on_both_ways() {
     assert_eq!(refused, Err(CodecError::TooLarge { size: 5_002, max: 100 }));
 }
 
+/// Serialises to as many bytes as it says, a kibibyte at a time.
+struct Vast(usize);
+
+impl Serialize for Vast {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let kibibyte = text(1022);
+        serializer.collect_seq(std::iter::repeat_n(kibibyte, self.0 / 1024))
+    }
+}
+
+#[test]
+fn a_vast_value_is_refused_without_being_held() {
+    let mut out = Vec::new();
+    // Sixteen times what is kept of it: the size is exact, the memory is the limit's.
+    let refused = write_json(&Vast(16 << 20), &mut out, 1 << 20);
+    let size = (16 << 20) + (16 << 10) + 1; // commas and brackets
+    assert_eq!(refused, Err(CodecError::TooLarge { size, max: 1 << 20 }));
+    assert!(out.capacity() <= 2 << 20, "{}", out.capacity());
+}
+
 #[test]
 fn a_decoding_error_does_not_quote_the_value() {
     let codec = Codec::json();
