@@ -273,6 +273,8 @@ tuple_keys!(A B C D);
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check<K: CacheKey>(key: &K, written: &str) {
@@ -326,5 +328,69 @@ mod tests {
         assert_eq!(WrittenKey::parse::<String>(key.as_str().as_bytes()), None);
         let twin = WrittenKey::of(&key.as_str().to_owned());
         assert_ne!(twin.as_str(), key.as_str(), "a key that spells a digest is another key");
+    }
+
+    /// Everything that must hold of any key.
+    fn holds<K: CacheKey>(key: &K) -> Result<(), TestCaseError> {
+        let written = WrittenKey::of(key);
+        prop_assert!(
+            !written.as_str().contains(|c: char| c.is_ascii_control()),
+            "no key breaks a line or a terminal"
+        );
+        prop_assert!(written.as_str().len() <= WRITTEN_MAX);
+        if written.full() == written.as_str() {
+            let back = WrittenKey::parse::<K>(written.as_str().as_bytes());
+            prop_assert_eq!(back.as_ref(), Some(key));
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn any_key_comes_back(
+            text in any::<String>(),
+            bytes in proptest::collection::vec(any::<u8>(), 0..100),
+            signed: i64,
+            unsigned: u64,
+            id: u128,
+        ) {
+            holds(&text)?;
+            holds(&bytes)?;
+            holds(&signed)?;
+            holds(&unsigned)?;
+            holds(&Uuid::from_u128(id))?;
+            holds(&(text.clone(), unsigned))?;
+            holds(&((signed, bytes), (Uuid::from_u128(id), text)))?;
+        }
+
+        #[test]
+        fn any_two_keys_are_written_apart(a: (String, Vec<u8>), b: (String, Vec<u8>)) {
+            prop_assert_eq!(a == b, WrittenKey::of(&a) == WrittenKey::of(&b));
+            prop_assert_eq!(a.0 == b.0, WrittenKey::of(&a.0) == WrittenKey::of(&b.0));
+        }
+
+        // Few letters, so that neighbours that differ only in where a part ends are met.
+        #[test]
+        fn parts_do_not_run_into_each_other(a in "[a:%3A]{0,4}", b in "[a:%3A]{0,4}", c in "[a:%3A]{0,4}", d in "[a:%3A]{0,4}") {
+            let (one, two) = ((a, b), (c, d));
+            prop_assert_eq!(one == two, WrittenKey::of(&one) == WrittenKey::of(&two));
+        }
+
+        #[test]
+        fn a_key_beyond_the_limit_is_its_digest(more in 1usize..100, fill in any::<char>()) {
+            let key: String = std::iter::repeat_n(fill, WRITTEN_MAX + more).collect();
+            let written = WrittenKey::of(&key);
+            prop_assert!(written.as_str().starts_with(DIGEST_PREFIX));
+            prop_assert!(written.full().len() >= key.len());
+            holds(&key)?;
+        }
+
+        #[test]
+        fn no_bytes_make_parsing_panic(bytes in proptest::collection::vec(any::<u8>(), 0..50)) {
+            let _ = WrittenKey::parse::<u64>(&bytes);
+            let _ = WrittenKey::parse::<String>(&bytes);
+            let _ = WrittenKey::parse::<Vec<u8>>(&bytes);
+            let _ = WrittenKey::parse::<(Uuid, (i8, String))>(&bytes);
+        }
     }
 }
