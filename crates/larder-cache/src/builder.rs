@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use larder_base::{
     CacheKey, Tasks,
-    codec::{Codec, Schema},
+    codec::{Codec, Schema, VALUE_MAX_LIMIT},
     metric::Metric,
 };
 use larder_store::{Listening, Store, StoreError};
@@ -25,7 +25,7 @@ use crate::{
     pending::Pending,
     recovery, registry,
     ring::Ring,
-    settings::{BOUND, BOUND_LEAST, Settings},
+    settings::{BOUND, BOUND_LEAST, IMMORTAL, Settings},
     settle,
     source::SharedSource,
     stats::Counters,
@@ -118,14 +118,14 @@ where
 
     /// For how long past its TTL a value is served while one caller refreshes it, or when the source fails. Default 0.
     pub const fn grace(mut self, grace: Duration) -> Self {
-        self.settings.grace = grace;
+        self.settings.grace = shorter(grace, IMMORTAL);
         self
     }
 
     /// For how long "there is none" is remembered. Default 5 s; 0 remembers it for a millisecond, which shares a stampede's
     /// answer and no more.
     pub const fn negative_ttl(mut self, ttl: Duration) -> Self {
-        self.settings.negative_ttl = ttl;
+        self.settings.negative_ttl = shorter(ttl, IMMORTAL);
         self
     }
 
@@ -144,19 +144,20 @@ where
     }
 
     /// Refreshes ahead with a probability that grows towards the end of the TTL and with the cost of the load (XFetch);
-    /// `beta` 1 is the theory's optimum, more is earlier. Default: off.
+    /// `beta` 1 is the theory's optimum, more is earlier, at most 1e6. Default: off.
     pub const fn xfetch(mut self, beta: f64) -> Self {
         self.settings.xfetch = Some(beta);
         self
     }
 
-    /// How long the right to load a key lasts without renewal: a dead loader is replaced after it. Default 3 s.
+    /// How long the right to load a key lasts without renewal: a dead loader is replaced after it. Default 3 s, 10 ms to
+    /// a day.
     pub const fn lease(mut self, lease: Duration) -> Self {
         self.settings.lease = lease;
         self
     }
 
-    /// How long a [`hold`](Cache::hold) lasts. It must exceed the longest commit. Default 10 s.
+    /// How long a [`hold`](Cache::hold) lasts. It must exceed the longest commit. Default 10 s, at most a day.
     pub const fn hold_for(mut self, hold: Duration) -> Self {
         self.settings.hold = hold;
         self
@@ -401,6 +402,17 @@ where
     }
 }
 
+/// `Duration::min` is not const.
+const fn shorter(one: Duration, other: Duration) -> Duration {
+    if one.as_nanos() < other.as_nanos() { one } else { other }
+}
+
+/// A factor of XFetch beyond which every read of anything that costs is early: a larger one says nothing more.
+const XFETCH_MAX: f64 = 1e6;
+
+/// The longest lease or hold: a day is beyond any load or commit, and far from where sums of times overflow.
+const CLAIM_MAX: Duration = Duration::from_secs(24 * 3600);
+
 fn check_settings<V>(settings: &Settings<V>) -> Result<(), Error> {
     let refuse = |text: String| Err(Error::config(text));
     if settings.ttl.span().is_zero() {
@@ -418,8 +430,8 @@ fn check_settings<V>(settings: &Settings<V>) -> Result<(), Error> {
     if settings.refresh_ahead.is_some_and(|share| !(0.0..1.0).contains(&share)) {
         return refuse("`refresh_ahead` is a share of `ttl` between 0 and 1".to_owned());
     }
-    if settings.xfetch.is_some_and(|beta| !(beta > 0.0 && beta.is_finite())) {
-        return refuse("`xfetch` takes a positive factor".to_owned());
+    if settings.xfetch.is_some_and(|beta| !(beta > 0.0 && beta <= XFETCH_MAX)) {
+        return refuse(format!("`xfetch` takes a factor above 0, at most {XFETCH_MAX}"));
     }
     if settings.lease < Duration::from_millis(10) {
         return refuse("`lease` is below 10 ms: it would run out before its first renewal".to_owned());
@@ -429,6 +441,19 @@ fn check_settings<V>(settings: &Settings<V>) -> Result<(), Error> {
     {
         return refuse(format!(
             "`soft_deadline` ({soft:?}) has to be shorter than `load_timeout` ({hard:?}), which ends the load"
+        ));
+    }
+    for (name, span) in [("lease", settings.lease), ("hold_for", settings.hold)] {
+        if span > CLAIM_MAX {
+            return refuse(format!(
+                "`{name}` is {span:?}: whoever dies with it keeps everybody waiting for so long; at most {CLAIM_MAX:?}"
+            ));
+        }
+    }
+    if settings.codec.largest_value() > VALUE_MAX_LIMIT {
+        return refuse(format!(
+            "the codec's `value_max` is {} bytes, more than a server takes; at most {VALUE_MAX_LIMIT}",
+            settings.codec.largest_value()
         ));
     }
     if settings.max_loads == 0 {

@@ -154,6 +154,8 @@ fn join(prefix: &str, rest: &str) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -194,5 +196,69 @@ mod tests {
             seen[usize::from(layout.address(&key).partition)] += 1;
         }
         assert!(seen.iter().all(|n| (50..160).contains(n)), "{seen:?}");
+    }
+
+    /// The slot of a key as a cluster reckons it: CRC-16/XMODEM of what stands between the first `{` and the next `}`, or
+    /// of the whole key if nothing does.
+    fn slot(key: &[u8]) -> u16 {
+        let open = key.iter().position(|byte| *byte == b'{');
+        let tag = open.and_then(|open| {
+            let rest = &key[open + 1..];
+            let close = rest.iter().position(|byte| *byte == b'}')?;
+            (close > 0).then_some(&rest[..close])
+        });
+        let crc = tag.unwrap_or(key).iter().fold(0u16, |crc, byte| {
+            (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
+                if crc & 0x8000 == 0 {
+                    crc << 1
+                } else {
+                    (crc << 1) ^ 0x1021
+                }
+            })
+        });
+        crc % 16_384
+    }
+
+    #[test]
+    fn the_slot_is_the_clusters() {
+        // From the cluster specification, and from `CLUSTER KEYSLOT` of redis-server 7.0.15.
+        assert_eq!(slot(b"123456789"), 0x31c3);
+        assert_eq!(slot(b"foo"), 12_182);
+        assert_eq!(slot(b"a{foo}b{bar}"), 12_182);
+        assert_eq!(slot(b"{}foo"), 9_500);
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_of_an_entry_lies_in_its_partitions_slot(
+            namespace in "[a-z0-9_.-]{1,40}",
+            key in proptest::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let layout = Layout::new(&namespace);
+            let address = layout.address(&key);
+            let part = layout.partition(address.partition);
+            let expected = slot(&part.m);
+            let (_, counter) = layout.counter(&key);
+            for other in [&address.e, &part.t0, &part.t1, &part.g, &counter] {
+                prop_assert_eq!(slot(other), expected, "{:?}", other);
+            }
+            prop_assert_eq!(layout.changed(&address.e), Some(Changed::Entry(address.written.as_str().as_bytes())));
+        }
+
+        // Braces, globs and line breaks, as those write who want to break out.
+        #[test]
+        fn no_key_breaks_out_of_its_slot(key in "[{}*?\\[\\]\r\n\u{0}:a]{0,12}") {
+            let layout = Layout::new("n");
+            let address = layout.address(&key);
+            prop_assert_eq!(slot(&address.e), slot(&layout.partition(address.partition).m));
+            prop_assert!(!address.e.iter().any(u8::is_ascii_control));
+        }
+
+        #[test]
+        fn no_pushed_key_makes_understanding_panic(key in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let layout = Layout::new("n");
+            let _ = layout.changed(&key);
+            let _ = layout.changed(&[b"n:{n.".as_slice(), &key].concat());
+        }
     }
 }

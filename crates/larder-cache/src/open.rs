@@ -140,3 +140,33 @@ fn other_schema(theirs: Schema, ours: Schema) -> Unusable {
 pub(crate) fn span(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms.max(0.0) / 1000.0).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::span;
+    use crate::settings::{IMMORTAL, millis};
+
+    proptest! {
+        #[test]
+        fn any_number_of_a_header_is_a_span(ms: f64) {
+            let read = span(ms);
+            if ms.is_nan() || ms <= 0.0 {
+                prop_assert!(read.is_zero());
+            }
+        }
+
+        #[test]
+        fn any_span_goes_to_a_server_and_back(secs: u64, nanos in 0u32..1_000_000_000) {
+            let asked = std::time::Duration::new(secs, nanos);
+            let sent = millis(asked);
+            prop_assert!(sent <= millis(IMMORTAL) && (sent > 0 || asked.is_zero()));
+            prop_assert!(sent < 1 << 53, "a script's numbers are exact up to there");
+            if asked < IMMORTAL && sent > 1 {
+                prop_assert_eq!(u128::from(sent), asked.as_millis());
+                prop_assert!(span(sent as f64).abs_diff(asked) < std::time::Duration::from_micros(1_001));
+            }
+        }
+    }
+}

@@ -23,7 +23,7 @@ impl Ttl {
     }
 
     pub(crate) fn span(self) -> Duration {
-        self.0.unwrap_or(IMMORTAL)
+        self.0.map_or(IMMORTAL, |span| span.min(IMMORTAL))
     }
 
     pub(crate) const fn is_never(self) -> bool {
@@ -31,7 +31,7 @@ impl Ttl {
     }
 }
 
-/// "Never" as a number that a server takes for an expiry: a hundred years.
+/// "Never" as a number that a server takes for an expiry, and the longest of all spans: a hundred years.
 pub(crate) const IMMORTAL: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 impl From<Duration> for Ttl {

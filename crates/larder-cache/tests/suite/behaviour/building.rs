@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use larder_base::codec::Codec;
 use larder_cache::{Cache, CacheBuilder, Coherence, Error, OnStoreDown, Ttl};
 use larder_store::Store;
 use larder_testkit::{Kind, Topology, for_each_topology};
@@ -27,7 +28,7 @@ fn contradictions_are_refused_by_name() {
     for_each_topology(async |t: Topology| {
         let store = t.store().await;
         let ok = || Cache::<u64, u64>::builder("n").store(&store).ttl(t.units(20));
-        let cases: [(Builder, &[&str]); 14] = [
+        let cases: [(Builder, &[&str]); 19] = [
             (Cache::builder("n").ttl(t.units(20)), &["store"]),
             (Cache::builder("n").store(&store), &["ttl", "never"]),
             (Cache::builder("Ünï").store(&store).ttl(t.units(20)), &["namespace"]),
@@ -45,6 +46,11 @@ fn contradictions_are_refused_by_name() {
                 ok().soft_deadline(t.units(8)).load_timeout(t.units(8)),
                 &["soft_deadline", "load_timeout"],
             ),
+            (ok().xfetch(1e7), &["xfetch"]),
+            (ok().xfetch(f64::NAN), &["xfetch"]),
+            (ok().lease(Duration::MAX), &["lease"]),
+            (ok().hold_for(Duration::MAX), &["hold_for"]),
+            (ok().codec(Codec::json().value_max(512 << 20)), &["value_max", "server"]),
             (ok().coherence(Coherence::Log), &["Log", "TtlOnly"]),
             (
                 ok().on_store_down(OnStoreDown::Bypass { max_concurrency: 0 }),

@@ -5,6 +5,7 @@ mod batches;
 mod building;
 mod damage;
 mod expiry;
+mod extremes;
 mod holds;
 mod invalidations;
 mod near;
