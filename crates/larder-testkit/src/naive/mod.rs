@@ -11,6 +11,8 @@
 //! | [`Timed`] | a map in the process in front, whose copies live for a moment | that moment, when the process stands still |
 
 mod aside;
+mod created_at;
+mod generation;
 mod lock;
 mod single_flight;
 mod timed;
@@ -22,6 +24,8 @@ use futures_util::future::BoxFuture;
 use redis::RedisResult;
 
 pub use aside::CacheAside;
+pub use created_at::CreatedAtTags;
+pub use generation::CountedGeneration;
 pub use lock::LockAroundLoad;
 pub use single_flight::SingleFlight;
 pub use timed::Timed;

@@ -4,6 +4,7 @@ use std::ops::AddAssign;
 
 use larder_base::Random;
 use larder_testkit::{Case, Kind, Topology};
+use serde::{Deserialize, Serialize};
 
 /// The variable that keeps a run to one of the players.
 const BASELINE_VARIABLE: &str = "LARDER_BASELINE";
@@ -12,7 +13,7 @@ const BASELINE_VARIABLE: &str = "LARDER_BASELINE";
 const ATTEMPTS: u64 = 3;
 
 /// Who plays a scenario.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Baseline {
     /// Plain get, load, set; delete on a write.
     Naive,
@@ -48,6 +49,11 @@ impl Turn {
     /// A fresh store of this turn's kind.
     pub(crate) async fn topology(&self) -> Topology {
         Topology::start(self.kind).await
+    }
+
+    /// Whether Larder plays.
+    pub(crate) fn is_larder(&self) -> bool {
+        self.baseline == Baseline::Larder
     }
 }
 

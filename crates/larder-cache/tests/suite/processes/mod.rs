@@ -3,7 +3,6 @@
 //! Four processes of 250 tasks each ask for one missing key at once, over a private redis-server and over
 //! `larder serve`. Timing claims allow for what the machine itself was late, which is measured meanwhile.
 
-mod paused;
 mod stall;
 mod worker;
 
