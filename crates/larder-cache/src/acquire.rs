@@ -427,8 +427,10 @@ where
     async fn failed(&mut self, error: Error, token: Token) -> Result<Step<K, V>, Error> {
         if is_wrong_type(&error) && self.repairs < REPAIRS {
             self.repairs += 1;
-            self.core.heal(&self.place.keys).await?;
-            return Ok(Step::Again);
+            return match self.core.heal(&self.place.keys).await {
+                Ok(()) => Ok(Step::Again),
+                Err(error) => self.core.store_down(self.key, error).map(Step::Done),
+            };
         }
         if is_out_of_memory(&error) {
             return self.peek_instead().await.map(Step::Done);
