@@ -3,6 +3,7 @@
 //! Each check has the name under which `docs` of the protocol and its mutants know it, and runs on a private
 //! redis-server, on the embedded engine and on the engine served over TCP.
 
+mod bits;
 mod client;
 mod damage;
 mod header;
