@@ -3,7 +3,6 @@
 
 mod batches;
 mod building;
-mod damage;
 mod expiry;
 mod extremes;
 mod holds;

@@ -38,8 +38,14 @@ fn fault_02_against_times_of_writing() {
 
 async fn larder_forgets(turn: &Turn) -> Verdict {
     let t = turn.topology().await;
-    let (here, there) = (larder(&t.another_store().await).await, larder(&t.another_store().await).await);
+    let (here, there) = (
+        larder(&t.another_store().await).await,
+        larder(&t.another_store().await).await,
+    );
     let mut verdict = invalidated_during_the_load(&t, &here, &there).await;
-    verdict.expect(here.stats().fills_tag == 1, "the late fill is refused for its tag, and counted");
+    verdict.expect(
+        here.stats().fills_tag == 1,
+        "the late fill is refused for its tag, and counted",
+    );
     verdict
 }

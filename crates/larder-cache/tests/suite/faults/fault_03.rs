@@ -12,7 +12,12 @@ use std::{
 use larder_base::Clock;
 use larder_cache::Cache;
 use larder_store::Store;
-use larder_testkit::{Kind, RedisServer, eventually, history::{Bounds, Served}, naive::CountedGeneration, verify::Seen};
+use larder_testkit::{
+    Kind, RedisServer, eventually,
+    history::{Bounds, Served},
+    naive::CountedGeneration,
+    verify::Seen,
+};
 
 use super::{
     row::{Baseline, Verdict, row},
@@ -55,7 +60,10 @@ fn fault_03() {
         }
         let mut verdict = Verdict::default();
         for key in [ALONE, TWICE] {
-            verdict.expect(stage.write(&writer, key).await, "the server is back: the write is acknowledged");
+            verdict.expect(
+                stage.write(&writer, key).await,
+                "the server is back: the write is acknowledged",
+            );
         }
         let anew = stage.reading(&writer, TWICE);
         stage.rows().loads_held(3).await;

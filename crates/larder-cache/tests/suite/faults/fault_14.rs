@@ -56,7 +56,10 @@ impl Process {
             Baseline::Naive => AnyCache::Naive(CacheAside::new(store.clone())),
             Baseline::Lock => AnyCache::Lock(LockAroundLoad::new(store.clone(), Clock::system())),
             Baseline::Larder => {
-                let builder = Cache::builder("paused").store(&store).ttl(Duration::from_secs(600)).lease(LEASE);
+                let builder = Cache::builder("paused")
+                    .store(&store)
+                    .ttl(Duration::from_secs(600))
+                    .lease(LEASE);
                 AnyCache::Larder(builder.build().await.expect("the settings agree"))
             }
         };
@@ -80,7 +83,11 @@ impl Process {
 
     /// Writes the row; `invalidate` says whether the cache is told.
     async fn write(&self, version: u64, invalidate: bool) {
-        self.store.clone().set::<_, _, ()>(ROW, version).await.expect("the server is up");
+        self.store
+            .clone()
+            .set::<_, _, ()>(ROW, version)
+            .await
+            .expect("the server is up");
         if !invalidate {
             return;
         }
@@ -115,7 +122,11 @@ fn loader() {
             AnyCache::Larder(cache) => (cache.stats().fills_superseded, cache.stats().fills_gone),
             AnyCache::Naive(_) | AnyCache::Lock(_) => (0, 0),
         };
-        worker::report(&Said::Done { value, superseded, gone });
+        worker::report(&Said::Done {
+            value,
+            superseded,
+            gone,
+        });
     });
 }
 
@@ -138,10 +149,20 @@ async fn stopped(turn: &Turn, server: &RedisServer) -> (Process, Worker) {
 async fn goes_on(turn: &Turn, here: &Process, loader: Worker, verdict: &mut Verdict) {
     loader.resume();
     let said: Vec<Said> = tokio::task::spawn_blocking(|| loader.finish()).await.expect("no panic");
-    let [Said::Done { value, superseded, gone }] = said[..] else {
+    let [
+        Said::Done {
+            value,
+            superseded,
+            gone,
+        },
+    ] = said[..]
+    else {
         panic!("{said:?}")
     };
-    verdict.expect(value == 1, "its own caller asked before the write, and has what was there");
+    verdict.expect(
+        value == 1,
+        "its own caller asked before the write, and has what was there",
+    );
     if turn.is_larder() {
         verdict.expect(
             superseded + gone == 1,

@@ -10,6 +10,7 @@
 
 mod far;
 mod lost_tail;
+mod mishap;
 mod row;
 mod stage;
 mod tagged;
@@ -27,5 +28,10 @@ mod fault_12;
 mod fault_13;
 mod fault_14;
 mod fault_15;
+mod fault_18;
+mod fault_20;
+mod fault_21;
+mod fault_23;
+mod fault_24;
 mod fault_35;
 mod fault_37;

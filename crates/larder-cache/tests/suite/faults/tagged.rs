@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use larder_cache::{Cache, LoadContext};
@@ -16,7 +17,10 @@ use larder_testkit::{
 };
 use tokio::sync::oneshot;
 
-use super::{row::Verdict, stage::TTL};
+use super::row::Verdict;
+
+/// Long against any scenario: what stays that long stays.
+const TTL: Duration = Duration::from_secs(60);
 
 /// The tag of the row.
 pub(crate) const TAG: &str = "team";

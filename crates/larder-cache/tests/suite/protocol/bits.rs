@@ -99,7 +99,10 @@ fn is_served(l: &mut Client) -> bool {
 /// The bits of an f64 at byte `at` after whose flip it satisfies `is`.
 fn bits_of(number: f64, at: usize, is: impl Fn(f64) -> bool) -> Vec<usize> {
     let flipped = |bit: usize| f64::from_bits(number.to_bits() ^ (1 << (63 - bit)));
-    (0..64).filter(|bit| is(flipped(*bit))).map(|bit| at * 8 + bit).collect()
+    (0..64)
+        .filter(|bit| is(flipped(*bit)))
+        .map(|bit| at * 8 + bit)
+        .collect()
 }
 
 #[test]
@@ -212,7 +215,11 @@ fn of_a_hold_beside_another_writer() {
     let l = &mut lab(2).l;
     let hold = l.begin("k");
     let (other, _) = l.begin_with("k", 10_000, NO_TOKEN);
-    assert_eq!(l.endw("k", other), (1, 1), "the other writer committed later and has ended");
+    assert_eq!(
+        l.endw("k", other),
+        (1, 1),
+        "the other writer committed later and has ended"
+    );
     let stores = move |l: &mut Client| word(&l.endput("k", hold, b"OLD")) == "OK";
     let e = l.e("k");
     assert_eq!(flips(l, &e, "k", stores), [CONTENDED]);
