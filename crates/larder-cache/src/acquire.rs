@@ -173,13 +173,15 @@ where
         let token = self.draw_token();
         let marked = self.core.near.mark(self.key, self.place.address.partition);
         // A granted lease is an own write.
-        self.core.near.own_write(self.key, Some(&marked));
+        let writing = self.core.near.writing(std::slice::from_ref(self.key), Some(&marked));
         self.leader.note_request(token);
         self.leader.handed_on();
         // If this is cancelled before the answer is seen, the lease may have been granted all the same.
         let guard = LeaseGuard::new(self.core, self.key, self.place, token);
         let sent = self.core.now();
-        match self.core.ask(&self.get(token)).await {
+        let got = self.core.ask(&self.get(token)).await;
+        writing.answered(&got);
+        match got {
             Ok(got) => {
                 self.replaces = NO_TOKEN;
                 self.answered(got, guard, &marked, sent).await
@@ -236,7 +238,6 @@ where
         let now = got.now;
         self.core.fast.note(matches!(got.state, Lease::Hit(_)));
         if got.state.is_granted() {
-            self.core.near.own_write(self.key, Some(marked));
             return self.granted(got, guard, marked, sent).await;
         }
         guard.spent();
@@ -413,13 +414,10 @@ where
                 self.mode = Mode::Early;
                 Ok(Step::Again)
             }
-            Unusable::Corrupt => {
-                self.core.near.own_write(self.key, None);
-                match self.core.drop_entry(self.place).await {
-                    Ok(()) => Ok(Step::Again),
-                    Err(error) => self.core.store_down(self.key, error).map(Step::Done),
-                }
-            }
+            Unusable::Corrupt => match self.core.discard(self.key, self.place).await {
+                Ok(()) => Ok(Step::Again),
+                Err(error) => self.core.store_down(self.key, error).map(Step::Done),
+            },
         }
     }
 

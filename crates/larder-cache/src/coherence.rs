@@ -246,14 +246,6 @@ impl<K: CacheKey, V> NearTier<K, V> {
         }
     }
 
-    /// R2, own write: to be called before it is sent and again on its reply.
-    pub(crate) fn own_write(&self, key: &K, except: Option<&Marked<K, V>>) {
-        if self.watches {
-            self.markers.poison(key, except.map(|own| &own.marker));
-            self.drop_copy(key);
-        }
-    }
-
     /// As [`changed`](Self::changed), and nothing is installed for `key` before [`end_write`](Self::end_write).
     pub(crate) fn begin_write(&self, key: &K, own: Option<&Arc<Marker>>) {
         if self.has_near() {

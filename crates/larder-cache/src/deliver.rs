@@ -98,10 +98,12 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         Parcel::new(self, owed).deliver().await
     }
 
-    /// Drops what stands at `place`, asked for once; if the store does not acknowledge it, it is pending.
-    pub(crate) async fn drop_entry(&self, place: &Place) -> Result<(), Error> {
+    /// Drops what stands at the place of `key`, asked for once; if the store does not acknowledge it, it is pending.
+    pub(crate) async fn discard(&self, key: &K, place: &Place) -> Result<(), Error> {
         let owed = vec![Owed::drop_of(place.keys.e().clone())];
+        let writing = self.near.writing(std::slice::from_ref(key), None);
         let failure = Parcel::new(self, owed).send().await;
+        writing.changed();
         failure.map_or(Ok(()), |error| Err(self.store_error("inv", error)))
     }
 

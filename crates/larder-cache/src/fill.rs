@@ -101,7 +101,7 @@ where
     async fn fill(&self, lease: LeaseGuard<K, V>, new: &NewValue, value: Option<Arc<V>>) -> Share {
         let (core, place, token) = (self.core, self.place, lease.token());
         let marked = core.near.mark(self.key, place.address.partition);
-        core.near.own_write(self.key, Some(&marked));
+        let writing = core.near.writing(std::slice::from_ref(self.key), Some(&marked));
         self.handed_on();
         let sent = core.now();
         let step = Fill {
@@ -110,7 +110,7 @@ where
             value: new,
         };
         let filled = core.ask_healing(&step, &place.keys).await;
-        core.near.own_write(self.key, Some(&marked));
+        writing.changed();
         if !core.settle(lease, filled).await {
             return Share::Members;
         }
@@ -146,10 +146,10 @@ where
             hard_ms,
             cost_ms: cost_ms(self.cost),
         };
-        self.core.near.own_write(self.key, None);
+        let writing = self.core.near.writing(std::slice::from_ref(self.key), None);
         self.handed_on();
         let filled = self.core.ask_healing(&step, &self.place.keys).await;
-        self.core.near.own_write(self.key, None);
+        writing.changed();
         let stored = self.core.settle(lease, filled).await;
         (outcome, if stored { Share::Adopted } else { Share::Members })
     }

@@ -75,7 +75,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> LeaseGuard<K, V> {
 
     /// The store has taken the lease back: whoever waits for it in this process is told, for the store tells others alone.
     pub(crate) fn given_back(self) {
-        self.core.near.own_write(&self.key, None);
+        self.core.near.changed(&self.key);
         self.spent();
     }
 
@@ -157,10 +157,11 @@ where
     V: Send + Sync + 'static,
 {
     let e = place.keys.e().clone();
+    let writing = core.near.writing(std::slice::from_ref(key), None);
     if let Err(error) = core.ask(&Release { e, token }).await {
         tracing::debug!(%error, "a lease could not be given back; it runs out by itself");
     }
-    core.near.own_write(key, None);
+    writing.changed();
 }
 
 /// How long to sleep before asking again for a key that another loads: short enough not to add much to a load, long

@@ -7,7 +7,7 @@
 //! If the caller goes away there is no reply to see, and the write still happens. Then it ends with the first heartbeat that
 //! was sent later, for the server answers in turn.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use larder_base::CacheKey;
 use parking_lot::Mutex;
@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use crate::{
     coherence::{Marked, NearTier},
     marker::Marker,
+    script::Got,
 };
 
 /// Writes given up since the last heartbeat: beyond this many, every copy is dropped instead of theirs. They last a heartbeat,
@@ -25,7 +26,7 @@ const GIVEN_UP_MOST: usize = 1_024;
 #[must_use = "it ends when dropped, as a write whose reply nobody saw"]
 pub(crate) struct OwnWrite<'a, K: CacheKey, V> {
     tier: &'a NearTier<K, V>,
-    keys: &'a [K],
+    keys: Cow<'a, [K]>,
     /// The read that this write is, which installs what it wrote.
     own: Option<Arc<Marker>>,
     ended: bool,
@@ -33,7 +34,12 @@ pub(crate) struct OwnWrite<'a, K: CacheKey, V> {
 
 impl<K: CacheKey, V> NearTier<K, V> {
     /// To be called before a write of `keys` is sent. `own` is the marker of what it will install.
-    pub(crate) fn writing<'a>(&'a self, keys: &'a [K], own: Option<&Marked<K, V>>) -> OwnWrite<'a, K, V> {
+    pub(crate) fn writing<'a>(
+        &'a self,
+        keys: impl Into<Cow<'a, [K]>>,
+        own: Option<&Marked<K, V>>,
+    ) -> OwnWrite<'a, K, V> {
+        let keys = keys.into();
         let own = own.map(Marked::marker);
         keys.iter().for_each(|key| self.begin_write(key, own.as_ref()));
         OwnWrite {
@@ -56,6 +62,14 @@ impl<K: CacheKey, V> OwnWrite<'_, K, V> {
         self.end(false);
     }
 
+    /// The reply to a `get` is there: a lease that was granted is a write.
+    pub(crate) fn answered<E>(self, got: &Result<Got, E>) {
+        match got {
+            Ok(got) if !got.state.is_granted() => self.unchanged(),
+            _ => self.changed(),
+        }
+    }
+
     fn end(mut self, changed: bool) {
         self.ended = true;
         let end = |key| self.tier.end_write(key, changed, self.own.as_ref());
@@ -70,7 +84,7 @@ impl<K: CacheKey, V> Drop for OwnWrite<'_, K, V> {
         }
         let end = |key| self.tier.end_write(key, true, None);
         if self.tier.has_heartbeats() {
-            self.tier.given_up.add(self.keys, self.tier.now()).iter().for_each(end);
+            self.tier.given_up.add(&self.keys, self.tier.now()).iter().for_each(end);
         } else {
             // A write of the embedded engine is over when its caller can go away.
             self.keys.iter().for_each(end);

@@ -311,10 +311,7 @@ where
                 replaces,
             };
             let got = self.ask_healing(&step, &place.keys).await;
-            match &got {
-                Ok(got) if !got.state.is_granted() => writing.unchanged(),
-                _ => writing.changed(),
-            }
+            writing.answered(&got);
             let got = match got {
                 Ok(got) => got,
                 Err(error) => {

@@ -209,10 +209,7 @@ where
 
     async fn unusable(&self, key: &K, place: &Place, unusable: Unusable) -> Outcome<V> {
         if unusable == Unusable::Corrupt {
-            let writing = self.near.writing(std::slice::from_ref(key), None);
-            let dropped = self.drop_entry(place).await;
-            writing.changed();
-            dropped?;
+            self.discard(key, place).await?;
         }
         Ok(Lookup::missing())
     }

@@ -163,21 +163,22 @@ where
         for led in led {
             let token: Token = self.random.bytes();
             let marked = self.near.mark(&led.key, led.place.address.partition);
-            self.near.own_write(&led.key, Some(&marked));
+            let writing = self.near.writing(vec![led.key.clone()], Some(&marked));
             calls.push(self.lease_step(&led, token).call());
             led.leader.note_request(token);
             led.leader.handed_on();
             let guard = LeaseGuard::new(self, &led.key, &led.place, token);
-            asked.push((led, marked, guard));
+            asked.push((led, marked, guard, writing));
         }
         let sent = self.now();
         let replies = self.store.call_many(&calls).await;
         let (mut loads, mut later) = (Vec::new(), Vec::new());
-        for ((led, marked, guard), reply) in asked.into_iter().zip(replies) {
-            match reply
+        for ((led, marked, guard, writing), reply) in asked.into_iter().zip(replies) {
+            let got = reply
                 .map_err(|error| self.store_error("get", error))
-                .and_then(|value| self.parse::<Get>("get", value, sent))
-            {
+                .and_then(|value| self.parse::<Get>("get", value, sent));
+            writing.answered(&got);
+            match got {
                 Ok(got) => self.leased(led, got, guard, &marked, sent, batch, &mut loads, &mut later),
                 Err(error) => {
                     guard.spent();
@@ -215,7 +216,6 @@ where
         let now = got.now;
         self.fast.note(matches!(got.state, Lease::Hit(_)));
         if got.state.is_granted() {
-            self.near.own_write(&led.key, Some(marked));
             if self.refills.left(&led.key, self.now()).is_some() {
                 // Its turn comes later, on the way of a single read; the lease goes back in the background.
                 drop(guard);

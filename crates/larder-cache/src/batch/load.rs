@@ -16,6 +16,7 @@ use crate::{
     found::Outcome,
     lease::{LeaseGuard, keep_all},
     loader::LoadError,
+    own_write::OwnWrite,
     script::{Fill, NewValue, Release, Step},
     stats::Count,
 };
@@ -156,12 +157,15 @@ where
             .call()
         };
         let calls: Vec<ScriptCall> = fills.iter().map(step).collect();
-        for fill in &fills {
-            self.near.own_write(&fill.led.key, Some(&fill.marked));
+        let begin = |fill: &ToFill<K, V>| {
+            let writing = self.near.writing(vec![fill.led.key.clone()], Some(&fill.marked));
             fill.led.leader.fill_handed_on();
-        }
+            writing
+        };
+        let writes: Vec<_> = fills.iter().map(begin).collect();
         let sent = self.now();
         let replies = self.store.call_many(&calls).await;
+        writes.into_iter().for_each(OwnWrite::changed);
         for (fill, reply) in fills.into_iter().zip(replies) {
             let ToFill {
                 led,
@@ -170,7 +174,6 @@ where
                 value,
                 marked,
             } = fill;
-            self.near.own_write(&led.key, Some(&marked));
             let token = lease.token();
             let filled = reply
                 .map_err(|error| self.store_error("fill", error))
