@@ -238,6 +238,16 @@ where
         self
     }
 
+    /// Counts an invalidation as acknowledged only when so many replicas have it (`WAIT`), so that one that is promoted has
+    /// heard of it. If fewer have it within 500 ms, it is pending. Default 0: the server's own answer is enough.
+    ///
+    /// It makes a loss in a failover unlikely, not impossible, and costs a connection of its own and the way to the
+    /// replicas and back. A value that [`Hold::commit_value`](crate::Hold::commit_value) stores is not waited for.
+    pub const fn wait_replicas(mut self, replicas: u32) -> Self {
+        self.settings.wait_replicas = replicas;
+        self
+    }
+
     /// How values are written. Default: JSON, compressed above 1 KiB, at most 8 MiB.
     pub const fn codec(mut self, codec: Codec) -> Self {
         self.settings.codec = codec;
@@ -396,6 +406,11 @@ where
             ));
         }
         check_settings(&self.settings)?;
+        if self.settings.wait_replicas > 0 && store.is_embedded() {
+            return Err(Error::config(
+                "`wait_replicas` waits for a server's replicas, and an embedded store has none; leave it at 0",
+            ));
+        }
         check_coherence(&self.settings)?;
         check_consistency(&self.settings)?;
         Ok(store.clone())

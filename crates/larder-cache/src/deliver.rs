@@ -18,6 +18,10 @@ use crate::{
 /// How often the caller of an invalidation waits for it: after that the recovery task goes on.
 const ATTEMPTS: u32 = 3;
 
+/// How long replicas get to acknowledge an invalidation, where that is asked for: on a healthy network it takes a
+/// millisecond, and the caller waits.
+const REPLICATED_WITHIN: Duration = Duration::from_millis(500);
+
 /// Between two attempts, so that a connection may come back; jittered up to twice that.
 const BACKOFF: Duration = Duration::from_millis(50);
 
@@ -198,8 +202,10 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
 
     /// Runs `calls` in one round trip.
     async fn run_all(&self, calls: &[ScriptCall]) -> Results {
+        let replicas = self.settings.wait_replicas;
         let replies = match calls {
             [] => return Vec::new(),
+            calls if replicas > 0 => self.store.call_replicated(calls, replicas, REPLICATED_WITHIN).await,
             [call] => vec![self.store.call(call).await],
             calls => self.store.call_many(calls).await,
         };

@@ -13,6 +13,7 @@ use crate::{
     BoxError, Consistency, Error,
     context::Notes,
     core::{Core, Place, is_out_of_memory, is_unknown_outcome},
+    deliver::pending,
     owed::{Deed, Owed},
     script::{Begin, Close, EndPut, NO_TOKEN, Token},
     stats::Count,
@@ -285,8 +286,9 @@ where
             self.core.detach(std::slice::from_ref(&self.key));
             match closed {
                 Ok(closed) => {
-                    self.open = false;
                     self.note(closed.own_found);
+                    self.replicated().await?;
+                    self.open = false;
                     return Ok(closed.own_found);
                 }
                 Err(error) => failure = Some(error),
@@ -300,6 +302,16 @@ where
             },
             other => other,
         })
+    }
+
+    /// Has replicas hear of the end too, where that is asked for: it is as good twice.
+    async fn replicated(&mut self) -> Result<(), Error> {
+        if self.core.settings.wait_replicas == 0 {
+            return Ok(());
+        }
+        let sent = self.core.deliver(vec![self.end()]).await;
+        self.open = false;
+        sent.map_err(|source| pending("a key under a hold", source))
     }
 
     /// Leaves the end to the recovery task: until the store acknowledges it, this process takes nothing cached of the key.

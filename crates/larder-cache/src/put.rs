@@ -206,6 +206,10 @@ where
         self.refuse_with_source("put_if_absent")?;
         let place = Arc::new(self.place(key));
         let new = self.new_value(&place, Some(&value), notes, Duration::ZERO)?;
+        if self.is_quarantined(&place) {
+            // What is there does not count, but only the store can drop it.
+            self.discard(key, &place).await?;
+        }
         let mut replaced_negative = false;
         let (got, lease) = match self.lease(key, &place, Mode::Lease).await? {
             // "There is none" is no value: refresh it ahead of its time, with a value.
@@ -269,6 +273,9 @@ where
     /// Gives what is cached a new TTL; whether anything was.
     pub(crate) async fn touch(self: &Arc<Self>, key: &K, ttl: Duration) -> Result<bool, Error> {
         let place = Arc::new(self.place(key));
+        if self.is_quarantined(&place) {
+            return Ok(false);
+        }
         let (got, lease) = self.lease(key, &place, Mode::Early).await?;
         let Some(lease) = lease else { return Ok(false) };
         if !matches!(got.state, Lease::FreshGranted(_) | Lease::StaleGranted(_)) || is_negative(&got) {

@@ -104,6 +104,20 @@ pub enum StoreError {
         /// What the server or the connection said.
         source: Arc<dyn Error + Send + Sync>,
     },
+    /// What was written has not reached as many replicas as were asked for.
+    #[error(
+        "{reached} of {replicas} replicas of {address} acknowledged a write within {within:?}; see whether they are connected"
+    )]
+    Unreplicated {
+        /// The address as configured.
+        address: Arc<str>,
+        /// How many acknowledged it.
+        reached: u32,
+        /// How many were to.
+        replicas: u32,
+        /// How long was waited.
+        within: Duration,
+    },
     /// [`Store::close`](crate::Store::close) was called.
     #[error("the store {address} was closed")]
     Closed {
@@ -206,7 +220,7 @@ impl StoreError {
     /// The kind under which this shows through the `redis` crate, whose retry helpers go by it.
     const fn io_kind(&self) -> io::ErrorKind {
         match self {
-            Self::Timeout { .. } | Self::PoolTimeout { .. } => io::ErrorKind::TimedOut,
+            Self::Timeout { .. } | Self::PoolTimeout { .. } | Self::Unreplicated { .. } => io::ErrorKind::TimedOut,
             Self::Lost { .. } => io::ErrorKind::ConnectionReset,
             Self::Connect { .. } | Self::BreakerOpen { .. } => io::ErrorKind::ConnectionRefused,
             Self::Closed { .. } => io::ErrorKind::NotConnected,

@@ -36,6 +36,7 @@ mod metric;
 mod queue;
 mod refuse;
 mod remote;
+mod replicas;
 mod script;
 mod shared;
 mod store;

@@ -325,6 +325,15 @@ impl Store {
         }
     }
 
+    /// Whether scripts may begin with `#!lua`.
+    pub(crate) fn knows_shebang(&self) -> bool {
+        match &self.inner.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(_) => true,
+            Backend::Remote(remote) => remote.knows_shebang(),
+        }
+    }
+
     pub(crate) fn breaker(&self) -> BreakerState {
         match &self.inner.backend {
             #[cfg(feature = "embedded")]

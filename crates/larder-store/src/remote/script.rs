@@ -21,6 +21,10 @@ impl Remote {
         }
     }
 
+    pub(crate) fn knows_shebang(&self) -> bool {
+        self.line().knows_shebang()
+    }
+
     /// Runs several scripts in one round trip.
     pub(crate) async fn call_many(&self, calls: &[ScriptCall]) -> Vec<Result<Value, StoreError>> {
         if calls.is_empty() {

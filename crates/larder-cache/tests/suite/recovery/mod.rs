@@ -6,3 +6,4 @@ mod generations;
 pub(crate) mod order;
 mod pending;
 mod reads;
+mod replicas;

@@ -3,7 +3,7 @@
 use larder_cache::{Cache, Delivery, LoadContext};
 use larder_testkit::{Topology, for_each_topology, naive::CacheAside};
 
-use super::cut::{Cut, numbers, settled, until};
+use super::cut::{Cut, SOON, numbers, settled, until};
 use crate::behaviour::subject::{Rows, answers, fails, meanwhile};
 
 async fn reads(cache: &Cache<u64, u64>, key: u64) -> Option<u64> {
@@ -217,6 +217,28 @@ fn a_value_put_after_a_pending_removal_is_read_at_once() {
         until(&t, async || matches!(reads(&cache, 1).await, Some(8) | None)).await;
         settled(&t, &cache).await;
         assert_ne!(reads(&cache, 1).await, Some(7));
+    });
+}
+
+#[test]
+fn what_is_pending_does_not_count_as_present() {
+    for_each_topology(async |t: Topology| {
+        let cut = Cut::of(&t).await;
+        let cache = cut.cache(|b| b).await;
+        cache.put(&1, 7).await.unwrap();
+        cut.down();
+        meanwhile(&t, cache.remove(&1)).await.unwrap();
+        assert!(!cache.touch(&1, SOON).await.unwrap());
+        assert!(meanwhile(&t, cache.put_if_absent(&1, 8)).await.is_err());
+        cut.up();
+        until(&t, async || match cache.put_if_absent(&1, 8).await {
+            Ok(stored) => {
+                assert!(stored, "a value that was removed is not in the way");
+                true
+            }
+            Err(_) => false,
+        })
+        .await;
     });
 }
 
