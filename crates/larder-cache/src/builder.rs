@@ -20,6 +20,7 @@ use crate::{
     housekeeping,
     layout::Layout,
     loading::Slots,
+    log::{self, Agreement, LOG_LEAST},
     metric,
     pace::Pace,
     pending::Pending,
@@ -106,6 +107,15 @@ where
     /// down](OnStoreDown::ServeNear): a writer waits for as long as its own setting says.
     pub const fn consistency(mut self, consistency: Consistency) -> Self {
         self.settings.consistency = consistency;
+        self
+    }
+
+    /// About how many items the log of each of the 64 partitions keeps, in [`Coherence::Log`]. Default 10 000.
+    ///
+    /// An item is an invalidation of a key, or of a tag in each partition. A process that was away for longer than that drops
+    /// its near copies; the logs of a namespace take up to some 32 bytes and the key per item.
+    pub const fn log_max(mut self, items: usize) -> Self {
+        self.settings.log_max = items;
         self
     }
 
@@ -333,6 +343,7 @@ where
             pending,
             ring: Ring::default(),
             known_generation: Mutex::default(),
+            agreement: Agreement::default(),
             tasks: Tasks::new(),
             _listening: listening,
         });
@@ -343,20 +354,25 @@ where
             housekeeping::start(&core);
             recovery::start(&core);
             settle::start(&core);
+            if core.settings.reads_log() {
+                log::start(&core);
+            }
         }
         Ok(Cache::of(joined))
     }
 
     fn vouching(&self, store: &Store) -> Vouching {
-        match self.settings.coherence {
-            _ if store.is_embedded() => Vouching::Embedded,
-            Coherence::Tracking => Vouching::Stream {
-                // Zero says that no process has copies: waiting reads are told of changes all the same.
-                bound: match self.settings.max_staleness {
-                    Duration::ZERO => BOUND,
-                    bound => bound,
-                },
+        let stream = Vouching::Stream {
+            // Zero says that no process has copies: waiting reads are told of changes all the same.
+            bound: match self.settings.max_staleness {
+                Duration::ZERO => BOUND,
+                bound => bound,
             },
+        };
+        match self.settings.coherence {
+            Coherence::Log if self.settings.reads_log() => stream,
+            _ if store.is_embedded() => Vouching::Embedded,
+            Coherence::Tracking => stream,
             Coherence::Log | Coherence::TtlOnly { .. } => Vouching::Nobody,
         }
     }
@@ -369,7 +385,7 @@ where
         near: &Arc<NearTier<K, V>>,
         vouching: Vouching,
     ) -> Result<Option<Listening>, Error> {
-        if vouching == Vouching::Nobody {
+        if vouching == Vouching::Nobody || self.settings.reads_log() {
             return Ok(None);
         }
         match store.listen(near.clone()).await {
@@ -508,11 +524,12 @@ fn check_consistency<V>(settings: &Settings<V>) -> Result<(), Error> {
 
 fn check_coherence<V>(settings: &Settings<V>) -> Result<(), Error> {
     match settings.coherence {
-        Coherence::Log => Err(Error::config(
-            "`Coherence::Log` is not built yet; use `Coherence::TtlOnly { max_staleness }`",
-        )),
-        Coherence::Tracking if settings.near == 0 && settings.max_staleness.is_zero() => Ok(()),
-        Coherence::Tracking if settings.max_staleness < BOUND_LEAST => Err(Error::config(format!(
+        Coherence::Log if settings.log_max < LOG_LEAST => Err(Error::config(format!(
+            "`log_max` is {}, and with less than {LOG_LEAST} items a busy second overtakes readers that are not late",
+            settings.log_max
+        ))),
+        Coherence::Tracking | Coherence::Log if settings.near == 0 && settings.max_staleness.is_zero() => Ok(()),
+        Coherence::Tracking | Coherence::Log if settings.max_staleness < BOUND_LEAST => Err(Error::config(format!(
             "`max_staleness` is {:?}, and below {BOUND_LEAST:?} no stream can be proven live often enough; or set `near(0)`",
             settings.max_staleness
         ))),

@@ -276,6 +276,16 @@ impl<K: CacheKey, V> NearTier<K, V> {
         matches!(self.vouching, Vouching::Stream { .. })
     }
 
+    /// Every copy of a partition is dead.
+    pub(crate) fn kill(&self, partition: u8) {
+        self.partitions.kill(partition);
+    }
+
+    /// M of a partition was written.
+    pub(crate) fn suspect(&self, partition: u8) {
+        self.partitions.suspect(partition);
+    }
+
     /// Waits until some partition is suspect; which ones are.
     pub(crate) async fn suspects(&self) -> Vec<Suspect> {
         self.partitions.suspects().await

@@ -20,6 +20,7 @@ use crate::{
     found::Outcome,
     layout::{Address, Layout},
     loading::Slots,
+    log::Agreement,
     pace::Pace,
     pending::Pending,
     ring::Ring,
@@ -56,6 +57,7 @@ pub(crate) struct Core<K: CacheKey, V> {
     pub(crate) ring: Ring,
     /// Which run of which server the recovery task has seen last.
     pub(crate) known_generation: Mutex<Option<Generation>>,
+    pub(crate) agreement: Agreement,
     pub(crate) tasks: Tasks,
     /// Ends when the core does.
     pub(crate) _listening: Option<Listening>,

@@ -113,6 +113,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
 
     /// Sends one batch, once; what became of each.
     pub(crate) async fn send_batch(&self, batch: &[Owed]) -> Results {
+        self.agree().await;
         let results = match batch {
             [] => Vec::new(),
             [Owed::Entry(..), ..] => self.send_entries(batch).await,
@@ -129,7 +130,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     }
 
     async fn send_entries(&self, batch: &[Owed]) -> Results {
-        let calls: Vec<ScriptCall> = batch.iter().filter_map(entry_call).collect();
+        let calls: Vec<ScriptCall> = batch.iter().filter_map(|owed| self.entry_call(owed)).collect();
         let results = self.run_all(&calls).await;
         for (owed, result) in batch.iter().zip(&results) {
             if let (Owed::Entry(e, _), Err(error)) = (owed, result)
@@ -141,6 +142,16 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         results
     }
 
+    fn entry_call(&self, owed: &Owed) -> Option<ScriptCall> {
+        let Owed::Entry(e, deed) = owed else { return None };
+        let (e, log) = (e.clone(), self.logged(e));
+        Some(match *deed {
+            Deed::Age => MarkStale { e, log }.call(),
+            Deed::Drop => Invalidate { e, log }.call(),
+            Deed::End(token) => Close { e, token, log }.call(),
+        })
+    }
+
     /// Bumps the stamps of all tags of a batch in every partition.
     async fn send_tags(&self, batch: &[Owed]) -> Result<(), StoreError> {
         let tags: Vec<String> = batch.iter().filter_map(tag).collect();
@@ -149,6 +160,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
                 partition,
                 random: self.random.bytes(),
                 tags: &tags,
+                log: self.logged_for_all(partition),
             }
             .call()
         });
@@ -193,6 +205,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
                 partition,
                 expected: *meta.first_chunk::<8>()?,
                 new: self.random.bytes(),
+                log: self.logged_for_all(partition),
             };
             Some(rotate.call())
         });
@@ -235,16 +248,6 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
             self.ring.note(owed);
         }
     }
-}
-
-fn entry_call(owed: &Owed) -> Option<ScriptCall> {
-    let Owed::Entry(e, deed) = owed else { return None };
-    let e = e.clone();
-    Some(match *deed {
-        Deed::Age => MarkStale { e }.call(),
-        Deed::Drop => Invalidate { e }.call(),
-        Deed::End(token) => Close { e, token }.call(),
-    })
 }
 
 fn tag(owed: &Owed) -> Option<String> {

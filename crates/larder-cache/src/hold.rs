@@ -76,6 +76,7 @@ where
 {
     pub(crate) async fn hold(self: &Arc<Self>, key: &K) -> Result<Hold<K, V>, Error> {
         let place = Arc::new(self.place(key));
+        self.agree().await;
         let (mut replaces, mut failure) = (NO_TOKEN, None);
         for _ in 0..ATTEMPTS {
             let token: Token = self.random.bytes();
@@ -125,16 +126,23 @@ where
             hold_ms,
             candidate: self.random.bytes(),
             replaces,
+            log: self.logged(place.keys.e()),
         }
     }
 
     /// How long a commit waits after its hold began.
     fn strict_wait(&self) -> Duration {
         match self.settings.consistency {
-            // On the embedded store a change reaches every copy inside the command that makes it.
-            Consistency::Strict if !self.store.is_embedded() => self.settings.near_bound(),
+            // On the embedded store a change reaches every copy inside the command that makes it, but for a log's.
+            Consistency::Strict if !self.store.is_embedded() || self.logs() => self.settings.near_bound(),
             Consistency::Strict | Consistency::Bounded => Duration::ZERO,
         }
+    }
+
+    fn close_step(&self, place: &Place, token: Token) -> Close {
+        let e = place.keys.e().clone();
+        let log = self.logged(&e);
+        Close { e, token, log }
     }
 }
 
@@ -208,10 +216,12 @@ where
                 });
             }
         };
+        self.core.agree().await;
         let step = EndPut {
             keys: &self.place.keys,
             token: self.token,
             value: &new,
+            log: self.core.logged(self.place.keys.e()),
         };
         self.core.note(&[self.end()]);
         let writing = self.core.writing(std::slice::from_ref(&self.key));
@@ -273,11 +283,9 @@ where
 
     /// Ends the hold; whether it still stood. If the store does not acknowledge it, the end is pending.
     async fn close(&mut self) -> Result<bool, Error> {
+        self.core.agree().await;
         self.core.note(&[self.end()]);
-        let step = Close {
-            e: self.place.keys.e().clone(),
-            token: self.token,
-        };
+        let step = self.core.close_step(&self.place, self.token);
         let mut failure = None;
         for _ in 0..ATTEMPTS {
             let writing = self.core.writing(std::slice::from_ref(&self.key));

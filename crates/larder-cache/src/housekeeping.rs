@@ -34,6 +34,7 @@ where
             let Some(core) = Weak::upgrade(&weak) else { return };
             core.publish();
             core.age_ring();
+            core.agree_ahead().await;
             if core.now().saturating_sub(aged) >= core.generation() {
                 aged = core.now();
                 core.age_tags().await;

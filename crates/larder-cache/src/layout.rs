@@ -30,6 +30,8 @@ pub(crate) struct Partition {
     pub(crate) t0: Bytes,
     /// Aged tag stamps.
     pub(crate) t1: Bytes,
+    /// The log of invalidations, in coherence mode Log alone.
+    pub(crate) l: Bytes,
     /// The marker that lets one process age the stamps once per longest hard TTL.
     pub(crate) g: Bytes,
 }
@@ -76,7 +78,7 @@ impl Layout {
         let written = WrittenKey::of(key);
         let partition = partition_of(written.as_str());
         let prefix = &self.partition(partition).entry_prefix;
-        let e = join(prefix, written.as_str());
+        let e = join(prefix, written.as_str().as_bytes());
         Address { written, partition, e }
     }
 
@@ -84,7 +86,7 @@ impl Layout {
     pub(crate) fn counter<K: CacheKey>(&self, key: &K) -> (WrittenKey, Bytes) {
         let written = WrittenKey::of(key);
         let prefix = &self.partition(partition_of(written.as_str())).counter_prefix;
-        let key = join(prefix, written.as_str());
+        let key = join(prefix, written.as_str().as_bytes());
         (written, key)
     }
 
@@ -94,17 +96,41 @@ impl Layout {
 
     /// What `key`, as the store names it, is of this namespace; `None` if it is another's or of no interest.
     pub(crate) fn changed<'a>(&self, key: &'a [u8]) -> Option<Changed<'a>> {
+        match self.split(key)? {
+            (partition, b"m") => Some(Changed::Meta(partition)),
+            (_, entry) => entry.strip_prefix(b"e:").map(Changed::Entry),
+        }
+    }
+
+    /// The partition and the written key of an entry, as the store names it.
+    pub(crate) fn entry<'a>(&self, e: &'a [u8]) -> Option<(u8, &'a [u8])> {
+        let (partition, rest) = self.split(e)?;
+        rest.strip_prefix(b"e:").map(|written| (partition, written))
+    }
+
+    /// What the store calls the entry of a written key.
+    pub(crate) fn entry_key(&self, partition: u8, written: &[u8]) -> Bytes {
+        join(&self.partition(partition).entry_prefix, written)
+    }
+
+    /// The partition of a key of this namespace, and what follows it.
+    fn split<'a>(&self, key: &'a [u8]) -> Option<(u8, &'a [u8])> {
         let rest = key.strip_prefix(self.namespace.as_bytes())?.strip_prefix(b":{")?;
         let rest = rest.strip_prefix(self.namespace.as_bytes())?.strip_prefix(b".")?;
         let end = rest.iter().position(|byte| *byte == b'}')?;
         let partition: u8 = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
-        if usize::from(partition) >= PARTITIONS {
-            return None;
-        }
-        match rest[end..].strip_prefix(b"}:")? {
-            b"m" => Some(Changed::Meta(partition)),
-            entry => entry.strip_prefix(b"e:").map(Changed::Entry),
-        }
+        let rest = rest[end..].strip_prefix(b"}:")?;
+        (usize::from(partition) < PARTITIONS).then_some((partition, rest))
+    }
+
+    /// There while some process reads the log of this namespace: all others write to it.
+    pub(crate) fn log_read(&self) -> Bytes {
+        format!("{ns}:{{{ns}.0}}:log", ns = self.namespace).into()
+    }
+
+    /// There while some process may invalidate without writing to the log: nobody trusts the log.
+    pub(crate) fn log_unwritten(&self) -> Bytes {
+        format!("{ns}:{{{ns}.0}}:nolog", ns = self.namespace).into()
     }
 
     /// A `SCAN MATCH` pattern for the entries whose written key matches the glob `pattern`.
@@ -122,6 +148,7 @@ impl Partition {
             m: key("m"),
             t0: key("t0"),
             t1: key("t1"),
+            l: key("l"),
             g: key("g"),
             entry_prefix: format!("{tag}:e:"),
             counter_prefix: format!("{tag}:c:"),
@@ -145,10 +172,10 @@ fn partition_of(written: &str) -> u8 {
     (xxh3_64(written.as_bytes()) % PARTITIONS as u64) as u8
 }
 
-fn join(prefix: &str, rest: &str) -> Bytes {
+fn join(prefix: &str, rest: &[u8]) -> Bytes {
     let mut key = Vec::with_capacity(prefix.len() + rest.len());
     key.extend_from_slice(prefix.as_bytes());
-    key.extend_from_slice(rest.as_bytes());
+    key.extend_from_slice(rest);
     key.into()
 }
 
@@ -175,6 +202,8 @@ mod tests {
         let layout = Layout::new("user");
         let address = layout.address(&"a}:m".to_owned());
         assert_eq!(layout.changed(&address.e), Some(Changed::Entry(b"a}:m")));
+        assert_eq!(layout.entry(&address.e), Some((address.partition, &b"a}:m"[..])));
+        assert_eq!(layout.entry_key(address.partition, b"a}:m"), address.e);
         assert_eq!(layout.changed(&layout.partition(7).m), Some(Changed::Meta(7)));
         assert_eq!(layout.changed(&layout.partition(7).t0), None);
         for foreign in [

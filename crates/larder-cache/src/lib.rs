@@ -9,6 +9,7 @@
 //! | `flight` | which callers may share one read and one load |
 //! | `acquire`, `load`, `fill` | a read's dealings with the store; the load; what becomes of its value |
 //! | `coherence`, `marker` | what the near tier may serve and install |
+//! | `log/` | what takes the place of pushes in coherence mode Log |
 //! | `invalidate`, `put`, `hold` | changes, and when they count as done |
 //! | `deliver`, `pending`, `ring`, `recovery` | what becomes of changes that the store did not acknowledge, or lost |
 //! | `script/` | every step that decides anything: one Lua file each beside its caller |
@@ -39,6 +40,7 @@ mod lease;
 mod load;
 mod loader;
 mod loading;
+mod log;
 mod marker;
 mod matching;
 mod metric;

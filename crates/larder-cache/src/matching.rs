@@ -93,7 +93,8 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
             let after = self.store.generation();
             // Not connected at one of the two moments: the walk itself tells whether the store was there.
             if before == after || before.is_none() {
-                return Ok(());
+                // What was evicted is found by no walk, and copies of it may be left.
+                return self.log_all_dead().await;
             }
         }
         let moved = "the server changed under each walk over its keys";

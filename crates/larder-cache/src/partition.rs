@@ -115,6 +115,15 @@ impl Partitions {
         self.rung.notify_one();
     }
 
+    /// Every copy of the partition is dead, whatever M says.
+    pub(crate) fn kill(&self, partition: u8) {
+        let _all = self.known.lock();
+        for revision in self.pair(partition) {
+            // By two: whether it is suspect stays as it is.
+            revision.fetch_add(2, Ordering::AcqRel);
+        }
+    }
+
     /// Every M was written, or is about to be.
     pub(crate) fn suspect_all(&self) {
         let mut state = self.known.lock();
@@ -240,6 +249,22 @@ mod tests {
         assert_eq!(after(&known(meta(1, 1)), None), (false, false));
         assert_eq!(after(&known(None), meta(1, 1)), (false, false));
         assert_eq!(after(&known(None), None), (false, false));
+    }
+
+    #[test]
+    fn a_killed_partition_stays_dead_whatever_its_meta_says() {
+        for suspect in [false, true] {
+            let partitions = known(meta(1, 1));
+            let before = partitions.revisions(P);
+            if suspect {
+                partitions.suspect(P);
+            }
+            partitions.kill(P);
+            settle(&partitions, meta(1, 1));
+            assert_ne!(partitions.revision(P, false), before.of(false));
+            assert_ne!(partitions.revision(P, true), before.of(true));
+            assert!(!is_suspect(partitions.revision(P, false)));
+        }
     }
 
     #[test]

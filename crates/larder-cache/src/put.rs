@@ -113,6 +113,7 @@ where
         self.refuse_with_source("put")?;
         let place = self.place(key);
         let new = self.new_value(&place, Some(value), notes, Duration::ZERO)?;
+        self.agree().await;
         // What runs or is cached in this process is older than what is about to be stored.
         let writing = self.writing(std::slice::from_ref(key));
         let version = self.pending.version();
@@ -134,6 +135,7 @@ where
             token,
             value,
             candidate: self.random.bytes(),
+            log: self.logged(place.keys.e()),
         }
     }
 
@@ -180,6 +182,7 @@ where
         for chunk in values.chunks(BATCH) {
             let keys: Vec<K> = chunk.iter().map(|(key, _)| key.clone()).collect();
             let places: Vec<Place> = keys.iter().map(|key| self.place(key)).collect();
+            self.agree().await;
             let mut calls: Vec<ScriptCall> = Vec::with_capacity(chunk.len());
             for (place, (_, value)) in places.iter().zip(chunk) {
                 let new = self.new_value(place, Some(value), &Notes::default(), Duration::ZERO)?;

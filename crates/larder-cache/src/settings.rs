@@ -4,6 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use larder_base::codec::Codec;
 
+use crate::log::LOG_MAX;
+
 /// How long a value is fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ttl(Option<Duration>);
@@ -47,7 +49,9 @@ pub enum Coherence {
     /// [`max_staleness`](crate::CacheBuilder::max_staleness) whether it still does.
     #[default]
     Tracking,
-    /// A log in the store says what changed. Not built yet.
+    /// A log in the store says what changed, and is read several times within
+    /// [`max_staleness`](crate::CacheBuilder::max_staleness). Needs no pushes, so RESP2 and proxies will do; and after a gap it
+    /// is read on from where it was, so that copies which nobody touched meanwhile live on.
     Log,
     /// Nobody says: a near copy may be `max_staleness` old. Invalidations of other processes are seen after that.
     TtlOnly {
@@ -121,6 +125,7 @@ pub(crate) struct Settings<V> {
     pub(crate) coherence: Coherence,
     pub(crate) max_staleness: Duration,
     pub(crate) consistency: Consistency,
+    pub(crate) log_max: usize,
     pub(crate) ttl: Ttl,
     pub(crate) grace: Duration,
     pub(crate) negative_ttl: Duration,
@@ -183,6 +188,7 @@ impl<V> Settings<V> {
             coherence: Coherence::default(),
             max_staleness: BOUND,
             consistency: Consistency::default(),
+            log_max: LOG_MAX,
             ttl,
             grace: Duration::ZERO,
             negative_ttl: NEGATIVE_TTL,
@@ -220,6 +226,11 @@ impl<V> Settings<V> {
         self.on_new_generation.unwrap_or_else(by_default)
     }
 
+    /// Whether there is a near tier that a log keeps true.
+    pub(crate) fn reads_log(&self) -> bool {
+        self.coherence == Coherence::Log && self.near > 0
+    }
+
     /// How long a read waits for a load elsewhere before it loads by itself.
     pub(crate) fn wait_budget(&self) -> Duration {
         self.wait_budget.unwrap_or(self.lease * 2 + Duration::from_secs(1))
@@ -248,6 +259,7 @@ impl<V> Settings<V> {
             ("coherence", format!("{:?}", self.coherence)),
             ("max_staleness", format!("{:?}", self.max_staleness)),
             ("consistency", format!("{:?}", self.consistency)),
+            ("log_max", self.log_max.to_string()),
             ("ttl", format!("{:?}", self.ttl)),
             ("grace", format!("{:?}", self.grace)),
             ("negative_ttl", format!("{:?}", self.negative_ttl)),

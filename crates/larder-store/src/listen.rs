@@ -36,7 +36,9 @@ impl Heartbeat {
         server: None,
     };
 
-    pub(crate) const fn new(sent: Duration, received: Duration, server: Option<Duration>) -> Self {
+    /// Proof of a stream other than pushes: what was changed before `sent` has been told.
+    #[must_use]
+    pub const fn new(sent: Duration, received: Duration, server: Option<Duration>) -> Self {
         Self { sent, received, server }
     }
 }

@@ -46,6 +46,8 @@ pub use larder_store::{Store, StoreConfig, StoreError, StoreStats, redis};
 mod guide {
     #[doc = include_str!("../../../docs/guide/outages.md")]
     mod outages {}
+    #[doc = include_str!("../../../docs/guide/coherence-log.md")]
+    mod coherence_log {}
 }
 
 /// What most programs need: `use larder::prelude::*`.

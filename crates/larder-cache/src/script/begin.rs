@@ -4,7 +4,7 @@ use larder_store::{Script, ScriptCall};
 use redis::Value;
 
 use super::{
-    BadReply, Step, Token,
+    BadReply, Logged, Step, Token,
     pack::{EntryKeys, Pack},
     reply::Items,
 };
@@ -18,6 +18,7 @@ pub(crate) struct Begin<'a> {
     pub(crate) hold_ms: u64,
     pub(crate) candidate: [u8; 8],
     pub(crate) replaces: Token,
+    pub(crate) log: Option<Logged>,
 }
 
 impl Step for Begin<'_> {
@@ -25,11 +26,13 @@ impl Step for Begin<'_> {
     type Reply = f64;
 
     fn call(&self) -> ScriptCall {
-        Pack::new(&SCRIPT, self.keys.all())
+        let log = self.log.as_ref();
+        Pack::with_log(&SCRIPT, self.keys.all(), log)
             .bytes(&self.token)
             .number(self.hold_ms)
             .bytes(&self.candidate)
             .bytes(&self.replaces)
+            .logged(log)
             .done()
     }
 

@@ -5,7 +5,7 @@ use larder_store::{Script, ScriptCall};
 use redis::Value;
 
 use super::{
-    BadReply, Step, Token,
+    BadReply, Logged, Step, Token,
     pack::{EntryKeys, NewValue, Pack},
     reply::Items,
 };
@@ -18,6 +18,7 @@ static ENDPUT: Script = Script::new("endput", include_str!("endput.lua"));
 pub(crate) struct Close {
     pub(crate) e: Bytes,
     pub(crate) token: Token,
+    pub(crate) log: Option<Logged>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +33,10 @@ impl Step for Close {
     type Reply = Closed;
 
     fn call(&self) -> ScriptCall {
-        Pack::new(&ENDW, std::slice::from_ref(&self.e))
+        let log = self.log.as_ref();
+        Pack::with_log(&ENDW, std::slice::from_ref(&self.e), log)
             .bytes(&self.token)
+            .logged(log)
             .done()
     }
 
@@ -58,6 +61,7 @@ pub(crate) struct EndPut<'a> {
     pub(crate) keys: &'a EntryKeys,
     pub(crate) token: Token,
     pub(crate) value: &'a NewValue,
+    pub(crate) log: Option<Logged>,
 }
 
 #[derive(Debug)]
@@ -78,11 +82,11 @@ impl Step for EndPut<'_> {
     type Reply = Stored;
 
     fn call(&self) -> ScriptCall {
-        Pack::new(&ENDPUT, self.keys.all())
+        let log = self.log.as_ref();
+        Pack::with_log(&ENDPUT, self.keys.all(), log)
             .bytes(&self.token)
             .value(self.value)
-            .number(0)
-            .text("")
+            .logged_or_not(log)
             .tags(&self.value.tags)
             .done()
     }

@@ -4,13 +4,14 @@ use bytes::Bytes;
 use larder_store::{Script, ScriptCall};
 use redis::Value;
 
-use super::{BadReply, Step, pack::Pack, reply::integer};
+use super::{BadReply, Logged, Step, pack::Pack, reply::integer};
 
 static SCRIPT: Script = Script::new("inv", include_str!("inv.lua"));
 
 #[derive(Clone, Debug)]
 pub(crate) struct Invalidate {
     pub(crate) e: Bytes,
+    pub(crate) log: Option<Logged>,
 }
 
 /// What was there.
@@ -28,7 +29,10 @@ impl Step for Invalidate {
     type Reply = Invalidated;
 
     fn call(&self) -> ScriptCall {
-        Pack::new(&SCRIPT, std::slice::from_ref(&self.e)).done()
+        let log = self.log.as_ref();
+        Pack::with_log(&SCRIPT, std::slice::from_ref(&self.e), log)
+            .logged(log)
+            .done()
     }
 
     fn parse(value: Value) -> Result<Invalidated, BadReply> {

@@ -3,7 +3,7 @@
 use larder_store::{Script, ScriptCall};
 use redis::Value;
 
-use super::{BadReply, Step, pack::Pack, reply::number};
+use super::{BadReply, Logged, Step, pack::Pack, reply::number};
 use crate::layout::Partition;
 
 static SCRIPT: Script = Script::new("invtag", include_str!("invtag.lua"));
@@ -14,6 +14,7 @@ pub(crate) struct InvalidateTags<'a> {
     /// New for every attempt, though a repeated one does no harm.
     pub(crate) random: [u8; 8],
     pub(crate) tags: &'a [String],
+    pub(crate) log: Option<Logged>,
 }
 
 impl Step for InvalidateTags<'_> {
@@ -22,9 +23,10 @@ impl Step for InvalidateTags<'_> {
 
     fn call(&self) -> ScriptCall {
         let Partition { m, t0, t1, .. } = self.partition;
-        let pack = Pack::new(&SCRIPT, &[m.clone(), t0.clone(), t1.clone()])
+        let log = self.log.as_ref();
+        let pack = Pack::with_log(&SCRIPT, &[m.clone(), t0.clone(), t1.clone()], log)
             .bytes(&self.random)
-            .number(0);
+            .log_max(log);
         self.tags
             .iter()
             .fold(pack, |pack, tag| pack.bytes(tag.as_bytes()))

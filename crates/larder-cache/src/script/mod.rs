@@ -29,7 +29,7 @@ pub(crate) use inv::{Invalidate, Invalidated};
 pub(crate) use invtag::InvalidateTags;
 pub(crate) use lease::{Release, Renew};
 pub(crate) use mark_stale::MarkStale;
-pub(crate) use pack::{EntryKeys, NewValue};
+pub(crate) use pack::{EntryKeys, Logged, NewValue};
 pub(crate) use put::{Put, PutReply};
 pub(crate) use reply::BadReply;
 pub(crate) use revalidate::{Revalidate, Revalidated};

@@ -63,12 +63,49 @@ impl NewValue {
     }
 }
 
+/// The log that an invalidation is written to beside being done, and the name it is written under.
+#[derive(Clone, Debug)]
+pub(crate) struct Logged {
+    pub(crate) l: Bytes,
+    /// About how many items the log keeps.
+    pub(crate) max: u64,
+    /// The key as readers of the log know it; nothing where a whole partition is concerned.
+    pub(crate) key: Bytes,
+}
+
 /// Keys, then arguments in order.
 pub(super) struct Pack(ScriptCall);
 
 impl Pack {
     pub(super) fn new(script: &'static Script, keys: &[Bytes]) -> Self {
         Self(keys.iter().fold(ScriptCall::new(script), ScriptCall::key))
+    }
+
+    /// The same with the log as the last key, if there is one.
+    pub(super) fn with_log(script: &'static Script, keys: &[Bytes], log: Option<&Logged>) -> Self {
+        let Self(call) = Self::new(script, keys);
+        Self(log.iter().fold(call, |call, log| call.key(&log.l)))
+    }
+
+    /// `log_max key`, if there is a log.
+    pub(super) fn logged(self, log: Option<&Logged>) -> Self {
+        match log {
+            Some(log) => self.number(log.max).bytes(&log.key),
+            None => self,
+        }
+    }
+
+    /// `log_max key`, or what stands for no log.
+    pub(super) fn logged_or_not(self, log: Option<&Logged>) -> Self {
+        match log {
+            Some(_) => self.logged(log),
+            None => self.number(0).text(""),
+        }
+    }
+
+    /// `log_max`, 0 for no log.
+    pub(super) fn log_max(self, log: Option<&Logged>) -> Self {
+        self.number(log.map_or(0, |log| log.max))
     }
 
     pub(super) fn bytes(self, arg: &[u8]) -> Self {

@@ -4,7 +4,7 @@ use larder_store::{Script, ScriptCall};
 use redis::Value;
 
 use super::{
-    BadReply, Step, Token,
+    BadReply, Logged, Step, Token,
     pack::{EntryKeys, NewValue, Pack},
     reply::Items,
 };
@@ -18,6 +18,7 @@ pub(crate) struct Put<'a> {
     pub(crate) value: &'a NewValue,
     /// The incarnation to install if M is lost.
     pub(crate) candidate: [u8; 8],
+    pub(crate) log: Option<Logged>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -32,11 +33,11 @@ impl Step for Put<'_> {
     type Reply = PutReply;
 
     fn call(&self) -> ScriptCall {
-        Pack::new(&SCRIPT, self.keys.all())
+        let log = self.log.as_ref();
+        Pack::with_log(&SCRIPT, self.keys.all(), log)
             .bytes(&self.token)
             .value(self.value)
-            .number(0)
-            .text("")
+            .logged_or_not(log)
             .bytes(&self.candidate)
             .tags(&self.value.tags)
             .done()

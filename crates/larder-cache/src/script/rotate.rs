@@ -3,7 +3,7 @@
 use larder_store::{Script, ScriptCall};
 use redis::Value;
 
-use super::{BadReply, Step, pack::Pack, reply::integer};
+use super::{BadReply, Logged, Step, pack::Pack, reply::integer};
 use crate::layout::Partition;
 
 static ROTATE: Script = Script::new("rotate", include_str!("rotate.lua"));
@@ -17,6 +17,7 @@ pub(crate) struct Rotate<'a> {
     pub(crate) expected: [u8; 8],
     /// New for every attempt.
     pub(crate) new: [u8; 8],
+    pub(crate) log: Option<Logged>,
 }
 
 impl Step for Rotate<'_> {
@@ -25,9 +26,11 @@ impl Step for Rotate<'_> {
 
     fn call(&self) -> ScriptCall {
         let Partition { m, t0, t1, .. } = self.partition;
-        Pack::new(&ROTATE, &[m.clone(), t0.clone(), t1.clone()])
+        let log = self.log.as_ref();
+        Pack::with_log(&ROTATE, &[m.clone(), t0.clone(), t1.clone()], log)
             .bytes(&self.expected)
             .bytes(&self.new)
+            .log_max(log)
             .done()
     }
 

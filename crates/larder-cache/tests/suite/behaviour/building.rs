@@ -51,7 +51,12 @@ fn contradictions_are_refused_by_name() {
             (ok().lease(Duration::MAX), &["lease"]),
             (ok().hold_for(Duration::MAX), &["hold_for"]),
             (ok().codec(Codec::json().value_max(512 << 20)), &["value_max", "server"]),
-            (ok().coherence(Coherence::Log), &["Log", "TtlOnly"]),
+            (
+                ok().near(1)
+                    .coherence(Coherence::Log)
+                    .max_staleness(Duration::from_millis(1)),
+                &["max_staleness", "near(0)"],
+            ),
             (
                 ok().on_store_down(OnStoreDown::Bypass { max_concurrency: 0 }),
                 &["max_concurrency", "Fail"],

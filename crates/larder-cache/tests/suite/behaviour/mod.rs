@@ -7,6 +7,7 @@ mod expiry;
 mod extremes;
 mod holds;
 mod invalidations;
+mod log;
 mod near;
 mod pacing;
 mod patterns;
