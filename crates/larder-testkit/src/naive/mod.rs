@@ -8,12 +8,14 @@
 //! | [`LockAroundLoad`] | the same with one loader at a time | the same race |
 //! | [`SingleFlight`] | the same with one read at a time in a process | and callers who come after a write share what was read before it |
 //! | [`TwoTier`] | a map in the process in front, which the server's pushes keep true | every push that is late, early or lost |
+//! | [`LogTail`] | the same, kept true by a log in the store that is read on from the last item | what the log lost before it was read |
 //! | [`Timed`] | a map in the process in front, whose copies live for a moment | that moment, when the process stands still |
 
 mod aside;
 mod created_at;
 mod generation;
 mod lock;
+mod log_tail;
 mod single_flight;
 mod timed;
 mod two_tier;
@@ -27,6 +29,7 @@ pub use aside::CacheAside;
 pub use created_at::CreatedAtTags;
 pub use generation::CountedGeneration;
 pub use lock::LockAroundLoad;
+pub use log_tail::LogTail;
 pub use single_flight::SingleFlight;
 pub use timed::Timed;
 pub use two_tier::TwoTier;

@@ -22,6 +22,7 @@ mod fault_04;
 mod fault_05;
 mod fault_07;
 mod fault_08;
+mod fault_09;
 mod fault_10;
 mod fault_11;
 mod fault_12;
