@@ -25,6 +25,7 @@ mod command;
 mod config;
 mod connections;
 mod dedicated;
+mod dial;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
@@ -50,6 +51,7 @@ mod value;
 pub use config::{BreakerPolicy, Resp, RetryPolicy, StoreConfig};
 pub use connections::Connections;
 pub use dedicated::Dedicated;
+pub use dial::{ByteStream, Dial, Dialing};
 pub use error::StoreError;
 pub use figures::StoreStats;
 pub use health::Health;

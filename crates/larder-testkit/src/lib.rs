@@ -7,6 +7,7 @@
 //! - [`eventually`]: wait for a condition with a deadline; [`UNIT`]: the unit in which tests state times.
 //! - [`Wire`]: a bare client that shows exactly what a server said.
 //! - [`Proxy`]: a network that delays, holds back and cuts.
+//! - [`sim`]: a server, a network and a clock in memory alone, for thousands of seeded worlds.
 //! - [`worker`]: more processes of the same test, killed and paused like the rest.
 //! - [`naive`]: the cache code that people write by hand, to compare with.
 //! - [`Case`]: seeded random cases that print their seed when they fail.
@@ -21,6 +22,7 @@ pub mod naive;
 mod proxy;
 mod redis_server;
 mod seed;
+pub mod sim;
 mod topology;
 pub mod verify;
 mod wait;

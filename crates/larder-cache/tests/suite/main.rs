@@ -7,4 +7,5 @@ mod processes;
 mod protocol;
 mod races;
 mod recovery;
+mod simulation;
 mod spawned;

@@ -85,6 +85,39 @@ impl Server {
         })
     }
 
+    /// Listens nowhere: it serves the connections that [`accept`](Self::accept) is given, which need not be sockets.
+    #[must_use]
+    pub fn unbound(engine: Engine) -> Self {
+        let shared = Shared {
+            clock: engine.clock().clone(),
+            engine,
+            connections: Tasks::new(),
+            open: Arc::default(),
+        };
+        Self {
+            local: Vec::new(),
+            listeners: Tasks::new(),
+            shared,
+        }
+    }
+
+    /// Serves one more connection, until it ends or the server does. `name` is what `CLIENT LIST` shows as its address.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub fn accept(&self, stream: impl AsyncRead + AsyncWrite + Send + 'static, name: &str) {
+        let peer = Peer {
+            addr: name.to_owned(),
+            laddr: name.to_owned(),
+        };
+        let (connection, guard) = self.shared.open(peer);
+        let served = async move {
+            let (reader, writer) = tokio::io::split(stream);
+            serve(connection, guard, reader, writer).await;
+        };
+        drop(self.shared.connections.spawn("connection", served));
+    }
+
     /// The first TCP address that it listens on; `None` if it listens on a Unix socket alone.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {

@@ -11,7 +11,7 @@ use larder_base::{Clock, Random};
 
 pub(crate) use secret::Secret;
 
-use crate::StoreError;
+use crate::{Dial, StoreError, dial::Dialer};
 
 /// Where a store's data is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +137,7 @@ pub struct StoreConfig {
     pub(crate) breaker: BreakerPolicy,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
+    pub(crate) dialer: Option<Dialer>,
 }
 
 impl StoreConfig {
@@ -187,6 +188,7 @@ impl StoreConfig {
             breaker: BreakerPolicy::default(),
             clock: Clock::system(),
             random: Random::system(),
+            dialer: None,
         }
     }
 
@@ -314,6 +316,14 @@ impl StoreConfig {
     #[must_use]
     pub fn random(mut self, random: Random) -> Self {
         self.random = random;
+        self
+    }
+
+    /// Where connections come from instead of sockets: for tests that imagine the network. The address then only names the
+    /// server. Not for an embedded engine, which has no connections.
+    #[must_use]
+    pub fn dialer(mut self, dialer: Arc<dyn Dial>) -> Self {
+        self.dialer = Some(dialer);
         self
     }
 

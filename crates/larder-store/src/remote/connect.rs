@@ -80,6 +80,10 @@ pub(super) struct Setup<'a, P> {
 impl<P: AsyncPushSender> Setup<'_, P> {
     /// Opens a socket and greets the server.
     pub(super) async fn open(self) -> Result<MultiplexedConnection, Cause> {
+        if let Some(dialer) = &self.config.dialer {
+            let stream = dialer.dial().await.map_err(cause)?;
+            return self.greet(stream).await;
+        }
         match &self.config.target {
             Target::Tcp { host, port } => {
                 let stream = tcp(host, *port).await?;

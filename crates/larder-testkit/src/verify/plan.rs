@@ -15,10 +15,12 @@ pub enum Fault {
     Kill,
     /// The server stands still for a while, its connections open.
     Pause,
+    /// The server is replaced by a replica that lags behind: what it acknowledged last is lost.
+    Failover,
 }
 
 impl Fault {
-    /// Every fault.
+    /// Every fault that a single server can have: all but [`Failover`](Self::Failover).
     pub const ALL: [Self; 5] = [Self::Evict, Self::Flush, Self::Disconnect, Self::Kill, Self::Pause];
 
     /// The word that names it on a command line.
@@ -30,6 +32,7 @@ impl Fault {
             Self::Disconnect => "disconnect",
             Self::Kill => "kill",
             Self::Pause => "pause",
+            Self::Failover => "failover",
         }
     }
 }

@@ -59,6 +59,7 @@ where
     let rows = Arc::new(Rows::new(clock.clone(), random.clone(), plan.load_delay));
     let shared = Arc::new(Shared {
         plan: plan.clone(),
+        rollback: bounds.rollback,
         rows: rows.clone(),
         clock: clock.clone(),
         random: random.clone(),
@@ -123,6 +124,8 @@ async fn compare<S: Subject>(rows: &Rows, subjects: &[Arc<S>]) -> Vec<Mismatch> 
 
 struct Shared {
     plan: Plan,
+    /// How long what a failover lost may show.
+    rollback: Duration,
     rows: Arc<Rows>,
     clock: Clock,
     random: Random,
@@ -230,6 +233,12 @@ impl Shared {
             self.rows
                 .recorder()
                 .note(Event::Window(Window::LostLeases { start, end }));
+            if fault == Fault::Failover {
+                let end = self.rows.recorder().now() + self.rollback.as_nanos() as u64;
+                self.rows
+                    .recorder()
+                    .note(Event::Window(Window::Rollback { start, end }));
+            }
         }
     }
 }

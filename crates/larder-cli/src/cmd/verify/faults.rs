@@ -73,6 +73,7 @@ impl Trouble {
             Fault::Disconnect => self.disconnect().await,
             Fault::Kill => self.kill().await,
             Fault::Pause => self.pause().await,
+            Fault::Failover => unreachable!("it takes two servers, and no word on the command line names it"),
         };
         if let Err(error) = made {
             tracing::debug!(%fault, %error, "a fault could not be made");
