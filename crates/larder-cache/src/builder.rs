@@ -13,9 +13,11 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Cache, Coherence, Consistency, Error, NewGeneration, OnStoreDown, Source, Ttl,
+    channel::{self, Announcements, OnGap},
     coherence::{NearTier, Vouching},
     core::{Core, FastPath},
     estimate::ServerClock,
+    events::Teller,
     flight::Flights,
     housekeeping,
     layout::Layout,
@@ -282,6 +284,28 @@ where
         self
     }
 
+    /// Listens to invalidations on this channel of the store's pub/sub, as services in other languages publish them in JSON,
+    /// and announces there what this process invalidates. Default: no channel.
+    ///
+    /// `{"type":"user","id":42}`, `{"key":"user:42"}`, `{"pattern":"user:4*"}` and their kin become invalidations like any
+    /// other, acknowledged by the store; what Larder announces has `origin` and `applied` beside them. Several caches
+    /// may share a channel.
+    ///
+    /// Pub/sub keeps nothing: [`on_gap`](Self::on_gap) says what to do when messages may have been missed.
+    pub fn channel(mut self, name: impl Into<String>) -> Self {
+        self.settings.channel = Some(name.into());
+        self
+    }
+
+    /// What to do when messages on the [`channel`](Self::channel) may have been missed. Default [`OnGap::Clear`].
+    ///
+    /// A lost connection is noticed at once, or, if it is cut off without a word, within twice the store's
+    /// `command_deadline` (12 s by default); the answer comes as soon as the channel is listened to again.
+    pub const fn on_gap(mut self, answer: OnGap) -> Self {
+        self.settings.on_gap = answer;
+        self
+    }
+
     /// Where values come from on a miss: `get` then reads through.
     pub fn source(mut self, source: impl Source<K, V>) -> Self {
         self.source = Some(Arc::new(source));
@@ -319,6 +343,9 @@ where
             pending.clone(),
         ));
         let listening = self.listen(&store, &near, vouching).await?;
+        let events: Arc<Teller> = Arc::default();
+        near.tells(events.clone());
+        let announcements = Arc::new(Announcements::new(store.random()));
         let core = Arc::new(Core {
             clock: store.clock().clone(),
             random: store.random().clone(),
@@ -342,6 +369,8 @@ where
             fast: FastPath::new(),
             pending,
             ring: Ring::default(),
+            events,
+            announcements,
             known_generation: Mutex::default(),
             agreement: Agreement::default(),
             tasks: Tasks::new(),
@@ -357,6 +386,7 @@ where
             if core.settings.reads_log() {
                 log::start(&core);
             }
+            channel::start(&core).await?;
         }
         Ok(Cache::of(joined))
     }
@@ -486,6 +516,9 @@ fn check_settings<V>(settings: &Settings<V>) -> Result<(), Error> {
             "the codec's `value_max` is {} bytes, more than a server takes; at most {VALUE_MAX_LIMIT}",
             settings.codec.largest_value()
         ));
+    }
+    if settings.channel.as_ref().is_some_and(String::is_empty) {
+        return refuse("`channel` is an empty name".to_owned());
     }
     if settings.max_loads == 0 {
         return refuse("`max_loads` is 0: nothing could ever be loaded".to_owned());

@@ -6,8 +6,9 @@ use larder_base::CacheKey;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Batch, CacheBuilder, Error, LoadContext, Loaded, Lookup, Matching, Stats, Tier,
+    Batch, CacheBuilder, Error, Events, LoadContext, Loaded, Lookup, Matching, Stats, Tier,
     batch::{CallMany, NoLoader, SourceMany},
+    channel::Change,
     core::Core,
     found::Freshness,
     loader::{FromCall, FromSource},
@@ -330,7 +331,7 @@ where
     /// # Cancel safety
     /// Dropped before it returns, it is pending, as if it had failed: it goes on in the background.
     pub async fn invalidate(&self, key: &K) -> Result<(), Error> {
-        self.core.invalidate(std::slice::from_ref(key)).await
+        self.invalidate_many(std::slice::from_ref(key)).await
     }
 
     /// [`invalidate`](Self::invalidate) for many keys, in one round trip per 500.
@@ -341,7 +342,9 @@ where
     /// # Cancel safety
     /// As [`invalidate`](Self::invalidate).
     pub async fn invalidate_many(&self, keys: &[K]) -> Result<(), Error> {
-        self.core.invalidate(keys).await
+        let done = self.core.invalidate(keys).await;
+        self.core.tell_change(Change::Keys(keys), &done);
+        done
     }
 
     /// Invalidates every value that has `tag`, also those whose load is under way.
@@ -352,7 +355,7 @@ where
     /// # Cancel safety
     /// As [`invalidate`](Self::invalidate).
     pub async fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
-        self.core.invalidate_tags(&[tag.to_owned()]).await
+        self.invalidate_tags([tag]).await
     }
 
     /// Invalidates every value that has one of `tags`.
@@ -368,7 +371,9 @@ where
         I::Item: Into<String>,
     {
         let tags: Vec<String> = tags.into_iter().map(Into::into).collect();
-        self.core.invalidate_tags(&tags).await
+        let done = self.core.invalidate_tags(&tags).await;
+        self.core.tell_change(Change::Tags(&tags), &done);
+        done
     }
 
     /// Invalidates every value whose key, as written in the store, matches the glob `pattern`; how many were found.
@@ -407,7 +412,9 @@ where
     /// # Cancel safety
     /// Dropped before it returns, some partitions are cleared and some not.
     pub async fn clear(&self) -> Result<(), Error> {
-        self.core.clear().await
+        let done = self.core.clear().await;
+        self.core.tell_change(Change::All, &done);
+        done
     }
 
     /// Soft expiry: the next read loads, and the old value serves only if that fails, or takes longer than
@@ -420,6 +427,27 @@ where
     /// As [`invalidate`](Self::invalidate).
     pub async fn mark_stale(&self, key: &K) -> Result<(), Error> {
         self.core.mark_stale(std::slice::from_ref(key)).await
+    }
+
+    /// What happens in this cache from now on: loads, refused fills, invalidations, what became of the store. The
+    /// subscription is bounded: a slow reader is told how much it missed ([`CacheEvent::Lagged`](crate::CacheEvent::Lagged)).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use larder_cache::{Cache, CacheEvent};
+    /// # let store = larder_store::Store::open("embedded:").await?;
+    /// # let users: Cache<u64, String> = Cache::builder("user").store(&store).ttl(Duration::from_secs(300)).build().await?;
+    /// let mut events = users.events();
+    /// users.invalidate(&42).await?;
+    /// assert!(matches!(events.next().await, Some(CacheEvent::Invalidated { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.core.events.subscribe()
     }
 
     /// What this cache did in this process since it was built.

@@ -11,7 +11,7 @@
 use std::{
     hash::Hash,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -24,7 +24,9 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::{
+    CacheEvent,
     estimate::ServerClock,
+    events::Teller,
     layout::{Changed, Layout},
     marker::{Marker, Markers},
     own_write::GivenUp,
@@ -75,6 +77,8 @@ pub(crate) struct NearTier<K, V> {
     partitions: Partitions,
     /// Whether the stream is up. Guards every change of the epoch.
     up: Mutex<bool>,
+    /// Who hears that the stream was lost, and that it is back.
+    teller: OnceLock<Arc<Teller>>,
     /// Rung when the stream is back and waits for [`resume`](Self::resume).
     back: Notify,
     /// Own writes whose replies nobody waits for any more.
@@ -133,6 +137,7 @@ impl<K: CacheKey, V> NearTier<K, V> {
             last_good: Mutex::new(None),
             partitions: Partitions::new(),
             up: Mutex::new(false),
+            teller: OnceLock::new(),
             back: Notify::new(),
             given_up: GivenUp::new(),
             clock,
@@ -360,8 +365,20 @@ impl<K: CacheKey, V> NearTier<K, V> {
         let resumes = *up && epoch % 2 == 1 && self.epoch() == epoch;
         if resumes {
             self.epoch.store(epoch.wrapping_add(1), Ordering::Release);
+            self.tell(CacheEvent::Restored);
         }
         resumes
+    }
+
+    /// Who is told what becomes of the stream; to be called once.
+    pub(crate) fn tells(&self, teller: Arc<Teller>) {
+        let _first = self.teller.set(teller);
+    }
+
+    fn tell(&self, event: CacheEvent) {
+        if let Some(teller) = self.teller.get() {
+            teller.tell(|| event);
+        }
     }
 
     /// How long ago the stream of invalidations was last proven live; `None` if there is none to prove, or it never was.
@@ -396,7 +413,9 @@ impl<K: CacheKey, V: Send + Sync> Invalidations for NearTier<K, V> {
 
     fn lost(&self) {
         let mut up = self.up.lock();
-        *up = false;
+        if std::mem::replace(&mut *up, false) {
+            self.tell(CacheEvent::Lost);
+        }
         if self.epoch().is_multiple_of(2) {
             *self.last_good.lock() = self.good();
         }

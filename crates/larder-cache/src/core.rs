@@ -14,8 +14,10 @@ use parking_lot::Mutex;
 
 use crate::{
     Error,
+    channel::Announcements,
     coherence::NearTier,
     estimate::ServerClock,
+    events::Teller,
     flight::Flights,
     found::Outcome,
     layout::{Address, Layout},
@@ -55,6 +57,8 @@ pub(crate) struct Core<K: CacheKey, V> {
     pub(crate) fast: FastPath,
     pub(crate) pending: Arc<Pending>,
     pub(crate) ring: Ring,
+    pub(crate) events: Arc<Teller>,
+    pub(crate) announcements: Arc<Announcements>,
     /// Which run of which server the recovery task has seen last.
     pub(crate) known_generation: Mutex<Option<Generation>>,
     pub(crate) agreement: Agreement,

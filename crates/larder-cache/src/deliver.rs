@@ -2,14 +2,15 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use larder_base::CacheKey;
+use larder_base::{CacheKey, KeyLabel};
 use larder_store::{ScriptCall, StoreError};
 use redis::{ErrorKind, RedisError, Value};
+use tracing::Instrument as _;
 
 use crate::{
-    Error,
+    CacheEvent, Error,
     core::{Core, Place},
-    layout::{PARTITIONS, Partition},
+    layout::{Changed, PARTITIONS, Partition},
     owed::{Deed, Owed, first_batch},
     script::{Close, Heal, Invalidate, InvalidateTags, MarkStale, Rotate, Step},
     stats::Count,
@@ -99,7 +100,24 @@ type Results = Vec<Result<(), StoreError>>;
 impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     /// Sends until all is acknowledged or the attempts are used up; what is left then is pending.
     pub(crate) async fn deliver(&self, owed: Vec<Owed>) -> Result<(), StoreError> {
-        Parcel::new(self, owed).deliver().await
+        let span = tracing::debug_span!("invalidate", namespace = %self.layout.namespace(), count = owed.len());
+        if tracing::enabled!(tracing::Level::TRACE) {
+            let keys = owed.iter().filter_map(|one| self.owed_label(one));
+            span.in_scope(|| keys.for_each(|key| tracing::trace!(%key, "invalidating")));
+        }
+        Parcel::new(self, owed).deliver().instrument(span).await
+    }
+
+    /// The key of an invalidation, as it may be shown.
+    fn owed_label(&self, owed: &Owed) -> Option<KeyLabel> {
+        let Owed::Entry(e, _) = owed else { return None };
+        match self.layout.changed(e)? {
+            Changed::Entry(written) => {
+                let written = std::str::from_utf8(written).ok()?;
+                Some(KeyLabel::new(self.layout.namespace(), written))
+            }
+            Changed::Meta(_) => None,
+        }
     }
 
     /// Drops what stands at the place of `key`, asked for once; if the store does not acknowledge it, it is pending.
@@ -234,6 +252,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     pub(crate) fn now_pending(&self, owed: &[Owed]) {
         self.counters.add_many(Count::InvalidationsPending, owed.len() as u64);
         let wide = self.pending.add(owed.iter().cloned());
+        self.events.tell(|| CacheEvent::Pending {
+            waiting: self.pending.len() as u64,
+        });
         // After that: whoever reads from here on sees the quarantine, and who read before keeps no copy.
         if wide {
             self.forget_everything();

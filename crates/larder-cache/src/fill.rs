@@ -6,7 +6,7 @@ use larder_base::CacheKey;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Error,
+    CacheEvent, Error,
     coherence::Copied,
     context::{Kind, Loaded, Notes},
     core::{Core, Place, is_out_of_memory},
@@ -197,6 +197,7 @@ where
                 // Refused: not ours any more, or given back by the script.
                 lease.spent();
                 self.count(rejected(why));
+                self.events.tell(|| CacheEvent::FillRejected { why: why.into() });
                 false
             }
             Err(error) => {

@@ -10,7 +10,7 @@ use larder_base::CacheKey;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    BoxError, Consistency, Error,
+    BoxError, CacheEvent, Consistency, Error,
     context::Notes,
     core::{Core, Place, is_out_of_memory, is_unknown_outcome},
     deliver::pending,
@@ -335,6 +335,7 @@ where
     fn note(&self, held: bool) {
         if !held {
             self.core.count(Count::HoldsLost);
+            self.core.events.tell(|| CacheEvent::HoldLost);
         }
     }
 }

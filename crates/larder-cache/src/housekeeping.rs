@@ -9,6 +9,7 @@ use larder_base::{CacheKey, metric::Figures as _};
 use redis::Value;
 
 use crate::{
+    CacheEvent,
     core::Core,
     script::{RotateTags, Step},
     settings::millis,
@@ -28,11 +29,12 @@ where
 {
     let (weak, clock) = (Arc::downgrade(core), core.clock.clone());
     let rounds = async move {
-        let mut aged = clock.monotonic();
+        let (mut aged, mut evicted) = (clock.monotonic(), 0);
         loop {
             clock.sleep(PUBLISH_EVERY).await;
             let Some(core) = Weak::upgrade(&weak) else { return };
             core.publish();
+            evicted = core.tell_evictions(evicted);
             core.age_ring();
             core.agree_ahead().await;
             if core.now().saturating_sub(aged) >= core.generation() {
@@ -55,6 +57,15 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
             .mul_f64(1.0 + self.settings.jitter)
             .saturating_add(self.settings.grace);
         longest.max(AGE_AT_LEAST)
+    }
+
+    /// Tells how many entries left the near tier since there were `before`; how many there are now.
+    fn tell_evictions(&self, before: u64) -> u64 {
+        let now = self.near.evictions();
+        if now > before {
+            self.events.tell(|| CacheEvent::Evicted { entries: now - before });
+        }
+        now
     }
 
     /// Lets the ring age while the store is what it was.

@@ -5,6 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::FutureExt as _;
 use larder_base::CacheKey;
 use serde::{Serialize, de::DeserializeOwned};
+use tracing::Instrument as _;
 
 use crate::{
     context::{LoadContext, Loaded},
@@ -141,8 +142,9 @@ where
             Ok(loading) => loading,
             Err(full) => return (Err(full), Duration::ZERO),
         };
+        let span = tracing::debug_span!("load", namespace = %self.layout.namespace());
         let load = loader.load(key, context);
-        let loaded = self.within_limit(load).await;
+        let loaded = self.within_limit(load).instrument(span).await;
         let took = loading.ended(&loaded);
         (loaded, took)
     }

@@ -124,6 +124,7 @@ impl Drop for Waiting<'_> {
 /// A call of a source or a loader under way.
 pub(crate) struct Loading<'a, K: CacheKey, V: Send + Sync + 'static> {
     core: &'a Core<K, V>,
+    keys: usize,
     began: Duration,
     _slot: SemaphorePermit<'a>,
 }
@@ -143,6 +144,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         self.counters.add_many(Count::Loads, keys as u64);
         Ok(Loading {
             core: self,
+            keys,
             began: self.now(),
             _slot: slot,
         })
@@ -158,6 +160,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Loading<'_, K, V> {
         if let Err(error) = loaded {
             core.count(error.count());
         }
+        core.tell_load(self.keys, loaded, took);
         took
     }
 }

@@ -8,7 +8,7 @@ use std::{fmt, future::IntoFuture, pin::Pin, sync::Arc};
 use larder_base::CacheKey;
 use larder_store::StoreError;
 
-use crate::{Error, core::Core, deliver::pending, owed::Owed};
+use crate::{Error, channel::Change, core::Core, deliver::pending, owed::Owed};
 
 /// Keys that the server looks at per step: a fraction of a millisecond of it.
 const SCAN_COUNT: usize = 500;
@@ -49,7 +49,8 @@ impl<K: CacheKey, V: Send + Sync + 'static> Matching<K, V> {
         self
     }
 
-    async fn run(mut self) -> Result<u64, Error> {
+    /// Without telling anybody of it.
+    pub(crate) async fn run(mut self) -> Result<u64, Error> {
         let mut done = 0;
         let progress = &mut |found| {
             done = found;
@@ -74,7 +75,12 @@ impl<K: CacheKey, V: Send + Sync + 'static> IntoFuture for Matching<K, V> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        Box::pin(async move {
+            let (core, pattern) = (self.core.clone(), self.pattern.clone());
+            let done = self.run().await;
+            core.tell_change(Change::Matching(&pattern), &done);
+            done
+        })
     }
 }
 

@@ -66,6 +66,13 @@ metrics_table! {
             "Records that could not be used: undecodable, of another schema, or a key of a wrong_type, which was dropped.");
         STORE_FAILURES = Metric::counter("larder_store_failures_total", &["namespace"],
             "Requests of this cache to the store that failed.");
+        CHANNEL_MESSAGES = Metric::counter("larder_channel_messages_total", &["namespace", "outcome"],
+            "What came in on the channel: applied, pending (not acknowledged at once), known (Larder's own), other (another \
+             namespace), malformed, oversized.");
+        CHANNEL_GAPS = Metric::counter("larder_channel_gaps_total", &["namespace"],
+            "Times that messages on the channel may have been missed.");
+        ANNOUNCEMENTS = Metric::counter("larder_announcements_total", &["namespace", "outcome"],
+            "Invalidations announced on the channel: sent, or dropped.");
         HOLDS_LOST = Metric::counter("larder_holds_lost_total", &["namespace"],
             "Writers' holds that were lost before their commit was reported.");
     }

@@ -12,8 +12,10 @@ use std::{
 
 use larder_base::{CacheKey, Clock, Random};
 use larder_store::{Connections, Generation, StoreError};
+use tracing::Instrument as _;
 
 use crate::{
+    CacheEvent,
     coherence::NearTier,
     core::Core,
     loading::Slots,
@@ -97,7 +99,10 @@ impl<K: CacheKey, V: Send + Sync + 'static> Task<K, V> {
             let mut pause = PAUSE_MIN;
             loop {
                 let Some(core) = core.upgrade() else { return };
-                let Err(error) = core.recover().await else { break };
+                let span = tracing::info_span!("recovery", namespace = %core.layout.namespace());
+                let Err(error) = core.recover().instrument(span).await else {
+                    break;
+                };
                 drop(core);
                 tracing::debug!(%error, pending = self.pending.len(), "the store has not acknowledged everything yet");
                 self.pause(pause).await;
@@ -213,6 +218,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
             self.ring.cleared();
         }
         self.count(Count::Generations);
+        self.events.tell(|| CacheEvent::NewGeneration { fenced: fence });
         Ok(())
     }
 
@@ -220,6 +226,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     fn lift(&self, acknowledged: &[Owed], version: Version) {
         acknowledged.iter().for_each(|one| self.forget_owed(one));
         self.pending.lift(acknowledged, version);
+        if !acknowledged.is_empty() && self.pending.is_empty() {
+            self.events.tell(|| CacheEvent::Delivered);
+        }
     }
 }
 

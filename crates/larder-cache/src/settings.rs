@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use larder_base::codec::Codec;
 
-use crate::log::LOG_MAX;
+use crate::{channel::OnGap, log::LOG_MAX};
 
 /// How long a value is fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +121,8 @@ pub(crate) type TagsOf<V> = Arc<dyn Fn(&V) -> Vec<String> + Send + Sync>;
 
 /// Everything but the namespace, the store and the source.
 pub(crate) struct Settings<V> {
+    pub(crate) channel: Option<String>,
+    pub(crate) on_gap: OnGap,
     pub(crate) near: usize,
     pub(crate) coherence: Coherence,
     pub(crate) max_staleness: Duration,
@@ -184,6 +186,8 @@ pub(crate) const TAG_BYTES: usize = 255;
 impl<V> Settings<V> {
     pub(crate) fn new(ttl: Ttl) -> Self {
         Self {
+            channel: None,
+            on_gap: OnGap::default(),
             near: 0,
             coherence: Coherence::default(),
             max_staleness: BOUND,
@@ -255,6 +259,8 @@ impl<V> Settings<V> {
     /// Each setting by its name, as two caches of one namespace must agree on them.
     pub(crate) fn compared(&self) -> Vec<(&'static str, String)> {
         vec![
+            ("channel", format!("{:?}", self.channel)),
+            ("on_gap", format!("{:?}", self.on_gap)),
             ("near", self.near.to_string()),
             ("coherence", format!("{:?}", self.coherence)),
             ("max_staleness", format!("{:?}", self.max_staleness)),

@@ -139,6 +139,24 @@ counters! {
     store_errors StoreErrors STORE_FAILURES [],
     /// Reads that went past an unreachable store.
     bypasses Bypasses BYPASSES [],
+    /// Keys, tags, patterns and clears from the channel that were invalidated.
+    channel_applied ChannelApplied CHANNEL_MESSAGES ["applied"],
+    /// Those that the store did not acknowledge at once.
+    channel_pending ChannelPending CHANNEL_MESSAGES ["pending"],
+    /// Messages on the channel that Larder sent, here or elsewhere, of what is done already.
+    channel_known ChannelKnown CHANNEL_MESSAGES ["known"],
+    /// Messages on the channel about other namespaces.
+    channel_other ChannelOther CHANNEL_MESSAGES ["other"],
+    /// Messages on the channel, and keys in them, that could not be read.
+    channel_malformed ChannelMalformed CHANNEL_MESSAGES ["malformed"],
+    /// Messages on the channel that were too long to be read.
+    channel_oversized ChannelOversized CHANNEL_MESSAGES ["oversized"],
+    /// Times that messages on the channel may have been missed.
+    channel_gaps ChannelGaps CHANNEL_GAPS [],
+    /// Invalidations of this process announced on the channel.
+    announced Announced ANNOUNCEMENTS ["sent"],
+    /// Announcements that were dropped, because too many waited or one was too long.
+    announcements_dropped AnnouncementsDropped ANNOUNCEMENTS ["dropped"],
     /// Holds that were lost before their commit was reported.
     holds_lost HoldsLost HOLDS_LOST [],
 }

@@ -75,7 +75,7 @@ where
     /// Dropped before it returns, it goes on in the background until the store acknowledges it.
     pub async fn remove(&self, key: &K) -> Result<Receipt, Error> {
         self.core.refuse_with_source("remove")?;
-        Receipt::of(self.core.invalidate(std::slice::from_ref(key)).await)
+        Receipt::of(self.invalidate(key).await)
     }
 
     /// [`remove`](Self::remove) for many keys, pipelined.
@@ -87,7 +87,7 @@ where
     /// As [`remove`](Self::remove).
     pub async fn remove_many(&self, keys: &[K]) -> Result<Receipt, Error> {
         self.core.refuse_with_source("remove_many")?;
-        Receipt::of(self.core.invalidate(keys).await)
+        Receipt::of(self.invalidate_many(keys).await)
     }
 
     /// Gives the cached value a new TTL, from now; whether one was cached.

@@ -33,9 +33,9 @@ pub mod metrics;
 
 pub use larder_base::{CacheKey, Clock, KeyLabel, KeyPart, ManualClock, Random, WrittenKey, codec::Codec, show_keys};
 pub use larder_cache::{
-    Batch, BoxError, Cache, CacheBuilder, Coherence, Committed, Consistency, Delivery, Error, Freshness, Hold,
-    LoadContext, Loaded, Lookup, Matching, NewGeneration, OnStoreDown, Plain, PlainStore, Progress, PutOptions,
-    Receipt, Source, Stats, Tier, Ttl, Warming,
+    Batch, BoxError, Cache, CacheBuilder, CacheEvent, Coherence, Committed, Consistency, Delivery, Error, Events,
+    FillRejection, Freshness, Hold, Invalidated, LoadContext, LoadFailure, Loaded, Lookup, Matching, NewGeneration,
+    OnGap, OnStoreDown, Plain, PlainStore, Progress, PutOptions, Receipt, Source, Stats, Tier, Ttl, Warming,
 };
 #[cfg(feature = "sql")]
 pub use larder_sql::{PoolConfig, SqlError, SqlTable};

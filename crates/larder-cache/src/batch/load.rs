@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use larder_base::CacheKey;
 use larder_store::ScriptCall;
 use serde::{Serialize, de::DeserializeOwned};
+use tracing::Instrument as _;
 
 use super::{Batch, Led, ManyLoader, acquire::ToLoad};
 use crate::{
@@ -64,7 +65,8 @@ where
         };
         let began = self.now();
         keys.iter().for_each(|key| self.refills.note(key, began));
-        let loaded = self.within_limit(loader.load_many(keys)).await;
+        let span = tracing::debug_span!("load", namespace = %self.layout.namespace(), keys = keys.len());
+        let loaded = self.within_limit(loader.load_many(keys)).instrument(span).await;
         let took = loading.ended(&loaded);
         (loaded, took)
     }

@@ -7,6 +7,7 @@ use std::{
 
 use larder_base::metric::Text;
 use redis::{Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection};
+use tracing::Instrument as _;
 
 use super::{
     line::Line,
@@ -229,7 +230,13 @@ impl Line {
     ) -> RedisResult<R::Output> {
         let ticket = self.deadlines.enter();
         let began = self.figures.begin().then(|| self.config.clock.monotonic());
-        let outcome = request.send(conn).await;
+        let outcome = if tracing::enabled!(tracing::Level::DEBUG) {
+            let span = tracing::debug_span!("store", address = %self.address, command = %request.name());
+            // In a box, so that the way without a subscriber stays small.
+            Box::pin(request.send(conn).instrument(span)).await
+        } else {
+            request.send(conn).await
+        };
         ticket.answered();
         if let Some(began) = began {
             figures::timed(request.name(), self.config.clock.monotonic().saturating_sub(began));

@@ -3,6 +3,8 @@
 
 mod batches;
 mod building;
+mod channel;
+mod events;
 mod expiry;
 mod extremes;
 mod holds;
