@@ -7,7 +7,7 @@ use larder_store::ScriptCall;
 use redis::Value;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Batch, Later, Led};
+use super::{Batch, Flight, Later, Led};
 use crate::{
     Error, Lookup,
     acquire::Acquired,
@@ -27,21 +27,39 @@ const BATCH: usize = 500;
 
 /// A key to load, under a lease or without.
 pub(super) struct ToLoad<K: CacheKey, V: Send + Sync + 'static> {
-    pub(super) led: Led<K, V>,
+    pub(super) key: K,
+    pub(super) place: Arc<Place>,
+    /// Those who wait for it; nobody does in the background of an answer.
+    pub(super) flight: Option<Flight<K, V>>,
     pub(super) lease: Option<LeaseGuard<K, V>>,
     pub(super) old: Option<Old<V>>,
     pub(super) bypass: bool,
 }
 
 impl<K: CacheKey, V: Send + Sync + 'static> ToLoad<K, V> {
-    /// Of a key of which nothing that is cached may be taken.
-    const fn past_the_store(led: Led<K, V>) -> Self {
+    fn new(led: Led<K, V>, lease: Option<LeaseGuard<K, V>>, old: Option<Old<V>>) -> Self {
         Self {
-            led,
-            lease: None,
-            old: None,
-            bypass: true,
+            key: led.key,
+            place: led.place,
+            flight: Some((led.leader, led._member)),
+            lease,
+            old,
+            bypass: false,
         }
+    }
+
+    /// Of a key of which nothing that is cached may be taken.
+    fn past_the_store(led: Led<K, V>) -> Self {
+        Self {
+            bypass: true,
+            ..Self::new(led, None, None)
+        }
+    }
+
+    /// What may be served while it is loaded.
+    pub(super) fn stale(&self) -> Option<&Lookup<V>> {
+        let old = self.old.as_ref().filter(|old| !old.only_if_failed)?;
+        Some(&old.found)
     }
 }
 
@@ -223,12 +241,7 @@ where
                 return;
             }
             let old = self.kept(&led, got, sent);
-            loads.push(ToLoad {
-                led,
-                lease: Some(guard),
-                old,
-                bypass: false,
-            });
+            loads.push(ToLoad::new(led, Some(guard), old));
             return;
         }
         guard.spent();
@@ -247,12 +260,7 @@ where
             },
             Lease::Wait(_) => later.push(led.later()),
             _ if self.refills.left(&led.key, self.now()).is_some() => later.push(led.later()),
-            _ => loads.push(ToLoad {
-                led,
-                lease: None,
-                old: None,
-                bypass: false,
-            }),
+            _ => loads.push(ToLoad::new(led, None, None)),
         }
     }
 

@@ -7,12 +7,12 @@ use larder_store::ScriptCall;
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::Instrument as _;
 
-use super::{Batch, Led, ManyLoader, acquire::ToLoad};
+use super::{Batch, Flight, ManyLoader, acquire::ToLoad};
 use crate::{
-    Error, Lookup, Tier,
+    Lookup, Tier,
     coherence::{Copied, Marked},
     context::Notes,
-    core::Core,
+    core::{Core, Place},
     flight::Share,
     found::Outcome,
     lease::{LeaseGuard, keep_all},
@@ -24,7 +24,9 @@ use crate::{
 
 /// A value to store, its flight still open.
 struct ToFill<K: CacheKey, V: Send + Sync + 'static> {
-    led: Led<K, V>,
+    key: K,
+    place: Arc<Place>,
+    flight: Option<Flight<K, V>>,
     lease: LeaseGuard<K, V>,
     new: NewValue,
     value: Option<Arc<V>>,
@@ -42,7 +44,7 @@ where
         loader: &L,
         batch: &mut Batch<K, V>,
     ) {
-        let keys: Vec<K> = loads.iter().map(|load| load.led.key.clone()).collect();
+        let keys: Vec<K> = loads.iter().map(|load| load.key.clone()).collect();
         let bypass = loads.iter().any(|load| load.bypass);
         let leases: Vec<&LeaseGuard<K, V>> = loads.iter().filter_map(|load| load.lease.as_ref()).collect();
         let (loaded, cost) = keep_all(self, &leases, self.run_many(keys, loader, bypass)).await;
@@ -75,18 +77,26 @@ where
     async fn fail_many(&self, loads: Vec<ToLoad<K, V>>, error: &LoadError, batch: &mut Batch<K, V>) {
         let now = self.now();
         let (mut leases, mut rest) = (Vec::with_capacity(loads.len()), Vec::with_capacity(loads.len()));
-        for ToLoad { led, lease, old, .. } in loads {
-            leases.extend(lease.map(|lease| (lease, self.put_off(old.as_ref(), now))));
-            rest.push((led, old));
+        for mut load in loads {
+            let lease = load.lease.take();
+            leases.extend(lease.map(|lease| (lease, self.put_off(load.old.as_ref(), now))));
+            rest.push(load);
         }
         self.end_many(leases).await;
-        for (led, old) in rest {
+        for ToLoad {
+            key,
+            place,
+            flight,
+            old,
+            ..
+        } in rest
+        {
             if old.as_ref().is_some_and(|old| old.only_if_failed) {
-                self.retries.note(&led.key, now);
+                self.retries.note(&key, now);
             }
             let found = old.map(|old| old.at(now));
-            let outcome = found.ok_or_else(|| error.to_error(self.label(&led.place)));
-            self.end(led, outcome, Share::Members, batch);
+            let outcome = found.ok_or_else(|| error.to_error(self.label(&place)));
+            self.end(key, flight, outcome, Share::Members, batch);
         }
     }
 
@@ -115,18 +125,27 @@ where
         // Each key bears its share: what one refresh of it would cost is not known better.
         let cost = cost / u32::try_from(loads.len()).unwrap_or(u32::MAX).max(1);
         let (mut fills, mut given_back) = (Vec::with_capacity(loads.len()), Vec::new());
-        for ToLoad { led, lease, .. } in loads {
-            let value = values.remove(&led.key);
+        for ToLoad {
+            key,
+            place,
+            flight,
+            lease,
+            ..
+        } in loads
+        {
+            let value = values.remove(&key);
             let Some(lease) = lease else {
                 let outcome = self.loaded(value);
-                self.end(led, outcome, Share::Members, batch);
+                self.end(key, flight, outcome, Share::Members, batch);
                 continue;
             };
-            match self.new_value(&led.place, value.as_deref(), &Notes::default(), cost) {
+            match self.new_value(&place, value.as_deref(), &Notes::default(), cost) {
                 Ok(new) => {
-                    let marked = self.near.mark(&led.key, led.place.address.partition);
+                    let marked = self.near.mark(&key, place.address.partition);
                     fills.push(ToFill {
-                        led,
+                        key,
+                        place,
+                        flight,
                         lease,
                         new,
                         value,
@@ -135,10 +154,10 @@ where
                 }
                 Err(error) => {
                     self.count(Count::FillsFailed);
-                    tracing::warn!(key = %self.label(&led.place), %error, "a loaded value is served but not cached");
+                    tracing::warn!(key = %self.label(&place), %error, "a loaded value is served but not cached");
                     given_back.push((lease, Duration::ZERO));
                     let outcome = self.loaded(value);
-                    self.end(led, outcome, Share::Members, batch);
+                    self.end(key, flight, outcome, Share::Members, batch);
                 }
             }
         }
@@ -152,7 +171,7 @@ where
         }
         let step = |fill: &ToFill<K, V>| {
             Fill {
-                keys: &fill.led.place.keys,
+                keys: &fill.place.keys,
                 token: fill.lease.token(),
                 value: &fill.new,
             }
@@ -160,8 +179,10 @@ where
         };
         let calls: Vec<ScriptCall> = fills.iter().map(step).collect();
         let begin = |fill: &ToFill<K, V>| {
-            let writing = self.near.writing(vec![fill.led.key.clone()], Some(&fill.marked));
-            fill.led.leader.fill_handed_on();
+            let writing = self.near.writing(vec![fill.key.clone()], Some(&fill.marked));
+            if let Some((leader, _)) = &fill.flight {
+                leader.fill_handed_on();
+            }
             writing
         };
         let writes: Vec<_> = fills.iter().map(begin).collect();
@@ -170,7 +191,9 @@ where
         writes.into_iter().for_each(OwnWrite::changed);
         for (fill, reply) in fills.into_iter().zip(replies) {
             let ToFill {
-                led,
+                key,
+                place,
+                flight,
                 lease,
                 new,
                 value,
@@ -181,7 +204,7 @@ where
                 .map_err(|error| self.store_error("fill", error))
                 .and_then(|value| self.parse::<Fill<'_>>("fill", value, sent));
             let stored = self.settle(lease, filled).await;
-            if stored && led.place.address.is_reversible() {
+            if stored && place.address.is_reversible() {
                 let fresh_for = self.near_time(&new);
                 let (uid, tagged) = (new.uid(token), !new.tags.is_empty());
                 marked.install(Copied {
@@ -194,7 +217,7 @@ where
             }
             let share = if stored { Share::Adopted } else { Share::Members };
             let outcome = self.loaded(value);
-            self.end(led, outcome, share, batch);
+            self.end(key, flight, outcome, share, batch);
         }
     }
 
@@ -203,9 +226,19 @@ where
         Ok(Lookup::fresh(value, Tier::Source, ttl, ttl))
     }
 
-    fn end(&self, led: Led<K, V>, outcome: Result<Lookup<V>, Error>, share: Share, batch: &mut Batch<K, V>) {
-        self.count_outcome(&outcome);
-        led.leader.finish(outcome.clone(), share);
-        batch.put(led.key, outcome);
+    /// Ends a flight, for this batch and for all who joined it.
+    pub(super) fn end(
+        &self,
+        key: K,
+        flight: Option<Flight<K, V>>,
+        outcome: Outcome<V>,
+        share: Share,
+        batch: &mut Batch<K, V>,
+    ) {
+        if let Some((leader, _member)) = flight {
+            self.count_outcome(&outcome);
+            leader.finish(outcome.clone(), share);
+        }
+        batch.put(key, outcome);
     }
 }

@@ -16,6 +16,11 @@ pub(crate) trait ManyLoader<K: CacheKey, V: Send + Sync + 'static>: Send + Sync 
         true
     }
 
+    /// The source behind it, if it can load when its caller has gone.
+    fn kept(&self) -> Option<SourceMany<K, V>> {
+        None
+    }
+
     /// The values of those `keys` that exist.
     fn load_many(&self, keys: Vec<K>) -> impl Future<Output = Result<Vec<(K, V)>, BoxError>> + Send;
 
@@ -31,6 +36,10 @@ where
     K: CacheKey,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
+    fn kept(&self) -> Option<Self> {
+        Some(Self(self.0.clone()))
+    }
+
     async fn load_many(&self, keys: Vec<K>) -> Result<Vec<(K, V)>, BoxError> {
         self.0.load_many(&keys).await
     }

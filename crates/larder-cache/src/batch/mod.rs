@@ -14,11 +14,12 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     core::{Core, Place},
-    flight::{Leader, Member, Turn},
+    flight::{Leader, Member, Share, Turn},
     found::{Lookup, Outcome, Tier},
     stats::Count,
 };
 
+use acquire::ToLoad;
 pub(crate) use loader::{CallMany, ManyLoader, NoLoader, SourceMany};
 pub use result::Batch;
 
@@ -32,6 +33,9 @@ struct Led<K: CacheKey, V: Send + Sync + 'static> {
     leader: Leader<K, Outcome<V>>,
     _member: Member<K, Outcome<V>>,
 }
+
+/// A flight that a batch leads, as one of its members.
+type Flight<K, V> = (Leader<K, Outcome<V>>, Member<K, Outcome<V>>);
 
 /// A key whose flight another leads, or that has to be asked for once more.
 struct Later<K: CacheKey, V: Send + Sync + 'static> {
@@ -129,11 +133,41 @@ where
         loader: &L,
         batch: &mut Batch<K, V>,
     ) -> Vec<Later<K, V>> {
-        let (loads, later) = self.acquire_many(led, batch).await;
+        let (mut loads, later) = self.acquire_many(led, batch).await;
+        if let Some(source) = loader.kept() {
+            loads = self.refresh_many(loads, source, batch);
+        }
         if !loads.is_empty() {
             self.load_many(loads, loader, batch).await;
         }
         later
+    }
+
+    /// Answers with what is stale and loads it again in the background; gives back what has to be waited for.
+    fn refresh_many(
+        self: &Arc<Self>,
+        loads: Vec<ToLoad<K, V>>,
+        source: SourceMany<K, V>,
+        batch: &mut Batch<K, V>,
+    ) -> Vec<ToLoad<K, V>> {
+        let (mut stale, loads): (Vec<_>, Vec<_>) = loads.into_iter().partition(|load| load.stale().is_some());
+        if stale.is_empty() {
+            return loads;
+        }
+        for load in &mut stale {
+            self.count(Count::Refreshes);
+            let found = load.stale().cloned().map(Ok);
+            let outcome = found.expect("it was just told apart by this");
+            self.end(load.key.clone(), load.flight.take(), outcome, Share::Members, batch);
+        }
+        let core = self.clone();
+        let refresh = async move {
+            // Nobody waits for these outcomes.
+            let mut unread = Batch::with_capacity(stale.len());
+            core.load_many(stale, &source, &mut unread).await;
+        };
+        drop(self.tasks.spawn("refresh", refresh));
+        loads
     }
 
     /// Waits for the loads of others, or goes the way of a single read where they come to nothing.

@@ -144,6 +144,36 @@ fn an_owned_loader_refreshes_while_its_caller_has_its_answer() {
 }
 
 #[test]
+fn a_batch_has_its_stale_values_at_once_and_one_call_refreshes_them() {
+    for_each_topology(async |t: Topology| {
+        let rows = Rows::of(7);
+        let cache = stale(&t, &rows, |b| b).await;
+        cache.get_many(&[1, 2, 3]).await.all().unwrap();
+        t.advance(11).await;
+        assert!(passes(&t, 50, || cache.stats().fills == 4).await, "{:?}", cache.stats());
+        t.advance(11).await;
+        let calls = rows.calls();
+        rows.set(8);
+        rows.close_gate();
+        let batch = cache.get_many(&[1, 2, 3]).await;
+        assert!(
+            [1, 2, 3].iter().all(|key| batch.lookup(key).is_some_and(is_stale_7)),
+            "{batch:?}"
+        );
+        assert!(passes(&t, 50, || rows.calls() == calls + 1).await);
+        rows.open_gate();
+        assert!(passes(&t, 50, || cache.stats().fills == 7).await, "{:?}", cache.stats());
+        let batch = cache.get_many(&[1, 2, 3]).await.all().unwrap();
+        assert!(
+            [1, 2, 3]
+                .iter()
+                .all(|key| batch.get(key).is_some_and(|value| **value == 8))
+        );
+        assert_eq!(rows.calls(), calls + 1);
+    });
+}
+
+#[test]
 fn with_a_loader_that_borrows_only_its_own_caller_waits() {
     for_each_topology(async |t: Topology| {
         let rows = Rows::of(7);
