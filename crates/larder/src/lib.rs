@@ -48,6 +48,10 @@ mod guide {
     mod outages {}
     #[doc = include_str!("../../../docs/guide/coherence-log.md")]
     mod coherence_log {}
+    #[doc = include_str!("../../../docs/guide/serving-stale.md")]
+    mod serving_stale {}
+    #[doc = include_str!("../../../docs/guide/strict-writes.md")]
+    mod strict_writes {}
 }
 
 /// What most programs need: `use larder::prelude::*`.
