@@ -145,3 +145,40 @@ async fn an_interrupted_run_removes_its_keys_too() {
     let status = child.wait().expect("the command ends");
     assert_eq!((status.code(), size().await), (Some(130), 0));
 }
+
+/// Strict writes on a server whose connections are cut and which stands still: by hand, what is visible is missed at once.
+#[test]
+fn strict_writes_are_never_missed() {
+    let args = [
+        "verify",
+        "--server",
+        "redis",
+        "--consistency",
+        "strict",
+        "--max-staleness",
+        "100ms",
+        "--faults",
+        "disconnect,pause",
+        "--ops",
+        "10000",
+        "--baseline",
+        "all",
+        "--json",
+    ];
+    let document = larder(&args).ended(1).json();
+    assert!(document["naive"]["stale_reads"].as_u64() > Some(0), "{document:#}");
+    let larder = &document["larder"];
+    let zeroes = ["stale_reads", "late_reads", "violations", "wrong_at_rest"];
+    assert!(zeroes.iter().all(|zero| larder[zero] == 0), "{document:#}");
+    let counts = ["near_hits", "writes"];
+    assert!(
+        counts.iter().all(|count| larder[count].as_u64() > Some(0)),
+        "{document:#}"
+    );
+}
+
+#[test]
+fn what_loses_holds_is_not_promised_strictly() {
+    let args = ["verify", "--consistency", "strict", "--faults", "evict"];
+    larder(&args).ended(2).says(&["evict", "hold", "hint:", "bounded"]);
+}

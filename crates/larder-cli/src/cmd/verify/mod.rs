@@ -52,6 +52,10 @@ pub(crate) struct Args {
     /// How far behind a near copy may be; on `embedded:` none ever is.
     #[arg(long, default_value = "1s", value_name = "SPAN", value_parser = flags::span)]
     max_staleness: Duration,
+    /// What a write promises: bounded (a commit, then an invalidation), or strict (a commit under a hold, when no near
+    /// tier can have an older copy left; then a read is stale if the newer version was visible before it began).
+    #[arg(long, value_enum, default_value_t = Promise::Bounded)]
+    consistency: Promise,
     /// Processes, each with a connection and a near tier of its own.
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     processes: u32,
@@ -63,6 +67,12 @@ enum Baseline {
     Lock,
     Larder,
     All,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Promise {
+    Bounded,
+    Strict,
 }
 
 impl Baseline {
@@ -115,8 +125,20 @@ const fn of_server(fault: Fault) -> bool {
     matches!(fault, Fault::Kill | Fault::Pause)
 }
 
+/// Whether a fault may take a writer's hold with it, which no strict write survives that dies at the same time.
+const fn loses_holds(fault: Fault) -> bool {
+    matches!(fault, Fault::Evict | Fault::Flush | Fault::Kill)
+}
+
 /// Refuses faults that cannot be made there.
 fn check(args: &Args) -> Outcome {
+    let lost = args.faults.iter().find(|fault| loses_holds(**fault));
+    if let (Promise::Strict, Some(fault)) = (args.consistency, lost) {
+        return Err(Failure::usage(format_args!(
+            "`--faults {fault}` loses holds, and a strict write is promised nothing then"
+        ))
+        .hint("leave it out, or use --consistency bounded"));
+    }
     if args.server.is_some() {
         return Ok(());
     }
@@ -147,7 +169,7 @@ async fn all(
     let mut verdicts = Vec::new();
     for baseline in [Baseline::Naive, Baseline::Lock, Baseline::Larder] {
         if args.baseline.includes(baseline) {
-            let verdict = one(baseline, args.max_staleness, plan, stores, trouble, context, random).await?;
+            let verdict = one(baseline, args, plan, stores, trouble, context, random).await?;
             context.ui.line(&verdict);
             verdicts.push(verdict);
         }
@@ -173,7 +195,7 @@ async fn stores(store: &OwnStore, processes: u32, context: &Context, random: &Ra
 
 async fn one(
     baseline: Baseline,
-    bound: Duration,
+    args: &Args,
     plan: &Plan,
     stores: &[Store],
     trouble: &Trouble,
@@ -189,9 +211,16 @@ async fn one(
         }
     };
     let clock = &context.clock;
+    let strict = args.consistency == Promise::Strict;
     // On the engine in this process a push comes within the command that changes a key: no copy is ever behind.
+    let is_never_behind = strict || stores[0].is_embedded();
     let bounds = Bounds {
-        near: if stores[0].is_embedded() { Duration::ZERO } else { bound },
+        near: if is_never_behind {
+            Duration::ZERO
+        } else {
+            args.max_staleness
+        },
+        strict,
         ..Bounds::default()
     };
     let verdict = match baseline {
@@ -209,10 +238,10 @@ async fn one(
             Verdict::new("lock", verify::run(plan, subjects, bounds, clock, random, make).await)
         }
         Baseline::Larder | Baseline::All => {
-            let below = Larder::new(trouble.own_keys().0, None, &namespace, bound).await?;
+            let below = Larder::new(trouble.own_keys().0, None, &namespace, args).await?;
             let mut subjects = Vec::new();
             for store in stores {
-                subjects.push(Larder::new(store, Some(&below), &namespace, bound).await?);
+                subjects.push(Larder::new(store, Some(&below), &namespace, args).await?);
             }
             let caches: Vec<_> = subjects.iter().map(Larder::cache).collect();
             let outcome = verify::run(plan, subjects, bounds, clock, random, make).await;
