@@ -300,3 +300,24 @@ pub(crate) fn millis(span: Duration) -> u64 {
         ms.min(IMMORTAL.as_millis() as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_life_is_fenced_unless_told_otherwise() {
+        let policy = |ttl: Ttl, grace: u64| {
+            let mut settings = Settings::<u64>::new(ttl);
+            settings.grace = Duration::from_secs(grace);
+            settings.new_generation()
+        };
+        let seconds = |n| Ttl::of(Duration::from_secs(n));
+        assert_eq!(policy(seconds(600), 0), NewGeneration::Replay);
+        assert_eq!(policy(seconds(600), 1), NewGeneration::Fence);
+        assert_eq!(policy(Ttl::never(), 0), NewGeneration::Fence);
+        let mut settings = Settings::<u64>::new(Ttl::never());
+        settings.on_new_generation = Some(NewGeneration::Replay);
+        assert_eq!(settings.new_generation(), NewGeneration::Replay);
+    }
+}
