@@ -106,7 +106,9 @@ impl Reader {
     /// Begins at the end of every log, unless somebody may invalidate without it.
     async fn begin<K: CacheKey, V: Send + Sync + 'static>(&mut self, core: &Core<K, V>) -> Result<(), StoreError> {
         let mut pipeline = redis::pipe();
-        self.say_reading(core, &mut pipeline);
+        let say = pipeline.cmd("SET").arg(core.layout.log_read().as_ref()).arg(1);
+        say.arg("PX").arg(millis(KEPT));
+        pipeline.cmd("PTTL").arg(core.layout.log_unwritten().as_ref());
         let said = answers(core, &mut pipeline).await?;
         self.note_unlogged(core, &said.into_iter().nth(1).unwrap_or_default());
         if core.now() < self.not_before {
@@ -140,7 +142,11 @@ impl Reader {
             add.arg("*").arg("h").arg(&start[..]);
             pipeline.cmd("PEXPIRE").arg(l).arg(millis(KEPT)).ignore();
         }
-        let ids = answers(core, &mut pipeline).await?;
+        read_metas(core, &mut pipeline);
+        let mut ids = answers(core, &mut pipeline).await?;
+        let Some(Value::Array(metas)) = ids.pop() else {
+            return Ok(false);
+        };
         let item = |(id, start): (Value, &[u8; 8])| match id {
             Value::BulkString(id) => Some(Item::start(id, start)),
             _ => None,
@@ -149,15 +155,8 @@ impl Reader {
             return Ok(false);
         };
         (self.at, self.generation) = (at, generation);
-        self.metas.clear();
+        self.metas = metas;
         Ok(true)
-    }
-
-    /// Says that somebody reads the log; the answers are two.
-    fn say_reading<K: CacheKey, V: Send + Sync + 'static>(&self, core: &Core<K, V>, pipeline: &mut redis::Pipeline) {
-        let say = pipeline.cmd("SET").arg(core.layout.log_read().as_ref()).arg(1);
-        say.arg("PX").arg(millis(KEPT)).arg("GET");
-        pipeline.cmd("PTTL").arg(core.layout.log_unwritten().as_ref());
     }
 
     /// Keeps in mind for how long somebody may invalidate without the log: longer than the key that says so, for that may
@@ -176,7 +175,7 @@ impl Reader {
         self.note_unlogged(core, &left);
         let unlogged = core.now() < self.not_before;
         // Without the key somebody may have stopped writing the log; another run of the server may lack its end.
-        if unlogged || said == Some(Value::Nil) || core.store.generation() != self.generation {
+        if unlogged || said != Some(Value::Int(1)) || core.store.generation() != self.generation {
             return Ok(Read::Lost);
         }
         let metas = answers.next().unwrap_or_default();
@@ -215,15 +214,15 @@ impl Reader {
         core: &Core<K, V>,
     ) -> Result<Vec<Value>, StoreError> {
         let mut pipeline = redis::pipe();
-        self.say_reading(core, &mut pipeline);
         let partitions = core.layout.partitions();
         self.turn = (self.turn + 1) % PARTITIONS;
         let kept = partitions[self.turn].l.as_ref();
         pipeline.cmd("PEXPIRE").arg(kept).arg(millis(KEPT)).ignore();
-        let metas = pipeline.cmd("MGET");
-        partitions
-            .iter()
-            .for_each(|partition| _ = metas.arg(partition.m.as_ref()));
+        // Unlike SET it is not refused when memory is full, and says whether the key was there.
+        let say = pipeline.cmd("PEXPIRE").arg(core.layout.log_read().as_ref());
+        say.arg(millis(KEPT));
+        pipeline.cmd("PTTL").arg(core.layout.log_unwritten().as_ref());
+        read_metas(core, &mut pipeline);
         for (partition, at) in partitions.iter().zip(&self.at) {
             let read = pipeline.cmd("XRANGE").arg(partition.l.as_ref());
             // One more than a batch, for the item that is known.
@@ -245,6 +244,14 @@ impl Reader {
             }
         }
         self.metas = metas;
+    }
+}
+
+/// Asks for M of every partition.
+fn read_metas<K: CacheKey, V: Send + Sync + 'static>(core: &Core<K, V>, pipeline: &mut redis::Pipeline) {
+    let metas = pipeline.cmd("MGET");
+    for partition in core.layout.partitions() {
+        metas.arg(partition.m.as_ref());
     }
 }
 
