@@ -11,7 +11,7 @@
 mod far;
 mod lost_tail;
 mod mishap;
-mod row;
+pub(crate) mod row;
 mod stage;
 mod tagged;
 
@@ -31,10 +31,13 @@ mod fault_14;
 mod fault_15;
 mod fault_17;
 mod fault_18;
+mod fault_19;
 mod fault_20;
 mod fault_21;
+mod fault_22;
 mod fault_23;
 mod fault_24;
 mod fault_30;
 mod fault_35;
 mod fault_37;
+mod fault_40;

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use super::row::Verdict;
 
 /// Long against any scenario: what stays that long stays.
-const TTL: Duration = Duration::from_secs(60);
+pub(crate) const TTL: Duration = Duration::from_secs(60);
 
 /// The tag of the row.
 pub(crate) const TAG: &str = "team";

@@ -15,7 +15,7 @@ use larder_base::Clock;
 const TICK: Duration = Duration::from_millis(5);
 
 /// A thread that sleeps a little, again and again, and notes by how much it wakes late.
-pub(super) struct Stall {
+pub(crate) struct Stall {
     worst_us: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -23,7 +23,7 @@ pub(super) struct Stall {
 
 impl Stall {
     /// Begins to measure.
-    pub(super) fn measure() -> Self {
+    pub(crate) fn measure() -> Self {
         let (worst_us, stop) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
         let (worst, stopped) = (worst_us.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
@@ -43,7 +43,7 @@ impl Stall {
     }
 
     /// By how much it was late at worst, twice: a waiter has to wake, and the server to answer it.
-    pub(super) fn worst(&self) -> Duration {
+    pub(crate) fn worst(&self) -> Duration {
         const HAND_OVERS: u64 = 2;
         Duration::from_micros(self.worst_us.load(Ordering::Relaxed) * HAND_OVERS)
     }
