@@ -52,6 +52,8 @@ mod guide {
     mod serving_stale {}
     #[doc = include_str!("../../../docs/guide/strict-writes.md")]
     mod strict_writes {}
+    #[doc = include_str!("../../../docs/guide/testing.md")]
+    mod testing {}
 }
 
 /// What most programs need: `use larder::prelude::*`.
@@ -59,11 +61,4 @@ pub mod prelude {
     pub use crate::{BoxError, Cache, CacheKey, Coherence, Consistency, OnStoreDown, PlainStore, Source, Store, Ttl};
     #[cfg(feature = "sql")]
     pub use crate::{PoolConfig, SqlTable};
-}
-
-/// The guide's pages whose examples are whole programs: they run with the documentation's tests.
-#[cfg(doctest)]
-mod guide {
-    #[doc = include_str!("../../../docs/guide/testing.md")]
-    mod testing {}
 }
