@@ -11,6 +11,7 @@ mod holds;
 mod invalidations;
 mod log;
 mod near;
+mod other_languages;
 mod pacing;
 mod patterns;
 mod plain;
