@@ -1,6 +1,6 @@
 //! The caching layer for services that use Redis or Valkey.
 //!
-//! This crate is the face of Larder: it re-exports what applications use and adds nothing of its own.
+//! This crate is the face of Larder: it re-exports what applications use, and serves its metrics where asked to.
 //!
 //! ```
 //! use std::time::Duration;
