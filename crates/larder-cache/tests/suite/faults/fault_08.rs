@@ -1,5 +1,6 @@
 //! 8: the connection that invalidations come by is half dead: one direction is a black hole, and nobody says so.
 
+use larder_cache::Coherence;
 use larder_testkit::{Kind, eventually};
 
 use super::{
@@ -15,7 +16,7 @@ const KEYS: u64 = 10;
 #[test]
 fn fault_08() {
     row(8, &[Baseline::Naive], &[Kind::Redis], async |turn| {
-        half_dead(turn, |far| far.proxy.swallow_replies()).await
+        half_dead(turn, Coherence::Tracking, |far| far.proxy.swallow_replies()).await
     });
 }
 
@@ -23,15 +24,23 @@ fn fault_08() {
 #[test]
 fn fault_08_in_the_other_direction() {
     row(8, &[], &[Kind::Redis], async |turn| {
-        half_dead(turn, |far| far.proxy.swallow_requests()).await
+        half_dead(turn, Coherence::Tracking, |far| far.proxy.swallow_requests()).await
     });
 }
 
-async fn half_dead(turn: Turn, cut: impl Fn(&Far)) -> Verdict {
+/// The log cannot be read any more.
+#[test]
+fn fault_08_by_log() {
+    row(8, &[], &[Kind::Redis], async |turn| {
+        half_dead(turn, Coherence::Log, |far| far.proxy.swallow_replies()).await
+    });
+}
+
+async fn half_dead(turn: Turn, coherence: Coherence, cut: impl Fn(&Far)) -> Verdict {
     let t = turn.topology().await;
     let far = Far::from(t.port().expect("a server has a port")).await;
     let stage = Stage::new(t.clock(), &turn.random, near_bound());
-    let reader = Process::near(turn.baseline, 0, &far.store).await;
+    let reader = Process::near_by(coherence, turn.baseline, 0, &far.store).await;
     let writer = Process::new(turn.baseline, 1, &t.another_store().await).await;
     stage.prime(&writer, &reader, KEYS).await;
 

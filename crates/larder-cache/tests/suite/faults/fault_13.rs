@@ -33,6 +33,8 @@ enum Kept {
     ByHand,
     /// By Larder, while the server's pushes vouch for it.
     Tracked,
+    /// By Larder, while the log of invalidations vouches for it.
+    Logged,
     /// By Larder, for [`BOUND`].
     Timed,
 }
@@ -82,6 +84,13 @@ fn fault_13() {
             _ => Kept::ByHand,
         };
         stopped_reader(turn, kept).await
+    });
+}
+
+#[test]
+fn fault_13_by_log() {
+    row(13, &[], &[Kind::Redis], async |turn| {
+        stopped_reader(turn, Kept::Logged).await
     });
 }
 
@@ -190,6 +199,7 @@ impl Copies {
         let coherence = match kept {
             Kept::ByHand => return Self::ByHand(Timed::new(store.clone(), BOUND, Clock::system())),
             Kept::Tracked => Coherence::Tracking,
+            Kept::Logged => Coherence::Log,
             Kept::Timed => Coherence::TtlOnly { max_staleness: BOUND },
         };
         let builder = Cache::builder(NAMESPACE)

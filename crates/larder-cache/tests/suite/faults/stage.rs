@@ -3,7 +3,7 @@
 use std::{convert::Infallible, ops::Range, sync::Arc, time::Duration};
 
 use larder_base::{Clock, Random};
-use larder_cache::{Cache, CacheBuilder, Freshness, Lookup, Tier};
+use larder_cache::{Cache, CacheBuilder, Coherence, Freshness, Lookup, Tier};
 use larder_store::Store;
 use larder_testkit::{
     Topology, UNIT, eventually,
@@ -76,10 +76,16 @@ impl Process {
         }
     }
 
-    /// A process with a near tier, whose bound is [`BOUND`].
+    /// A process with a near tier, whose bound is [`BOUND`], kept true by tracking.
     pub(crate) async fn near(baseline: Baseline, number: u32, store: &Store) -> Self {
+        Self::near_by(Coherence::Tracking, baseline, number, store).await
+    }
+
+    /// The same, where Larder keeps its near tier true in this way.
+    pub(crate) async fn near_by(coherence: Coherence, baseline: Baseline, number: u32, store: &Store) -> Self {
         if baseline == Baseline::Larder {
-            return Self::with(baseline, number, store, |b| b.near(10_000).max_staleness(BOUND)).await;
+            let near = |b: CacheBuilder<u64, u64>| b.near(10_000).max_staleness(BOUND).coherence(coherence);
+            return Self::with(baseline, number, store, near).await;
         }
         let cache = TwoTier::new(store.clone()).await.expect("the store tells what changes");
         Self::by_hand(number, cache, store)

@@ -56,6 +56,9 @@ pub(crate) struct Args {
     /// tier can have an older copy left; then a read is stale if the newer version was visible before it began).
     #[arg(long, value_enum, default_value_t = Promise::Bounded)]
     consistency: Promise,
+    /// How near copies are kept true.
+    #[arg(long, value_enum, default_value_t = Coherence::Tracking)]
+    coherence: Coherence,
     /// Processes, each with a connection and a near tier of its own.
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     processes: u32,
@@ -73,6 +76,14 @@ enum Baseline {
 enum Promise {
     Bounded,
     Strict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Coherence {
+    /// By what the server tells its clients.
+    Tracking,
+    /// By a log in the store.
+    Log,
 }
 
 impl Baseline {
@@ -213,7 +224,7 @@ async fn one(
     let clock = &context.clock;
     let strict = args.consistency == Promise::Strict;
     // On the engine in this process a push comes within the command that changes a key: no copy is ever behind.
-    let is_never_behind = strict || stores[0].is_embedded();
+    let is_never_behind = strict || stores[0].is_embedded() && args.coherence == Coherence::Tracking;
     let bounds = Bounds {
         near: if is_never_behind {
             Duration::ZERO

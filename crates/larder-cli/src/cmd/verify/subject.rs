@@ -7,7 +7,7 @@ use std::{
 };
 
 use larder_base::Clock;
-use larder_cache::{Cache, Consistency, Freshness, Lookup, Tier};
+use larder_cache::{Cache, Coherence, Consistency, Freshness, Lookup, Tier};
 use larder_store::Store;
 use larder_testkit::{
     history::Served,
@@ -39,12 +39,17 @@ impl Larder {
         } else {
             Consistency::Bounded
         };
+        let coherence = match args.coherence {
+            super::Coherence::Tracking => Coherence::Tracking,
+            super::Coherence::Log => Coherence::Log,
+        };
         // Far above the longest commit here, which takes no time.
         let hold = Duration::from_secs(10).max(args.max_staleness * 4);
         let cache = Cache::builder(namespace)
             .store(store)
             .near(near)
             .max_staleness(args.max_staleness)
+            .coherence(coherence)
             .consistency(consistency)
             .hold_for(hold)
             .ttl(Duration::from_secs(60))
