@@ -61,6 +61,7 @@ fn examples() -> Result<()> {
                     "--locked",
                     "-p",
                     package.as_str(),
+                    "--all-features",
                     "--example",
                     name.as_str(),
                 ]))?;
