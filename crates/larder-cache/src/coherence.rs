@@ -29,6 +29,7 @@ use crate::{
     events::Teller,
     layout::{Changed, Layout},
     marker::{Marker, Markers},
+    mutant::{self, Mutant},
     own_write::GivenUp,
     partition::{MetaWrite, Partitions, Suspect, is_suspect},
     pending::Pending,
@@ -253,6 +254,9 @@ impl<K: CacheKey, V> NearTier<K, V> {
 
     /// As [`changed`](Self::changed), and nothing is installed for `key` before [`end_write`](Self::end_write).
     pub(crate) fn begin_write(&self, key: &K, own: Option<&Arc<Marker>>) {
+        if mutant::lives(Mutant::M29) {
+            return;
+        }
         if self.has_near() {
             self.markers.begin_write(key, own);
             self.drop_copy(key);
@@ -263,6 +267,9 @@ impl<K: CacheKey, V> NearTier<K, V> {
 
     /// Ends what [`begin_write`](Self::begin_write) began.
     pub(crate) fn end_write(&self, key: &K, changed: bool, own: Option<&Arc<Marker>>) {
+        if mutant::lives(Mutant::M29) {
+            return;
+        }
         if self.has_near() {
             self.markers.end_write(key, changed, own);
         } else if self.watches && changed {
@@ -392,6 +399,9 @@ impl<K: CacheKey, V> NearTier<K, V> {
 impl<K: CacheKey, V: Send + Sync> Invalidations for NearTier<K, V> {
     fn invalidated(&self, keys: Option<&[&[u8]]>) {
         let Some(keys) = keys else {
+            if mutant::lives(Mutant::M46) {
+                return;
+            }
             self.last_good.lock().take();
             self.next_epoch(|epoch| epoch.wrapping_add(2));
             self.markers.poison_all();
@@ -415,6 +425,9 @@ impl<K: CacheKey, V: Send + Sync> Invalidations for NearTier<K, V> {
         let mut up = self.up.lock();
         if std::mem::replace(&mut *up, false) {
             self.tell(CacheEvent::Lost);
+        }
+        if mutant::lives(Mutant::M8) {
+            return;
         }
         if self.epoch().is_multiple_of(2) {
             *self.last_good.lock() = self.good();
@@ -493,13 +506,20 @@ impl<K: CacheKey, V> Marked<K, V> {
             .tier
             .max_age
             .map_or(copied.fresh_for, |max| max.min(copied.fresh_for));
-        let revision = self.marker.revision(copied.tagged);
-        if fresh_for.is_zero() || self.quarantined || self.marker.epoch % 2 == 1 || is_suspect(revision) {
+        let late;
+        let marker = if mutant::lives(Mutant::M7) {
+            late = Marker::new(self.tier.epoch(), self.tier.partitions.revisions(self.partition));
+            &late
+        } else {
+            &self.marker
+        };
+        let revision = marker.revision(copied.tagged);
+        if fresh_for.is_zero() || self.quarantined || marker.epoch % 2 == 1 || is_suspect(revision) {
             return;
         }
         let stamp = Stamp {
             uid: u64::from_be_bytes(copied.uid),
-            epoch: self.marker.epoch,
+            epoch: marker.epoch,
             marker: revision,
             partition: self.partition,
             tagged: copied.tagged,
@@ -507,7 +527,7 @@ impl<K: CacheKey, V> Marked<K, V> {
         let entry = Entry::new(copied.value, copied.sent.saturating_add(fresh_for), stamp);
         self.tier
             .markers
-            .if_clean(&self.key, &self.marker, || near.install(self.key.clone(), entry));
+            .if_clean(&self.key, marker, || near.install(self.key.clone(), entry));
     }
 }
 

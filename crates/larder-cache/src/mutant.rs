@@ -13,18 +13,26 @@
 pub enum Mutant {
     /// A lease token per client instead of one per attempt.
     M2,
+    /// What is read is installed by how things are when it comes, not by what happened since it was asked for.
+    M7,
+    /// A lost connection does not end the epoch.
+    M8,
     /// A local invalidation does not detach the flight under way.
     M11,
     /// A retry of a lease request repeats its token.
     M13,
     /// What is pending is sent after its quarantine was lifted.
     M14,
+    /// An own write drops no copy, although the server tells nobody of his own.
+    M29,
     /// A caller who comes after the request was handed on shares its answer.
     M30,
     /// A load whose fill was refused is shared with those who came after its lease was requested.
     M31,
     /// A retry of a lease request repeats its incarnation candidate.
     M43,
+    /// A push of everything leaves copies alone.
+    M46,
 }
 
 #[cfg(feature = "mutants")]

