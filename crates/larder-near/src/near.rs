@@ -13,7 +13,14 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, UnitWeighter, sync::Cache};
 
 use crate::{Entry, Stamp};
 
+/// Room that is made at once for no more entries than these, some 60 MiB of addresses that cost memory when they are used.
+/// A larger tier grows as it fills.
+const AT_ONCE: usize = 1 << 20;
+
 /// A bounded map of copies, shared by all threads. At most `capacity` entries, evicted in O(1).
+///
+/// Room for all of them is made at once. Growing, the map would double: it would hold up to twice what it needs, and copy
+/// every entry of a shard while nobody can read there.
 pub struct Near<K, V> {
     entries: Cache<K, Entry<V>, UnitWeighter, DefaultHashBuilder, CountEvictions>,
     evicted: Arc<AtomicU64>,
@@ -38,6 +45,10 @@ impl<K: Hash + Eq + Clone, V> Near<K, V> {
             DefaultHashBuilder::default(),
             lifecycle,
         );
+        // Besides as many slots as it is told, the map makes room for evicted keys that it remembers, up to half of its
+        // capacity. Together that is an eighth more than fits: shards fill unevenly, and begin to remember before all
+        // are full.
+        entries.reserve(capacity.min(AT_ONCE) / 8 * 5);
         Self { entries, evicted }
     }
 
