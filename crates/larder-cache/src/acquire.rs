@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     Error,
     coherence::{Copied, Marked},
-    core::{Core, Place, is_out_of_memory, is_unknown_outcome, is_wrong_type},
+    core::{Core, Lesson, Place, is_out_of_memory, is_unknown_outcome, is_wrong_type},
     flight::Leader,
     found::{Lookup, Outcome, Tier},
     lease::{LeaseGuard, poll_after},
@@ -87,6 +87,8 @@ pub(crate) struct Acquire<'a, K: CacheKey, V: Send + Sync + 'static> {
     began: Duration,
     attempts: u32,
     repairs: u32,
+    /// The fast path could not tell.
+    fast_failed: bool,
     waited: bool,
     looked: bool,
 }
@@ -112,6 +114,7 @@ where
             began: core.now(),
             attempts: 0,
             repairs: 0,
+            fast_failed: false,
             waited: false,
             looked: false,
         }
@@ -152,6 +155,8 @@ where
             Err(error) => return self.failed(error, NO_TOKEN).await,
         };
         let Some((record, soft_left)) = found else {
+            self.fast_failed = true;
+            self.core.fast.note(Lesson::Slow);
             return Ok(Step::Again);
         };
         let opened = match self.core.decode(self.place, record) {
@@ -162,7 +167,7 @@ where
             self.mode = Mode::Early;
             return Ok(Step::Again);
         }
-        self.core.fast.note(true);
+        self.core.fast.note(Lesson::Fast);
         self.core.count(Count::FastHits);
         self.core.install(self.place, &marked, &opened, sent, soft_left, true);
         Ok(Step::Done(Acquired::Ready(self.core.fresh(&opened, soft_left))))
@@ -236,7 +241,10 @@ where
         sent: Duration,
     ) -> Result<Step<K, V>, Error> {
         let now = got.now;
-        self.core.fast.note(matches!(got.state, Lease::Hit(_)));
+        // What the fast path has tried is known already.
+        if !std::mem::take(&mut self.fast_failed) {
+            self.core.fast.note(got.state.lesson());
+        }
         if got.state.is_granted() {
             return self.granted(got, guard, marked, sent).await;
         }

@@ -229,8 +229,17 @@ impl<K: CacheKey, V> NearTier<K, V> {
 
     /// R1: to be called before the request is written.
     pub(crate) fn mark(self: &Arc<Self>, key: &K, partition: u8) -> Marked<K, V> {
+        self.mark_if(self.watches, key, partition)
+    }
+
+    /// As [`mark`](Self::mark), for a read that waits for nobody: only a copy may come of it.
+    pub(crate) fn mark_copy(self: &Arc<Self>, key: &K, partition: u8) -> Marked<K, V> {
+        self.mark_if(self.has_near(), key, partition)
+    }
+
+    fn mark_if(self: &Arc<Self>, registers: bool, key: &K, partition: u8) -> Marked<K, V> {
         let marker = Marker::new(self.epoch(), self.partitions.revisions(partition));
-        if self.watches {
+        if registers {
             self.markers.register(key, &marker);
         }
         // After that: what becomes pending later poisons the marker.
@@ -240,6 +249,7 @@ impl<K: CacheKey, V> NearTier<K, V> {
             key: key.clone(),
             partition,
             marker,
+            registered: registers,
             quarantined,
         }
     }
@@ -477,12 +487,13 @@ pub(crate) struct Marked<K: Clone + Eq + Hash, V> {
     key: K,
     partition: u8,
     marker: Arc<Marker>,
+    registered: bool,
     quarantined: bool,
 }
 
 impl<K: Clone + Eq + Hash, V> Drop for Marked<K, V> {
     fn drop(&mut self) {
-        if self.tier.watches {
+        if self.registered {
             self.tier.markers.unregister(&self.key, &self.marker);
         }
     }

@@ -189,15 +189,27 @@ pub(crate) fn is_unknown_outcome(error: &Error) -> bool {
     error.store_error().is_some_and(StoreError::is_unknown_outcome)
 }
 
-/// Whether reads that may load begin with the fast path, or with `get` at once.
+/// Whether reads begin with the fast path, or with `get` at once.
 ///
-/// The fast path answers a hit at a twentieth of the server's time, but costs a miss a round trip. It pays where most
-/// reads hit, so the share of its successes decides, a moving mean over about eight reads; after a miss streak `get` comes
-/// first and its hits count as successes that the fast path would have had.
+/// The fast path answers a hit at a twentieth of the server's time, but where it cannot tell it costs a round trip: on a
+/// miss, and on a tagged value while tags of its partition are invalidated. It pays where most reads hit, so the share of
+/// its successes decides, a moving mean over about eight reads. While `get` comes first, its hits count as successes that
+/// the fast path would have had; those on tagged values may not have been, so they only bring the next attempt closer.
 pub(crate) struct FastPath(AtomicU32);
 
 /// The moving mean of a success, in fixed point.
 const SURE: u32 = 1 << 16;
+
+/// What there is to learn from a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lesson {
+    /// The fast path answered, or would have.
+    Fast,
+    /// The fast path could not tell, or would not have.
+    Slow,
+    /// It might have answered: one attempt in some fifty such reads finds out.
+    Perhaps,
+}
 
 impl FastPath {
     /// A cold cache misses first.
@@ -209,13 +221,55 @@ impl FastPath {
         self.0.load(Ordering::Relaxed) >= SURE / 2
     }
 
-    pub(crate) fn note(&self, hit: bool) {
+    pub(crate) fn note(&self, lesson: Lesson) {
         // Relaxed, and a lost update does no harm: it is a guess.
         let mean = self.0.load(Ordering::Relaxed);
-        let target = if hit { SURE } else { 0 };
-        let next = mean - mean / 8 + target / 8;
+        let next = match lesson {
+            Lesson::Fast => mean - mean / 8 + SURE / 8,
+            Lesson::Slow => mean - mean / 8,
+            Lesson::Perhaps => mean - mean / 512 + SURE / 512,
+        };
         if next != mean {
             self.0.store(next, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of so many reads, each worth this lesson when `get` comes first, how many tried the fast path, which could not tell.
+    fn attempts(fast: &FastPath, reads: u32, lesson: Lesson) -> u32 {
+        let read = |_| {
+            let tries = fast.is_worth_it();
+            fast.note(if tries { Lesson::Slow } else { lesson });
+            u32::from(tries)
+        };
+        (0..reads).map(read).sum()
+    }
+
+    #[test]
+    fn the_fast_path_comes_first_after_a_few_hits_and_no_more_after_a_few_misses() {
+        let fast = FastPath::new();
+        assert!(!fast.is_worth_it(), "a cold cache misses first");
+        assert_eq!(attempts(&fast, 6, Lesson::Fast), 0);
+        assert!(fast.is_worth_it());
+        assert!((1..8).contains(&attempts(&fast, 100, Lesson::Slow)));
+        assert!(!fast.is_worth_it());
+    }
+
+    #[test]
+    fn where_tags_move_the_fast_path_is_tried_now_and_then() {
+        let fast = FastPath::new();
+        (0..100).for_each(|_| fast.note(Lesson::Fast));
+        let tried = attempts(&fast, 10_000, Lesson::Perhaps);
+        assert!((50..400).contains(&tried), "{tried}");
+        // When they rest, an attempt succeeds and the fast path is back for good.
+        while !fast.is_worth_it() {
+            fast.note(Lesson::Perhaps);
+        }
+        (0..10).for_each(|_| fast.note(Lesson::Fast));
+        assert_eq!(attempts(&fast, 3, Lesson::Slow), 3, "one failure does not end it");
     }
 }

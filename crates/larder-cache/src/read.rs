@@ -10,7 +10,7 @@ use crate::{
     Error,
     acquire::{Acquire, Acquired},
     coherence::Copied,
-    core::{Core, Place},
+    core::{Core, Lesson, Place},
     flight::{Leader, Member, Share, Turn},
     found::{Freshness, Lookup, Outcome, Tier},
     load::Job,
@@ -164,9 +164,11 @@ where
         {
             return Ok(found);
         }
-        let marked = self.near.mark(key, place.address.partition);
+        let marked = self.near.mark_copy(key, place.address.partition);
+        let tries_fast = self.fast.is_worth_it();
         let sent = self.now();
-        if let Some((record, soft_left)) = self.fast_read(place, sent).await? {
+        if tries_fast && let Some((record, soft_left)) = self.fast_read(place, sent).await? {
+            self.fast.note(Lesson::Fast);
             return match self.decode(place, record) {
                 Ok(opened) => {
                     self.count(Count::FastHits);
@@ -179,6 +181,8 @@ where
         let sent = self.now();
         let got = self.ask_healing(&self.peek_step(place), &place.keys).await?;
         let now = got.now;
+        self.fast
+            .note(if tries_fast { Lesson::Slow } else { got.state.lesson() });
         let (bytes, is_fresh) = match got.state {
             Lease::Hit(bytes) => (bytes, true),
             Lease::Stale(bytes) => (bytes, false),

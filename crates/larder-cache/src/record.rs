@@ -115,6 +115,11 @@ impl Record {
     }
 }
 
+/// Whether these bytes, if they are a record, have tags.
+pub(crate) fn has_tags(bytes: &[u8]) -> bool {
+    bytes.get(84..HEADER).is_some_and(|len| len != [0; 4])
+}
+
 fn at<const N: usize>(bytes: &[u8], from: usize) -> [u8; N] {
     bytes[from..from + N]
         .try_into()

@@ -1,6 +1,6 @@
 //! The store's part of a batch: one `MGET` for all keys, then one pipeline of `get` for what it could not tell.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use larder_base::CacheKey;
 use larder_store::ScriptCall;
@@ -12,8 +12,9 @@ use crate::{
     Error, Lookup,
     acquire::Acquired,
     coherence::Marked,
-    core::{Core, Place},
+    core::{Core, Lesson, Place},
     flight::Share,
+    layout::PARTITIONS,
     lease::LeaseGuard,
     load::Old,
     open::span,
@@ -114,7 +115,7 @@ where
             match opened {
                 Some((opened, left)) if left > self.early_span(&opened) => {
                     self.count(Count::FastHits);
-                    self.fast.note(true);
+                    self.fast.note(Lesson::Fast);
                     self.install(&led.place, &marked, &opened, sent, left, true);
                     self.answer(led, self.fresh(&opened, left), batch);
                 }
@@ -135,15 +136,17 @@ where
             return Ok(nothing());
         };
         let mut command = redis::cmd("MGET");
-        let mut metas: HashMap<u8, usize> = HashMap::new();
         for place in places {
             command.arg(place.keys.e().as_ref());
         }
+        // Where the M of each partition stands among those that are asked for.
+        let mut metas = [None; PARTITIONS];
+        let mut asked = 0;
         for place in places {
-            let next = places.len() + metas.len();
-            metas.entry(place.address.partition).or_insert_with(|| {
+            metas[usize::from(place.address.partition)].get_or_insert_with(|| {
                 command.arg(place.keys.m().as_ref());
-                next
+                asked += 1;
+                asked - 1
             });
         }
         let reply = self.store.run(&command).await;
@@ -155,8 +158,7 @@ where
             let Some(Value::BulkString(bytes)) = item else {
                 return None;
             };
-            let index = metas[&place.address.partition] - places.len();
-            let Some(Value::BulkString(meta)) = metas_of.get(index) else {
+            let Some(Value::BulkString(meta)) = metas_of.get(metas[usize::from(place.address.partition)]?) else {
                 return None;
             };
             let record = Record::parse(bytes)?;
@@ -232,7 +234,7 @@ where
         later: &mut Vec<Later<K, V>>,
     ) {
         let now = got.now;
-        self.fast.note(matches!(got.state, Lease::Hit(_)));
+        self.fast.note(got.state.lesson());
         if got.state.is_granted() {
             if self.refills.left(&led.key, self.now()).is_some() {
                 // Its turn comes later, on the way of a single read; the lease goes back in the background.
@@ -334,8 +336,13 @@ where
         }
         let marks: Vec<Marked<K, V>> = placed
             .iter()
-            .map(|(key, place)| self.near.mark(key, place.address.partition))
+            .map(|(key, place)| self.near.mark_copy(key, place.address.partition))
             .collect();
+        if !self.fast.is_worth_it() {
+            let all = placed.into_iter().zip(marks);
+            let all = all.map(|((key, place), marked)| (key, place, marked)).collect();
+            return self.peek_many(all, batch).await;
+        }
         let sent = self.now();
         let places: Vec<&Place> = placed.iter().map(|(_, place)| place).collect();
         let fast = match self.fast_read_many(&places, sent).await {
@@ -347,10 +354,14 @@ where
             match found.and_then(|(record, left)| Some((self.decode(&place, record).ok()?, left))) {
                 Some((opened, left)) => {
                     self.count(Count::FastHits);
+                    self.fast.note(Lesson::Fast);
                     self.install(&place, &marked, &opened, sent, left, false);
                     self.found(key, self.fresh(&opened, left), batch);
                 }
-                None => rest.push((key, place, marked)),
+                None => {
+                    self.fast.note(Lesson::Slow);
+                    rest.push((key, place, marked));
+                }
             }
         }
         self.peek_many(rest, batch).await
@@ -387,6 +398,7 @@ where
     /// What a peek saw.
     fn seen(&self, place: &Place, marked: &Marked<K, V>, got: Got, sent: Duration) -> Lookup<V> {
         let now = got.now;
+        self.fast.note(got.state.lesson());
         match got.state {
             Lease::Hit(bytes) => self.open(place, bytes).map_or_else(
                 |_| Lookup::missing(),

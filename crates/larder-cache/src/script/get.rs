@@ -8,6 +8,7 @@ use super::{
     pack::{EntryKeys, Pack},
     reply::Items,
 };
+use crate::{core::Lesson, record};
 
 static SCRIPT: Script = Script::new("get", include_str!("get.lua"));
 
@@ -74,6 +75,15 @@ impl Lease {
             self,
             Self::Granted | Self::StaleGranted(_) | Self::FreshGranted(_) | Self::FallbackGranted(_)
         )
+    }
+
+    /// What this answer says of the fast path, if that was not tried.
+    pub(crate) fn lesson(&self) -> Lesson {
+        match self {
+            Self::Hit(bytes) if record::has_tags(bytes) => Lesson::Perhaps,
+            Self::Hit(_) => Lesson::Fast,
+            _ => Lesson::Slow,
+        }
     }
 }
 
