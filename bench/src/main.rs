@@ -1,33 +1,36 @@
 //! Larder and its peers, side by side in one run.
 //!
-//! `cargo xtask bench` runs everything; `cargo xtask bench near --json` one group, as JSON. How it is measured is told
-//! in the files that this program shares with the `larder` command. The store is a private redis-server.
+//! `cargo xtask bench` runs everything; `cargo xtask bench near scenes --json` some groups, as JSON. How it is measured is
+//! told in the files that this program shares with the `larder` command, and in each group's. The server is a private
+//! redis-server.
 
-#[path = "../../crates/larder-cli/src/cmd/bench/lab/mod.rs"]
-mod lab;
 mod allocations;
+mod groups;
+#[path = "../../crates/larder-cli/src/cmd/bench/lab/mod.rs"]
+#[expect(
+    dead_code,
+    reason = "shared with the `larder` command, which measures stores without a server too"
+)]
+mod lab;
+mod node;
 mod peers;
+mod report;
+mod row;
 
-use clap::{Parser, ValueEnum};
-use lab::{
-    cpu,
-    figure::{Figure, Report},
-    near::{Larder, Subject, Workload},
-    pipeline, store,
-};
-use larder_base::CacheKey;
-use larder_store::Store;
+use anyhow::Context as _;
+use clap::{Parser, builder::PossibleValuesParser};
+use groups::GROUPS;
 use larder_testkit::RedisServer;
-use peers::{MokaFuture, PapayaMap, QuickCache};
+use serde_json::json;
 
 /// Larder and its peers, side by side in one run.
 #[derive(Debug, Parser)]
 #[command(name = "larder-bench")]
 struct Args {
     /// What to measure; everything if nothing is named.
-    #[arg(value_enum)]
-    groups: Vec<Group>,
-    /// Print one JSON document instead of a table.
+    #[arg(value_parser = PossibleValuesParser::new(GROUPS.iter().map(|group| group.name)))]
+    groups: Vec<String>,
+    /// Print one JSON document instead of tables.
     #[arg(long)]
     json: bool,
     /// Rounds of each subject; the middle one counts.
@@ -35,90 +38,44 @@ struct Args {
     rounds: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Group {
-    /// Hits in process.
-    Near,
-    /// Hits in redis-server.
-    Store,
-    /// Pipelines of 100 against single commands.
-    Pipeline,
+/// What every group may use.
+pub(crate) struct Lab {
+    pub(crate) runtime: tokio::runtime::Runtime,
+    pub(crate) redis: RedisServer,
+    pub(crate) rounds: usize,
 }
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let wanted = |group| args.groups.is_empty() || args.groups.contains(&group);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let mut figures = Vec::new();
-    if wanted(Group::Near) {
-        figures.extend(near(&runtime, args.rounds, "u64", |id| id)?);
-        figures.extend(near(&runtime, args.rounds, "String", |id| format!("customer:{id:08}"))?);
-    }
-    if wanted(Group::Store) || wanted(Group::Pipeline) {
-        let redis = runtime.block_on(RedisServer::start());
-        if wanted(Group::Store) {
-            figures.extend(runtime.block_on(store_hits(&redis, args.rounds))?);
-        }
-        if wanted(Group::Pipeline) {
-            figures.extend(runtime.block_on(pipelines(&redis, args.rounds))?);
-        }
-    }
-    print(&args, figures)
-}
-
-fn print(args: &Args, figures: Vec<Figure>) -> anyhow::Result<()> {
-    let report = Report {
-        machine: cpu::machine(),
-        figures,
+    let redis = runtime.block_on(RedisServer::start());
+    let lab = Lab {
+        runtime,
+        redis,
+        rounds: args.rounds,
     };
+    let mut document = Vec::new();
+    for group in GROUPS {
+        if !args.groups.is_empty() && !args.groups.iter().any(|wanted| wanted == group.name) {
+            continue;
+        }
+        let before = report::machine();
+        let section = (group.run)(&lab).with_context(|| format!("the group {}", group.name))?;
+        let after = report::machine();
+        if args.json {
+            let found = section.json();
+            document.push(json!({ "group": group.name, "before": before, "after": after, "found": found }));
+        } else {
+            println!(
+                "{}: {}\nbefore: {before}\nafter:  {after}\n{}\n",
+                group.name,
+                group.about,
+                section.text()
+            );
+        }
+    }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        println!("{}", report.table());
+        println!("{}", serde_json::to_string_pretty(&document)?);
     }
     Ok(())
-}
-
-fn near<K: CacheKey>(
-    runtime: &tokio::runtime::Runtime,
-    rounds: usize,
-    key_name: &str,
-    key: impl Fn(u64) -> K,
-) -> anyhow::Result<Vec<Figure>> {
-    let workload = Workload::new(key);
-    let keys = &workload.keys;
-    let namespace = format!("bench-{}", key_name.to_ascii_lowercase());
-    let subjects: [Box<dyn Subject<K>>; 4] = [
-        Box::new(QuickCache::filled(keys)),
-        Box::new(runtime.block_on(Larder::filled(&namespace, keys))?),
-        Box::new(runtime.block_on(MokaFuture::filled(keys))),
-        Box::new(PapayaMap::filled(keys)),
-    ];
-    let mut figures = Vec::new();
-    for threads in [1, 2] {
-        let case = format!("near hit, {key_name} key, {threads} thread{}", if threads == 1 { "" } else { "s" });
-        figures.extend(workload.run(&case, &subjects, threads, rounds, Some(allocations::of_thread)));
-    }
-    Ok(figures)
-}
-
-async fn store_hits(redis: &RedisServer, rounds: usize) -> anyhow::Result<Vec<Figure>> {
-    let store = Store::open(&redis.url()).await?;
-    let client = redis::Client::open(redis.url())?;
-    let hand = client.get_multiplexed_async_connection().await?;
-    let bench = store::Bench::filled(&store, "bench-store", store::Hand::Redis(hand)).await?;
-    let mut figures = Vec::new();
-    for tasks in [1, 16] {
-        figures.extend(bench.run("store hit, redis-server", tasks, rounds).await?);
-    }
-    bench.clear().await?;
-    store.close().await;
-    Ok(figures)
-}
-
-async fn pipelines(redis: &RedisServer, rounds: usize) -> anyhow::Result<Vec<Figure>> {
-    let store = Store::open(&redis.url()).await?;
-    let figures = pipeline::run(&store, "GET, redis-server", rounds).await?;
-    store.close().await;
-    Ok(figures)
 }

@@ -5,11 +5,16 @@ use std::{hint::black_box, sync::Arc};
 use larder_base::CacheKey;
 use papaya::HashMap;
 
-use crate::lab::{near::Subject, user::User};
+use super::Size;
+use crate::{
+    lab::{near::Subject, user::User},
+    node::Full,
+    row::Row,
+};
 
-pub(crate) struct PapayaMap<K>(HashMap<K, Arc<User>>);
+pub(crate) struct Near<K>(HashMap<K, Arc<User>>);
 
-impl<K: CacheKey> PapayaMap<K> {
+impl<K: CacheKey> Near<K> {
     pub(crate) fn filled(keys: &[K]) -> Self {
         let map = HashMap::new();
         for (id, key) in keys.iter().enumerate() {
@@ -19,7 +24,7 @@ impl<K: CacheKey> PapayaMap<K> {
     }
 }
 
-impl<K: CacheKey> Subject<K> for PapayaMap<K> {
+impl<K: CacheKey> Subject<K> for Near<K> {
     fn name(&self) -> String {
         "papaya 0.2, bare map".to_owned()
     }
@@ -32,4 +37,12 @@ impl<K: CacheKey> Subject<K> for PapayaMap<K> {
         }
         found
     }
+}
+
+pub(crate) async fn full(size: Size) -> anyhow::Result<Full> {
+    let map = HashMap::new();
+    for id in 0..size.inserts {
+        map.pin().insert(id, Arc::new(Row::number(id)));
+    }
+    Ok(Box::new(map))
 }

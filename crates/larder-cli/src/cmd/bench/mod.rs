@@ -74,7 +74,8 @@ async fn near(rounds: usize) -> Outcome<Vec<Figure>> {
 async fn near_with<K: CacheKey>(key_name: &str, rounds: usize, key: impl Fn(u64) -> K) -> Outcome<Vec<Figure>> {
     let workload = Workload::new(key);
     let namespace = format!("bench-{}", key_name.to_ascii_lowercase());
-    let larder = Larder::filled(&namespace, &workload.keys).await?;
+    let store = Store::open("embedded:").await?;
+    let larder = Larder::filled("larder Cache::get", &store, &namespace, &workload.keys).await?;
     let subjects: [Box<dyn Subject<K>>; 1] = [Box::new(larder)];
     let mut figures = Vec::new();
     for (threads, words) in [(1, "1 thread"), (2, "2 threads")] {
@@ -90,13 +91,7 @@ async fn store_hits(on: &OnStore, context: &Context) -> Outcome<Vec<Figure>> {
     let namespace = format!("bench-{:016x}", context.random.next_u64());
     let work = async {
         let hand = by_hand(&on.store.store, &store).await?;
-        let bench = store::Bench::filled(&store, &namespace, hand).await?;
-        let mut figures = Vec::new();
-        for tasks in [1, 16] {
-            figures.extend(bench.run("store hit", tasks, on.rounds.rounds as usize).await?);
-        }
-        bench.clear().await?;
-        Ok(figures)
+        Ok(store::run(&store, &namespace, hand, "store hit", on.rounds.rounds as usize, &[]).await?)
     };
     let figures = own_keys::removed_after(context, &store, &namespace, work).await?;
     store.close().await;

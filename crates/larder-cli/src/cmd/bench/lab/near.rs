@@ -1,4 +1,6 @@
 //! Near hits: a typed value, TTL on, read in process through the public API.
+//!
+//! A hit is shorter than the reading of a clock, so latencies are of [`CHUNK`] hits in a row, divided by their number.
 
 use std::{
     hint::black_box,
@@ -7,14 +9,16 @@ use std::{
     time::Duration,
 };
 
+use hdrhistogram::Histogram;
 use larder_base::{CacheKey, Clock, Random};
 use larder_cache::Cache;
 use larder_store::Store;
+use tokio::runtime::Handle;
 
 use super::{
     cpu,
     figure::Figure,
-    rounds::{Round, Tournament},
+    rounds::{Round, Tournament, histogram},
     user::User,
 };
 
@@ -26,6 +30,9 @@ pub(crate) const TTL: Duration = Duration::from_secs(3_600);
 
 /// Reads of one round and thread.
 const READS: usize = 500_000;
+
+/// Hits that are timed together.
+const CHUNK: usize = 250;
 
 /// A cache to read from, holding every key.
 pub(crate) trait Subject<K>: Sync {
@@ -84,12 +91,18 @@ impl<K: CacheKey> Workload<K> {
                 .into_iter()
                 .map(|handle| handle.join().expect("a reader does not panic"))
                 .collect();
+            let mut latencies = histogram();
+            for one in &spent {
+                latencies
+                    .add(&one.latencies)
+                    .expect("all histograms have the same bounds");
+            }
             Round {
                 operations: (threads * READS) as u64,
                 cpu: spent.iter().map(|spent| spent.cpu).sum(),
                 wall: clock.monotonic() - began,
                 allocations: spent.iter().map(|spent| spent.allocations).sum(),
-                latencies: None,
+                latencies: Some(latencies),
             }
         })
     }
@@ -97,41 +110,61 @@ impl<K: CacheKey> Workload<K> {
     fn reader(&self, subject: &dyn Subject<K>, barrier: &Barrier, allocations: Option<AllocationCount>) -> Spent {
         // Once before the clock runs: caches of the processor, pages, lazy state of the subject.
         let warm = &self.order[..READS / 10];
-        assert_eq!(subject.read(&self.keys, warm), warm.len(), "{}", subject.name());
+        let warmed = subject.read(&self.keys, warm);
+        let (clock, mut latencies, mut found) = (Clock::system(), histogram(), 0);
         barrier.wait();
         let allocated = allocations.map(|count| count());
         let began = cpu::of_thread();
-        let found = subject.read(&self.keys, &self.order);
+        let mut then = clock.monotonic();
+        for order in self.order.chunks(CHUNK) {
+            found += subject.read(&self.keys, order);
+            let now = clock.monotonic();
+            latencies.saturating_record((now - then).as_nanos() as u64 / CHUNK as u64);
+            then = now;
+        }
         let cpu = cpu::of_thread() - began;
         let allocations = allocations.zip(allocated).map(|(count, before)| count() - before);
-        assert_eq!(found, READS, "every read of {} is a hit", subject.name());
-        Spent { cpu, allocations }
+        assert_eq!(
+            warmed + found,
+            warm.len() + READS,
+            "every read of {} is a hit",
+            subject.name()
+        );
+        Spent {
+            cpu,
+            allocations,
+            latencies,
+        }
     }
 }
 
 struct Spent {
     cpu: Duration,
     allocations: Option<u64>,
+    latencies: Histogram<u64>,
 }
 
-/// Drives a future that is ready at once, as a hit is.
-pub(crate) fn at_once<F: Future>(future: F) -> F::Output {
+/// Drives a future that is ready at once, as a hit is; should it not be, on `runtime`.
+pub(crate) fn at_once<F: Future>(runtime: &Handle, future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("a hit in process waits for nobody"),
+        Poll::Pending => runtime.block_on(future),
     }
 }
 
-/// Larder: `Cache::get` on the embedded store, near tier on.
-pub(crate) struct Larder<K: CacheKey>(Cache<K, User>);
+/// Larder: `Cache::get`, near tier on.
+pub(crate) struct Larder<K: CacheKey> {
+    name: String,
+    cache: Cache<K, User>,
+    runtime: Handle,
+}
 
 impl<K: CacheKey> Larder<K> {
-    /// A cache that has every key in its near tier.
-    pub(crate) async fn filled(namespace: &str, keys: &[K]) -> anyhow::Result<Self> {
-        let store = Store::open("embedded:").await?;
+    /// A cache on `store` that has every key in its near tier.
+    pub(crate) async fn filled(name: &str, store: &Store, namespace: &str, keys: &[K]) -> anyhow::Result<Self> {
         let cache = Cache::<K, User>::builder(namespace)
-            .store(&store)
+            .store(store)
             .near(2 * KEYS as usize)
             .ttl(TTL)
             .build()
@@ -140,20 +173,24 @@ impl<K: CacheKey> Larder<K> {
             let load = || async move { Ok::<_, std::convert::Infallible>(User::number(id as u64)) };
             cache.get_or_load(key, load).await?;
         }
-        Ok(Self(cache))
+        Ok(Self {
+            name: name.to_owned(),
+            cache,
+            runtime: Handle::current(),
+        })
     }
 }
 
 impl<K: CacheKey> Subject<K> for Larder<K> {
     fn name(&self) -> String {
-        "larder Cache::get".to_owned()
+        self.name.clone()
     }
 
     fn read(&self, keys: &[K], order: &[u32]) -> usize {
-        at_once(async {
+        at_once(&self.runtime, async {
             let mut found = 0;
             for &i in order {
-                let value: Option<Arc<User>> = self.0.get(&keys[i as usize]).await.unwrap_or_default();
+                let value: Option<Arc<User>> = self.cache.get(&keys[i as usize]).await.unwrap_or_default();
                 found += usize::from(black_box(value).is_some());
             }
             found

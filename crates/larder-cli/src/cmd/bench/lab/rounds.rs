@@ -17,6 +17,12 @@ pub(crate) struct Round {
 }
 
 impl Round {
+    /// Each of the operations was one on so many keys; latencies stay those of the whole.
+    pub(crate) const fn of_many(mut self, keys: u64) -> Self {
+        self.operations *= keys;
+        self
+    }
+
     fn cpu_ns(&self) -> f64 {
         self.cpu.as_nanos() as f64 / self.operations.max(1) as f64
     }

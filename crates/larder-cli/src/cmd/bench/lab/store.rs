@@ -3,7 +3,7 @@
 //! By hand is what the fast path of a read does at its barest: `MGET` of the entry and its partition's marker, then
 //! the JSON behind the header. It checks nothing: no incarnation, no checksum, no time.
 
-use std::{collections::HashMap, hint::black_box, sync::Arc, time::Duration};
+use std::{collections::HashMap, hint::black_box, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use larder_base::Clock;
@@ -28,10 +28,30 @@ const KEYS: u64 = 1_000;
 /// Reads of one round, all tasks together.
 const READS: u64 = 16_000;
 
+/// Keys of a batch.
+const BATCH: u64 = 100;
+
+/// Tag invalidations a second.
+const CHURN: u32 = 10;
+
 const TTL: Duration = Duration::from_secs(3_600);
 
 /// The two keys of each id, as Larder named them.
 type Names = Arc<HashMap<u64, (String, String)>>;
+
+/// A read of somebody else's, through whatever it keeps behind.
+pub(crate) type Read = Arc<dyn Fn(u64) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send + Sync>;
+
+/// Somebody else who takes part, by name.
+pub(crate) type Other = (String, Read);
+
+/// Whether the values have tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tags {
+    None,
+    /// One, by team.
+    Team,
+}
 
 /// What reads by hand go through.
 #[derive(Clone)]
@@ -42,8 +62,36 @@ pub(crate) enum Hand {
     Store(Store),
 }
 
+/// Untagged, tagged, tagged while tags are invalidated, and in batches. Others take part in untagged hits.
+pub(crate) async fn run(
+    store: &Store,
+    namespace: &str,
+    hand: Hand,
+    case: &str,
+    rounds: usize,
+    others: &[Other],
+) -> anyhow::Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    let untagged = Bench::filled(store, namespace, hand.clone(), Tags::None).await?;
+    for tasks in [1, 16] {
+        figures.extend(untagged.run(case, tasks, rounds, others).await?);
+    }
+    figures.extend(untagged.batches(case, rounds).await?);
+    untagged.clear().await?;
+    let tagged = Bench::filled(store, &format!("{namespace}-tagged"), hand, Tags::Team).await?;
+    for tasks in [1, 16] {
+        figures.extend(tagged.run(&format!("{case}, tagged"), tasks, rounds, &[]).await?);
+    }
+    for tasks in [1, 16] {
+        let case = format!("{case}, tagged, {CHURN} tag invalidations/s");
+        figures.extend(tagged.run_under_churn(&case, tasks, rounds).await?);
+    }
+    tagged.clear().await?;
+    Ok(figures)
+}
+
 /// A filled store and the ways to read from it.
-pub(crate) struct Bench {
+struct Bench {
     cache: Cache<u64, User>,
     store: Store,
     names: Names,
@@ -53,13 +101,12 @@ pub(crate) struct Bench {
 
 impl Bench {
     /// Stores every key under `namespace`; reads by hand go through `hand`, a connection to the same store.
-    pub(crate) async fn filled(store: &Store, namespace: &str, hand: Hand) -> anyhow::Result<Self> {
-        let cache = Cache::<u64, User>::builder(namespace)
-            .store(store)
-            .ttl(TTL)
-            .jitter(0.0)
-            .build()
-            .await?;
+    async fn filled(store: &Store, namespace: &str, hand: Hand, tags: Tags) -> anyhow::Result<Self> {
+        let mut builder = Cache::<u64, User>::builder(namespace).store(store).ttl(TTL).jitter(0.0);
+        if tags == Tags::Team {
+            builder = builder.tags(|user| [format!("team:{}", user.team)]);
+        }
+        let cache = builder.build().await?;
         for id in 0..KEYS {
             let load = || async move { Ok::<_, std::convert::Infallible>(User::number(id)) };
             cache.get_or_load(&id, load).await?;
@@ -72,20 +119,62 @@ impl Bench {
         })
     }
 
-    /// Reads with so many tasks, in turns.
-    pub(crate) async fn run(&self, case: &str, tasks: u64, rounds: usize) -> anyhow::Result<Vec<Figure>> {
+    /// Reads with so many tasks, in turns with the others.
+    async fn run(&self, case: &str, tasks: u64, rounds: usize, others: &[Other]) -> anyhow::Result<Vec<Figure>> {
         let mut tournament = Tournament::new(format!("{case}, {tasks} tasks"));
         for _ in 0..rounds {
             tournament.add("MGET and decode by hand", self.by_hand(tasks).await?);
             tournament.add("MGET and decode through Store", self.through_store(tasks).await?);
             tournament.add("larder Cache::get", self.through_cache(tasks).await?);
             tournament.add("larder Cache::get_or_load", self.with_loader(tasks).await?);
+            for (name, read) in others {
+                let read = read.clone();
+                tournament.add(name, round(tasks, move |id| read(id)).await?);
+            }
+        }
+        Ok(tournament.figures())
+    }
+
+    /// As [`run`](Self::run), while a tag that none of the values has is invalidated [`CHURN`] times a second.
+    async fn run_under_churn(&self, case: &str, tasks: u64, rounds: usize) -> anyhow::Result<Vec<Figure>> {
+        let (cache, clock) = (self.cache.clone(), Clock::system());
+        let churn = async move {
+            loop {
+                clock.sleep(Duration::from_secs(1) / CHURN).await;
+                cache.invalidate_tag("team:none").await?;
+            }
+        };
+        tokio::select! {
+            figures = self.run(case, tasks, rounds, &[]) => figures,
+            failed = churn => failed,
+        }
+    }
+
+    /// Reads [`BATCH`] keys at once, by hand with one `MGET` of the entries alone.
+    async fn batches(&self, case: &str, rounds: usize) -> anyhow::Result<Vec<Figure>> {
+        let mut tournament = Tournament::new(format!("{case}, batch of {BATCH}"));
+        for _ in 0..rounds {
+            let by_hand = match self.hand.clone() {
+                Hand::Redis(bare) => batches_by_hand(bare, self.names.clone()).await?,
+                Hand::Store(store) => batches_by_hand(store, self.names.clone()).await?,
+            };
+            tournament.add("MGET and decode by hand", by_hand);
+            let cache = self.cache.clone();
+            let through_cache = spread(1, READS / BATCH, move |_, i| {
+                let (cache, ids) = (cache.clone(), batch(i));
+                async move {
+                    let found = cache.get_many(&ids).await;
+                    anyhow::ensure!(found.len() as u64 == BATCH, "every read is a hit");
+                    Ok(found)
+                }
+            });
+            tournament.add("larder Cache::get_many", through_cache.await?.of_many(BATCH));
         }
         Ok(tournament.figures())
     }
 
     /// Removes what was stored.
-    pub(crate) async fn clear(&self) -> anyhow::Result<()> {
+    async fn clear(&self) -> anyhow::Result<()> {
         let keys: Vec<&String> = self
             .names
             .values()
@@ -127,6 +216,32 @@ impl Bench {
     }
 }
 
+/// The keys of the `i`th batch.
+fn batch(i: u64) -> Vec<u64> {
+    (i * BATCH..(i + 1) * BATCH).map(|id| id % KEYS).collect()
+}
+
+async fn batches_by_hand<C>(connection: C, names: Names) -> anyhow::Result<Round>
+where
+    C: ConnectionLike + Clone + Send + Sync + 'static,
+{
+    let read = move |_, i| {
+        let (mut connection, names) = (connection.clone(), names.clone());
+        async move {
+            let mut mget = cmd("MGET");
+            for id in batch(i) {
+                mget.arg(&names[&id].0);
+            }
+            let entries: Vec<Vec<u8>> = mget.query_async(&mut connection).await?;
+            entries
+                .iter()
+                .map(|entry| decode(entry))
+                .collect::<anyhow::Result<Vec<User>>>()
+        }
+    };
+    Ok(spread(1, READS / BATCH, read).await?.of_many(BATCH))
+}
+
 /// The loader of reads that are all hits.
 async fn miss() -> Result<User, std::io::Error> {
     Err(std::io::Error::other("every read is a hit"))
@@ -155,16 +270,26 @@ where
     Fut: Future<Output = anyhow::Result<T>> + Send,
     T: Send,
 {
+    spread(tasks, READS, move |task, i| read((task * 31 + i) % KEYS)).await
+}
+
+/// Runs so many operations on so many tasks, one after another on each; an operation knows its task and its number there.
+pub(crate) async fn spread<T, F, Fut>(tasks: u64, operations: u64, operation: F) -> anyhow::Result<Round>
+where
+    F: Fn(u64, u64) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = anyhow::Result<T>> + Send,
+    T: Send,
+{
     let clock = Clock::system();
     let (began, cpu) = (clock.monotonic(), cpu::of_process());
     let mut running = JoinSet::new();
     for task in 0..tasks {
-        let (read, clock) = (read.clone(), clock.clone());
+        let (operation, clock) = (operation.clone(), clock.clone());
         running.spawn(async move {
             let mut latencies = histogram();
-            for i in 0..READS / tasks {
+            for i in 0..operations / tasks {
                 let sent = clock.monotonic();
-                black_box(read((task * 31 + i) % KEYS).await?);
+                black_box(operation(task, i).await?);
                 latencies.saturating_record((clock.monotonic() - sent).as_nanos() as u64);
             }
             anyhow::Ok(latencies)
