@@ -4,7 +4,7 @@ use std::{future, io, time::Duration};
 
 use larder_testkit::{Topology, for_each_topology};
 
-use super::subject::{Numbers, Rows, answers, build, fails, meanwhile, near, passes};
+use super::subject::{Numbers, Rows, answers, build, fails, meanwhile, near, passes, slowly};
 
 /// Long against any test, also on a clock that nobody moves.
 const LONG: u32 = 1_200;
@@ -273,7 +273,7 @@ async fn loads_of_a_failing_source(t: &Topology, retry_after: Duration) -> u64 {
             assert!(cache.get_many(&[1]).await.lookup(&1).is_some_and(is_stale_7));
         }
         // What is refreshed in the background has its time.
-        t.advance(1).await;
+        slowly(t, 1).await;
     }
     rows.loads() - 1
 }
@@ -282,7 +282,10 @@ async fn loads_of_a_failing_source(t: &Topology, retry_after: Duration) -> u64 {
 fn a_failing_source_is_left_alone_for_a_while_by_everybody() {
     for_each_topology(async |t: Topology| {
         let naive = loads_of_a_failing_source(&t, Duration::ZERO).await;
-        assert!(naive >= 10, "a failing source is asked at every read: {naive}");
+        assert!(
+            naive > 1,
+            "without it a failing source is asked again and again: {naive}"
+        );
     });
     for_each_topology(async |t: Topology| {
         assert_eq!(loads_of_a_failing_source(&t, t.units(LONG)).await, 1);
@@ -300,13 +303,14 @@ fn after_a_while_one_caller_tries_again() {
         rows.set(8);
         rows.fail(false);
         assert!(is_stale_7(&cache.lookup(&1).await.unwrap()));
-        t.advance(11).await;
-        assert!(
-            is_stale_7(&cache.lookup(&1).await.unwrap()),
-            "and serves the old value meanwhile"
-        );
-        assert!(passes(&t, 50, || cache.stats().fills == 2).await, "{:?}", cache.stats());
-        assert_eq!(cache.get(&1).await.unwrap().as_deref(), Some(&8));
+        // The pause is counted by the server, from when it is told of the failure.
+        for _ in 0..60 {
+            assert!(cache.get(&1).await.unwrap().is_some(), "the old value serves meanwhile");
+            if passes(&t, 1, || cache.stats().fills == 2).await {
+                break;
+            }
+        }
+        assert_eq!(cache.get(&1).await.unwrap().as_deref(), Some(&8), "{:?}", cache.stats());
         assert_eq!(rows.loads(), 3);
     });
 }
