@@ -17,7 +17,7 @@ use larder_testkit::{
 use parking_lot::Mutex;
 
 /// Worlds of each kind, unless `LARDER_WORLDS` says otherwise.
-const WORLDS: u64 = 334;
+const WORLDS: u64 = 200;
 const WORLDS_VARIABLE: &str = "LARDER_WORLDS";
 
 /// How far behind a near copy may be.
