@@ -10,7 +10,6 @@
 //! | `leases` | readers that load, writers that invalidate, losses, late copies of requests |
 //! | `holds` | writers that store what they commit |
 //! | `near` | near tiers behind connections that break, and a store that fails over |
-//! | `flights` | callers of one process that share reads and loads |
 //!
 //! It is a crate of its own because it is compiled with optimisation even for tests: millions of states take seconds then.
 
