@@ -181,6 +181,11 @@ where
         let writing = self.core.near.writing(std::slice::from_ref(self.key), Some(&marked));
         self.leader.note_request(token);
         self.leader.handed_on();
+        // Who joined until now may have come after an invalidation that is pending.
+        if self.core.pending.quarantines(self.place.keys.e()) {
+            writing.unchanged();
+            return Ok(Step::Done(Acquired::past_the_store()));
+        }
         // If this is cancelled before the answer is seen, the lease may have been granted all the same.
         let guard = LeaseGuard::new(self.core, self.key, self.place, token);
         let sent = self.core.now();

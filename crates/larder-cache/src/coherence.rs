@@ -147,25 +147,32 @@ impl<K: CacheKey, V> NearTier<K, V> {
         }
     }
 
-    /// The hit path: a lookup, a deadline, three comparisons.
+    /// The hit path: the proof, a lookup, a deadline, two comparisons.
     #[inline]
     pub(crate) fn hit(&self, key: &K, now: Duration) -> Option<Entry<V>> {
-        let entry = self.near.as_ref()?.get(key, now)?;
-        self.vouches_for(entry.stamp(), now).then_some(entry)
+        let near = self.near.as_ref().filter(|_| self.is_proven(now))?;
+        let entry = near.get(key, now)?;
+        self.vouches_for(entry.stamp()).then_some(entry)
     }
 
     /// As [`hit`](Self::hit), the value alone.
     #[inline]
     pub(crate) fn value(&self, key: &K, now: Duration) -> Option<Option<Arc<V>>> {
-        let near = self.near.as_ref()?;
-        near.value(key, now, |stamp| self.vouches_for(stamp, now))
+        let near = self.near.as_ref().filter(|_| self.is_proven(now))?;
+        near.value(key, now, |stamp| self.vouches_for(stamp))
+    }
+
+    /// Whether the stream was live a moment ago. To be asked before the lookup: a proof that comes after a copy was taken out
+    /// says nothing of what was pushed between the two.
+    #[inline]
+    fn is_proven(&self, now: Duration) -> bool {
+        // Acquire: who sees the proof sees what was dropped before it.
+        nanos(now) <= self.proven_until.load(Ordering::Acquire)
     }
 
     #[inline]
-    fn vouches_for(&self, stamp: Stamp, now: Duration) -> bool {
-        stamp.epoch == self.epoch()
-            && stamp.marker == self.partitions.revision(stamp.partition, stamp.tagged)
-            && nanos(now) <= self.proven_until.load(Ordering::Acquire)
+    fn vouches_for(&self, stamp: Stamp) -> bool {
+        stamp.epoch == self.epoch() && stamp.marker == self.partitions.revision(stamp.partition, stamp.tagged)
     }
 
     /// A copy that is in doubt only because something happened to its partition: worth asking whether it still holds.
@@ -412,6 +419,7 @@ impl<K: CacheKey, V: Send + Sync> Invalidations for NearTier<K, V> {
             if mutant::lives(Mutant::M46) {
                 return;
             }
+            let _up = self.up.lock();
             self.last_good.lock().take();
             self.next_epoch(|epoch| epoch.wrapping_add(2));
             self.markers.poison_all();

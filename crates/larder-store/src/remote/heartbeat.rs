@@ -14,6 +14,10 @@ use crate::listen::Heartbeat;
 /// the same moment.
 const SUSPENDED: Duration = Duration::from_millis(100);
 
+/// For so many heartbeats a connection may stay untracked although somebody listens: turning it on takes a round trip, and as
+/// long as the command deadline if the server is slow.
+const UNTRACKED_BEATS: u32 = 32;
+
 impl Line {
     /// Sends a heartbeat whenever one is due, while the connection is tracked. Returns if the machine was suspended: what
     /// was read before is then of unknown age by a clock that stood still, and the connection ends.
@@ -21,16 +25,25 @@ impl Line {
         let clock = &self.config.clock;
         let slept = || clock.boot().saturating_sub(clock.monotonic());
         let at_first = slept();
+        let mut untracked = 0;
         loop {
             clock.sleep(self.listeners.heartbeat()).await;
             if slept().saturating_sub(at_first) > SUSPENDED {
                 tracing::info!(address = %self.address, "the machine was suspended: connecting anew");
                 return;
             }
-            if link.tracked_since().is_some()
-                && !self.listeners.is_empty()
-                && let Some(beat) = self.beat_once(link).await
-            {
+            if self.listeners.is_empty() {
+                continue;
+            }
+            if link.tracked_since().is_none() {
+                // Whoever listens turns tracking on, unless that came to nothing while the connection was being set up.
+                untracked += 1;
+                if untracked > UNTRACKED_BEATS {
+                    return;
+                }
+                continue;
+            }
+            if let Some(beat) = self.beat_once(link).await {
                 link.life.confirmed(beat);
             }
         }

@@ -44,6 +44,8 @@ pub(super) struct Line {
     pub(super) listeners: Arc<Listeners>,
     /// Which of the store's shared connections it is.
     pub(super) index: usize,
+    /// Whether a connection of it led to a primary.
+    was_primary: AtomicBool,
     /// The connection that carries commands; only ever one that is wholly set up.
     pub(super) current: ArcSwapOption<Link>,
     pub(super) deadlines: Arc<Deadlines>,
@@ -78,6 +80,7 @@ impl Line {
             address: config.address(),
             listeners,
             index,
+            was_primary: AtomicBool::new(false),
             current: ArcSwapOption::empty(),
             deadlines: Arc::default(),
             overdue: AtomicBool::new(false),
@@ -99,6 +102,12 @@ impl Line {
     #[inline]
     pub(super) fn up(&self) -> Option<Arc<Link>> {
         self.current.load_full().filter(|link| !link.life.is_over())
+    }
+
+    /// Whether the connection leads to a replica where others before it led to the primary: the address may soon lead to the
+    /// new one, and until then what is read may be behind (rule R8 of protocol 1.5).
+    pub(super) fn is_astray(&self, link: &Link) -> bool {
+        self.was_primary.load(Ordering::Acquire) && link.server.is_replica()
     }
 
     /// Keeps a connection up until the store is gone.
@@ -163,7 +172,10 @@ impl Line {
         self.figures
             .count(if is_first { Count::Connects } else { Count::Reconnects });
         tracing::info!(address = %self.address, version = %link.server.version, "connected to the store");
-        if let Some(sent) = link.tracked_since() {
+        if link.server.is_primary {
+            self.was_primary.store(true, Ordering::Release);
+        }
+        if let Some(sent) = link.tracked_since().filter(|_| !self.is_astray(link)) {
             link.life.count(sent);
             self.listeners.confirm();
         }

@@ -238,7 +238,9 @@ impl Remote {
                 let sent = line.config.clock.monotonic();
                 match link.track(&line.config.clock).await {
                     Ok(()) => {
-                        link.life.count(sent);
+                        if !line.is_astray(&link) {
+                            link.life.count(sent);
+                        }
                         return Ok(());
                     }
                     // The next connection turns it on by itself.

@@ -15,7 +15,8 @@ const EVERY: Duration = Duration::from_secs(1);
 
 impl Line {
     /// Returns when the server is no longer what it was when the connection began: its role or its replication id is
-    /// another one. Never of a server that does not tell.
+    /// another one; and after a while where the connection leads to a replica that used to be the primary, for its
+    /// address may lead to its successor by then. Never of a server that does not tell.
     pub(super) async fn changed(&self, link: &Link) {
         let before = &link.server;
         if before.generation.replication_id.is_empty() {
@@ -23,6 +24,10 @@ impl Line {
         }
         loop {
             self.config.clock.sleep(EVERY).await;
+            if self.is_astray(link) {
+                tracing::info!(address = %self.address, "still at a replica that was the primary: connecting anew");
+                return;
+            }
             let Some(now) = self.ask_role(link).await else { continue };
             if now.is_primary != before.is_primary || now.generation.replication_id != before.generation.replication_id
             {

@@ -29,6 +29,11 @@ impl ServerInfo {
         }
     }
 
+    /// Whether it is known to be a replica: a server that hides its role is taken for a primary.
+    pub(super) fn is_replica(&self) -> bool {
+        !self.is_primary && !self.generation.replication_id.is_empty()
+    }
+
     /// Whether scripts may begin with `#!lua`: from 7.0. A server that hides its version is taken to be a current one.
     pub(super) const fn knows_shebang(&self) -> bool {
         self.major == 0 || self.major >= 7

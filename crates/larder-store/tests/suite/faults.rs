@@ -441,6 +441,24 @@ async fn tracking_is_on_again_before_the_new_connection_carries_anything() {
 }
 
 #[tokio::test]
+async fn nobody_vouches_for_what_a_demoted_server_says_and_its_successor_is_found() {
+    let (old, new) = (RedisServer::start().await, RedisServer::start().await);
+    let proxy = Proxy::start(old.port()).await.unwrap();
+    let store = Store::open(&proxy.url()).await.unwrap();
+    let ear = Ear::new();
+    let _listening = store.listen(ear.clone()).await.unwrap();
+    old.cli(&["REPLICAOF", "127.0.0.1", &new.port().to_string()]);
+    eventually(SOON, async || ear.has(&Heard::Lost)).await;
+    // It is connected anew to the same address, which still leads to the old server, again and again.
+    let connects = store.stats().reconnects;
+    eventually(SOON, async || store.stats().reconnects > connects + 1).await;
+    assert_eq!(ear.count(&Heard::Restored), 1, "{:?}", ear.heard());
+    proxy.point_at(new.port());
+    eventually(SOON, async || ear.count(&Heard::Restored) == 2).await;
+    get(&store, "k").await.unwrap();
+}
+
+#[tokio::test]
 async fn who_listens_to_a_server_that_is_down_hears_when_it_is_up() {
     let mut server = RedisServer::start().await;
     let url = server.url();
