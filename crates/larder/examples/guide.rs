@@ -47,6 +47,7 @@ async fn main() -> Result<(), BoxError> {
     puts_and_counters(&Store::open("embedded:").await?).await?;
     near(&Store::open("embedded:").await?).await?;
     interop(&Store::open("embedded:").await?, Db).await?;
+    other_languages(&Store::open("embedded:").await?).await?;
     stores().await?;
     #[cfg(feature = "prometheus")]
     metrics("127.0.0.1:0").await?;
@@ -214,6 +215,18 @@ async fn events(users: &Cache<u64, User>) {
             _ => {}
         }
     }
+}
+
+/// other-languages.md
+async fn other_languages(store: &Store) -> Result<(), BoxError> {
+    let users: Cache<u64, User> = Cache::builder("user")
+        .store(store)
+        .ttl(Duration::from_secs(300))
+        .channel("invalidations")
+        .build()
+        .await?;
+    assert_eq!(users.get(&42).await?, None);
+    Ok(())
 }
 
 /// stores.md
