@@ -1,11 +1,15 @@
 //! From the call of `invalidate` in one process until the last near copy of another is gone.
 //!
-//! The other process reads the key over and over. As long as it has a copy, a read is answered within its first poll; the
-//! first that has to wait says that the copy is gone.
+//! The other process reads the key over and over. As long as it has a copy, a read is answered within its first poll and
+//! loads nothing; the first that has to wait or to load says that the copy is gone. (Waiting alone says too little: on few
+//! cores the answer of a server may overtake the poll that asked for it.)
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -17,8 +21,8 @@ use larder_base::Clock;
 use super::Group;
 use crate::{
     Lab,
-    lab::rounds::histogram,
-    node::{Node, Place, user},
+    lab::{rounds::histogram, user::User},
+    node::{Load, Node, Place},
     peers::PEERS,
     report::{Section, Table},
 };
@@ -146,13 +150,23 @@ fn has_copy(lab: &Lab, reader: &dyn Node, id: u64) -> anyhow::Result<bool> {
     Ok(false)
 }
 
-/// Reads once; whether the answer was there at the first poll.
+/// Reads once; whether the answer came from a copy.
 fn is_at_hand(lab: &Lab, reader: &dyn Node, id: u64) -> anyhow::Result<bool> {
     let _runtime = lab.runtime.enter();
-    let mut read = reader.read(id, user(id));
+    let loaded = Arc::new(AtomicBool::new(false));
+    let mut read = reader.read(id, noting(&loaded, id));
     match Pin::new(&mut read).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(answer) => answer.map(|_| true),
+        Poll::Ready(answer) => answer.map(|_| !loaded.load(Ordering::Acquire)),
         // What was begun is finished, so that nobody waits for it in vain; but the copy was gone when it began.
         Poll::Pending => lab.runtime.block_on(read).map(|_| false),
     }
+}
+
+/// Loads the user, and says that it did.
+fn noting(loaded: &Arc<AtomicBool>, id: u64) -> Load {
+    let loaded = Arc::clone(loaded);
+    Arc::new(move || {
+        loaded.store(true, Ordering::Release);
+        Box::pin(async move { User::number(id) })
+    })
 }
