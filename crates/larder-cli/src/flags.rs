@@ -6,7 +6,7 @@ use clap::Args;
 use larder::Store;
 use larder_store::{StoreConfig, StoreError};
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, OrHint as _, Outcome};
 
 /// The store of a command that makes its own data (demo, bench, verify, serve).
 ///
@@ -26,7 +26,7 @@ impl OwnStore {
 
     /// Its settings, for a command that changes some and connects more than once.
     pub(crate) fn config(&self) -> Outcome<StoreConfig> {
-        config(&self.store)
+        config(&self.store).or_while("--store cannot be used")
     }
 
     /// Opens a store with these settings.
@@ -62,15 +62,20 @@ impl LiveStore {
 
     /// Opens it.
     pub(crate) async fn open(&self) -> Outcome<Store> {
-        connect(config(self.url()?)?, Self::HINT).await
+        connect(self.config()?, Self::HINT).await
     }
 
     /// The store, not yet asked whether anybody answers (but for `env:`, which is).
     pub(crate) async fn lazy(&self) -> Outcome<Store> {
         match self.url()? {
             "env:" => self.open().await,
-            url => Store::lazy(url).map_err(|error| Failure::from(error).into_usage()),
+            // Its settings first, so that what is wrong with them is told in the same words everywhere.
+            url => self.config().and_then(|_| Ok(Store::lazy(url)?)),
         }
+    }
+
+    fn config(&self) -> Outcome<StoreConfig> {
+        config(self.url()?).or_while("the store of --store or LARDER_STORE cannot be used")
     }
 }
 
@@ -109,13 +114,31 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
     match nanos {
         Some(nanos) if (0.0..=SPAN_MAX).contains(&nanos) => Ok(Duration::from_nanos(nanos as u64)),
         Some(_) => Err("must be between 0 and 60m".to_owned()),
-        None => Err("must be a number with a unit, such as 2s or 50ms".to_owned()),
+        None => Err("must be a number with a unit (us, ms, s or m), such as 2s or 50ms".to_owned()),
+    }
+}
+
+/// Reads an address to listen on, `HOST:PORT`. Whether there is such a host is seen when it is used.
+pub(crate) fn address(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        _ => Err("must be HOST:PORT with a port of 0 to 65535, such as 127.0.0.1:6379".to_owned()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_have_a_host_and_a_port() {
+        for right in ["127.0.0.1:0", "[::1]:6379", "localhost:65535"] {
+            assert_eq!(address(right).as_deref(), Ok(right));
+        }
+        for wrong in ["", "foo", ":6379", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:x"] {
+            assert!(address(wrong).is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn spans_are_read_with_their_unit() {

@@ -34,7 +34,10 @@ struct Cli {
 const TIDY_END: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error),
+    };
     let ui = Ui::new(cli.json);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -50,6 +53,21 @@ fn main() -> ExitCode {
         },
         Err(interrupted) => interrupted.exit_code(),
     }
+}
+
+/// What clap says of the command line: help, which is no failure, or what is wrong with it; under `--json` as the document
+/// too.
+fn refused(error: &clap::Error) -> ExitCode {
+    let is_json = std::env::args_os().any(|word| word == "--json");
+    if is_json && error.use_stderr() {
+        let text = error.render().to_string();
+        let (what, rest) = text.split_once('\n').unwrap_or((&text, ""));
+        let what = what.strip_prefix("error: ").unwrap_or(what);
+        Ui::new(true).document(&serde_json::json!({ "error": [what], "hint": rest.trim() }));
+    }
+    // Nobody is left to tell if it cannot be printed.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 /// Runs `command` until it ends or a signal does: whatever it holds (a temporary folder) is dropped before return.

@@ -1,9 +1,14 @@
 //! `larder invalidate`: what a cache holds is no longer true.
 
-use larder_cache::{Cache, Ttl};
+use larder_cache::{Cache, Error, Ttl};
 use serde_json::{Value, json};
 
-use crate::{context::Context, failure::Outcome, flags::LiveStore, ui::count};
+use crate::{
+    context::Context,
+    failure::{Failure, Outcome},
+    flags::LiveStore,
+    ui::count,
+};
 
 /// Invalidate entries of a namespace: by key, by tag, by pattern, or all of them.
 ///
@@ -25,7 +30,7 @@ struct What {
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
     /// A tag; may be given several times.
-    #[arg(long, value_name = "TAG")]
+    #[arg(long, value_name = "TAG", value_parser = tag)]
     tag: Vec<String>,
     /// A glob pattern over keys as they are written in the store (a composite key as `eu:7`).
     #[arg(long, value_name = "PATTERN")]
@@ -35,27 +40,49 @@ struct What {
     all: bool,
 }
 
+/// The longest tag that a value can have, in bytes.
+const TAG_MAX: usize = 255;
+
+/// Reads a tag: the flags are refused as a whole, before the first of them is done.
+fn tag(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=TAG_MAX => Ok(text.to_owned()),
+        bytes => Err(format!("a tag has 1 to {TAG_MAX} bytes, not {bytes}")),
+    }
+}
+
+/// What makes no sense as it stands is wrong usage; everything else is the store's.
+fn explain(error: Error) -> Failure {
+    if error.is_config() {
+        Failure::from(error).into_usage()
+    } else {
+        Failure::from(error).hint(LiveStore::HINT)
+    }
+}
+
 pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
-    let store = args.store.open().await?;
+    // The namespace is looked at before the store is asked for.
+    let store = args.store.lazy().await?;
     // The type of the values does not matter: none is read.
     let cache: Cache<String, Value> = Cache::builder(&args.namespace)
         .store(&store)
         .ttl(Ttl::never())
         .build()
-        .await?;
+        .await
+        .map_err(explain)?;
     let What { key, tag, pattern, all } = &args.what;
     if !key.is_empty() {
-        cache.invalidate_many(key).await?;
+        cache.invalidate_many(key).await.map_err(explain)?;
     }
     if !tag.is_empty() {
-        cache.invalidate_tags(tag).await?;
+        cache.invalidate_tags(tag).await.map_err(explain)?;
     }
     let matched = match pattern {
-        Some(pattern) => Some(cache.invalidate_matching(pattern).await?),
+        Some(pattern) => Some(cache.invalidate_matching(pattern).await.map_err(explain)?),
         None => None,
     };
     if *all {
-        cache.clear().await?;
+        cache.clear().await.map_err(explain)?;
     }
     let mut done = Vec::new();
     done.extend((!key.is_empty()).then(|| count(key.len() as u64, "key", "keys")));

@@ -1,16 +1,21 @@
 //! `larder serve`: the engine as a server that any Redis client can talk to.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    path::PathBuf,
+    time::Duration,
+};
 
 use larder::metrics::{self, Endpoint, MetricsError};
 use larder_engine::{
     Engine, Reply,
-    serve::{ServeConfig, Server},
+    serve::{ListenError, ServeConfig, Server},
 };
 
 use crate::{
     context::Context,
     failure::{Failure, OrHint, Outcome},
+    flags,
 };
 
 /// Serve the engine over TCP and Unix sockets, in RESP2 and RESP3.
@@ -20,7 +25,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Address to listen on, host:port; port 0 takes a free one [default: 127.0.0.1:6379 unless --unix is given].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = flags::address)]
     bind: Vec<String>,
     /// Unix socket to listen on.
     #[arg(long, value_name = "PATH")]
@@ -38,8 +43,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH", conflicts_with = "requirepass")]
     requirepass_file: Option<PathBuf>,
     /// Most connections at one time.
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
-    maxclients: usize,
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    maxclients: u32,
     /// Seconds after which a silent connection is closed; 0 is never.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     timeout: u64,
@@ -50,7 +55,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Address to serve metrics on for Prometheus, at /metrics; only this machine can reach it unless --unprotected.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = flags::address)]
     metrics: Option<String>,
 }
 
@@ -99,13 +104,15 @@ async fn serve_metrics(engine: &Engine, args: &Args) -> Outcome<Option<Endpoint>
     } else {
         metrics::serve(address).await
     };
-    served.map(Some).map_err(|error| {
-        let hint = match &error {
-            MetricsError::Exposed { .. } => "bind a loopback address such as 127.0.0.1:9464, or say --unprotected",
-            error if error.is_in_use() => "another program is there; --metrics 127.0.0.1:0 takes a free port",
-            _ => "write host:port, such as 127.0.0.1:9464",
-        };
-        Failure::from(error).hint(hint)
+    served.map(Some).map_err(|error| match error {
+        MetricsError::Exposed { address } => Failure::usage(format_args!(
+            "--metrics: other machines can reach {address}, and whoever reaches it can read the metrics"
+        ))
+        .hint("give it a loopback address such as 127.0.0.1:9464, or add --unprotected"),
+        error if error.is_in_use() => {
+            Failure::from(error).hint("another program is there; --metrics 127.0.0.1:0 takes a free port")
+        }
+        error => Failure::from(error).hint("--metrics takes HOST:PORT of this machine, such as 127.0.0.1:9464"),
     })
 }
 
@@ -123,7 +130,10 @@ fn limit_memory(engine: &Engine, args: &Args) -> Outcome {
             .connect()
             .execute(&[b"CONFIG", b"SET", name.as_bytes(), value.as_bytes()]);
         if let Reply::Error(error) = reply {
-            return Err(Failure::usage(format!("--{name} {value}: {error}")).hint(hint));
+            // The reply names CONFIG SET and then the reason.
+            let reason = error.as_str();
+            let reason = reason.split_once(" - ").map_or(reason, |(_, reason)| reason);
+            return Err(Failure::usage(format_args!("--{name} {value}: {reason}")).hint(hint));
         }
     }
     Ok(())
@@ -131,7 +141,7 @@ fn limit_memory(engine: &Engine, args: &Args) -> Outcome {
 
 fn config(args: &Args) -> Outcome<ServeConfig> {
     let mut config = ServeConfig::new()
-        .clients_max(args.maxclients)
+        .clients_max(args.maxclients as usize)
         .idle_timeout(Duration::from_secs(args.timeout));
     for address in &args.bind {
         config = config.bind(address);
@@ -160,13 +170,22 @@ fn password(args: &Args) -> Outcome<Option<String>> {
 }
 
 fn explain(error: io::Error) -> Failure {
-    let is_taken = error.kind() == io::ErrorKind::AddrInUse;
-    let failure = Failure::from(error);
-    if is_taken {
-        failure.hint("another server is there; --bind 127.0.0.1:0 takes a free port")
-    } else {
-        failure
-    }
+    let hint = match (ListenError::of(&error), error.kind()) {
+        (Some(ListenError::Exposed { address }), _) => {
+            return Failure::usage(format_args!(
+                "--bind: other machines can reach {address}, and there is no password"
+            ))
+            .hint("set LARDER_REQUIREPASS or --requirepass-file, bind a loopback address, or add --unprotected");
+        }
+        (Some(ListenError::Tcp { .. }), ErrorKind::AddrInUse) => {
+            "another server is there; --bind 127.0.0.1:0 takes a free port"
+        }
+        (Some(ListenError::Tcp { .. }), _) => "--bind takes HOST:PORT of this machine, such as 127.0.0.1:6379",
+        (Some(ListenError::Unix { .. }), ErrorKind::AddrInUse) => "another server is there; give --unix another path",
+        (Some(ListenError::Unix { .. }), _) => "--unix takes a path in a folder that exists and can be written to",
+        _ => return Failure::from(error),
+    };
+    Failure::from(error).hint(hint)
 }
 
 fn announce(server: &Server, args: &Args, metrics: Option<&Endpoint>, context: &Context) {

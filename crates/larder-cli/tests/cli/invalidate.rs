@@ -121,3 +121,21 @@ fn what_is_to_go_must_be_said() {
         .ended(2)
         .says(&["--key", "--all"]);
 }
+
+/// No store answers at port 1: what makes no sense is told before one is asked for.
+#[test]
+fn what_makes_no_sense_is_wrong_usage() {
+    let on = ["invalidate", "--store", "redis://127.0.0.1:1"];
+    let long = "x".repeat(256);
+    for (args, says) in [
+        (["User", "--all", "--json"], "namespace `User`"),
+        (["", "--all", "--json"], "namespace ``"),
+        (["user", "--tag", ""], "--tag"),
+        (["user", "--tag", &long], "1 to 255 bytes, not 256"),
+    ] {
+        larder(&[&on[..], &args].concat()).ended(2).says(&[says]);
+    }
+    larder(&[&on[..], &["user", "--all"]].concat())
+        .ended(1)
+        .says(&["127.0.0.1:1", "hint:", "LARDER_STORE"]);
+}

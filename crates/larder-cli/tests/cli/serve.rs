@@ -151,9 +151,13 @@ fn a_public_address_without_a_password_is_refused() {
     for password in [None, Some("")] {
         let mut serve = command(&public);
         serve.envs(password.map(|password| ("LARDER_REQUIREPASS", password)));
-        refused(&mut serve)
-            .ended(1)
-            .says(&["0.0.0.0:0", "no password", "requirepass", "unprotected"]);
+        refused(&mut serve).ended(2).says(&[
+            "--bind",
+            "0.0.0.0:0",
+            "no password",
+            "--requirepass-file",
+            "--unprotected",
+        ]);
     }
     Serving::start(&mut command(&[&public[..], &["--unprotected"]].concat()));
     Serving::start(command(&public).env("LARDER_REQUIREPASS", "opensesame"));
@@ -164,13 +168,30 @@ fn what_it_cannot_do_it_refuses() {
     refused(&mut command(&["serve", "--dir", "data"]))
         .ended(2)
         .says(&["--dir", "not built yet", "hint:"]);
-    refused(&mut command(&["serve", "--maxmemory", "lots"]))
+    let lots = refused(&mut command(&["serve", "--maxmemory", "lots"]))
         .ended(2)
-        .says(&["--maxmemory lots", "hint:", "100mb"]);
+        .says(&["--maxmemory lots: argument must be", "hint:", "100mb"]);
+    assert!(!lots.err.contains("CONFIG"), "{lots:#?}");
+    for (flag, wrong) in [
+        ("--bind", "127.0.0.1:65536"),
+        ("--bind", "foo"),
+        ("--metrics", "foo"),
+        ("--maxclients", "0"),
+    ] {
+        refused(&mut command(&["serve", flag, wrong]))
+            .ended(2)
+            .says(&[flag, wrong]);
+    }
     let serving = Serving::start(&mut command(&ANY_PORT));
     refused(&mut command(&["serve", "--bind", &serving.address]))
         .ended(1)
         .says(&[&serving.address, "hint:", "127.0.0.1:0"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("larder.sock");
+    let _serving = Serving::start(&mut command(&["serve", "--unix", path(&socket)]));
+    let second = refused(&mut command(&["serve", "--unix", path(&socket)])).ended(1);
+    let second = second.says(&[path(&socket), "hint:", "--unix another path"]);
+    assert!(!second.err.contains("--bind"), "{second:#?}");
 }
 
 /// The answer to `GET path`, whole.
@@ -214,7 +235,7 @@ fn its_figures_can_be_scraped() {
         .says(&[address, "hint:", "--metrics 127.0.0.1:0"]);
     let exposed = [&ANY_PORT[..], &["--metrics", "0.0.0.0:0"]].concat();
     refused(&mut command(&exposed))
-        .ended(1)
-        .says(&["0.0.0.0:0", "hint:", "--unprotected"]);
+        .ended(2)
+        .says(&["--metrics", "0.0.0.0:0", "hint:", "--unprotected"]);
     assert_eq!(serving.terminated(), Some(0));
 }

@@ -67,6 +67,20 @@ fn a_store_url_that_cannot_be_meant_is_wrong_usage() {
     larder(&["demo", "--store", "redis+cluster://127.0.0.1"])
         .ended(2)
         .says(&["not built yet"]);
+    for command in ["demo", "verify", "health"] {
+        larder(&[command, "--store", "foo"])
+            .ended(2)
+            .says(&["--store", "redis://", "names none"]);
+    }
+}
+
+#[test]
+fn wrong_usage_under_json_is_a_document_too() {
+    let refused = larder(&["serve", "--maxclients", "0", "--json"]).ended(2);
+    let said = refused.json()["error"][0].to_string();
+    assert!(said.contains("--maxclients"), "{said}");
+    let help = larder(&["serve", "--help", "--json"]).ended(0);
+    assert!(help.out.starts_with("Serve"), "{help:#?}");
 }
 
 #[test]

@@ -15,7 +15,16 @@ fn larder_has_no_stale_reads() {
         .ended(0)
         .json();
     let larder = &document["larder"];
-    assert_eq!(document["seed"], 1);
+    for (field, asked) in [
+        ("seed", serde_json::json!(1)),
+        ("ops", serde_json::json!(2_000)),
+        ("store", serde_json::json!("embedded:")),
+        ("consistency", serde_json::json!("bounded")),
+        ("coherence", serde_json::json!("tracking")),
+        ("max_staleness_ms", serde_json::json!(1_000.0)),
+    ] {
+        assert_eq!(document[field], asked, "{field} in {document:#}");
+    }
     assert_eq!(
         (&larder["stale_reads"], &larder["is_clean"]),
         (&0.into(), &true.into()),
@@ -121,6 +130,30 @@ fn what_cannot_be_verified_is_wrong_usage() {
     larder(&["verify", "--store", "redis://127.0.0.1:1"])
         .ended(1)
         .says(&["127.0.0.1:1", "refused", "hint:"]);
+}
+
+#[test]
+fn a_bound_that_no_near_tier_takes_is_wrong_usage() {
+    for short in ["0", "39ms"] {
+        let run = larder(&["verify", "--max-staleness", short]).ended(2);
+        run.says(&["--max-staleness", "40ms or more"]);
+    }
+    let shortest = [
+        "verify",
+        "--max-staleness",
+        "40ms",
+        "--coherence",
+        "log",
+        "--ops",
+        "200",
+    ];
+    let text = larder(&shortest).ended(0).out;
+    for line in [
+        "200 operations by 2 processes on embedded:",
+        "coherence log, max staleness 40ms",
+    ] {
+        assert!(text.contains(line), "{line:?} is in {text}");
+    }
 }
 
 #[tokio::test]

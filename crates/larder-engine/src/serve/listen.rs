@@ -11,6 +11,56 @@ use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixStream, lookup_host};
 
 use super::ServeConfig;
 
+/// Why a server cannot listen where it was told to: the cause within the [`io::Error`] of
+/// [`Server::start`](super::Server::start), with the kind that the system gave it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// Other machines can reach the address, and no password keeps them out.
+    #[error(
+        "other machines can reach {address} and there is no password; set one with `requirepass`, bind a loopback address, \
+         or say `unprotected`"
+    )]
+    Exposed {
+        /// What was asked for.
+        address: String,
+    },
+    /// A TCP address that is taken, or none of this machine, or not an address.
+    #[error("cannot listen on {address}: {why}")]
+    Tcp {
+        /// What was asked for.
+        address: String,
+        /// What the system said.
+        why: io::Error,
+    },
+    /// A path at which no Unix socket can be made.
+    #[error("cannot listen on {}: {why}", path.display())]
+    Unix {
+        /// What was asked for.
+        path: PathBuf,
+        /// What the system said.
+        why: io::Error,
+    },
+}
+
+impl ListenError {
+    /// The cause of what [`Server::start`](super::Server::start) returned, if it is one of these.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+impl From<ListenError> for io::Error {
+    fn from(error: ListenError) -> Self {
+        let kind = match &error {
+            ListenError::Exposed { .. } => io::ErrorKind::PermissionDenied,
+            ListenError::Tcp { why, .. } | ListenError::Unix { why, .. } => why.kind(),
+        };
+        Self::new(kind, error)
+    }
+}
+
 /// Connections that the kernel completes before they are accepted, as `tcp-backlog` of Redis.
 const BACKLOG: u32 = 511;
 
@@ -58,24 +108,25 @@ pub(super) async fn tcp(config: &ServeConfig) -> io::Result<Vec<TcpListener>> {
     }
     let mut listeners = Vec::new();
     for address in &addresses {
-        for resolved in lookup_host(address).await.map_err(|error| explain(address, &error))? {
+        let failed = |why| ListenError::Tcp {
+            address: address.clone(),
+            why,
+        };
+        for resolved in lookup_host(address).await.map_err(failed)? {
             protect(config, address, resolved)?;
-            listeners.push(open(resolved).map_err(|error| explain(address, &error))?);
+            listeners.push(open(resolved).map_err(failed)?);
         }
     }
     Ok(listeners)
 }
 
 /// Whoever reaches a server without a password owns it: as Redis's protected mode, refuse to be reached.
-fn protect(config: &ServeConfig, address: &str, resolved: SocketAddr) -> io::Result<()> {
+fn protect(config: &ServeConfig, address: &str, resolved: SocketAddr) -> Result<(), ListenError> {
     if config.unprotected || config.password.is_some() || resolved.ip().is_loopback() {
         return Ok(());
     }
-    let text = format!(
-        "other machines can reach {address} and there is no password; set one with `requirepass`, \
-         bind a loopback address, or say `unprotected`"
-    );
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+    let address = address.to_owned();
+    Err(ListenError::Exposed { address })
 }
 
 fn open(address: SocketAddr) -> io::Result<TcpListener> {
@@ -92,19 +143,16 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-fn explain(address: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
-}
-
 /// The Unix socket that the configuration asks for. A socket left by a server that is gone is replaced.
 pub(super) async fn unix(config: &ServeConfig) -> io::Result<Option<UnixSocket>> {
     let Some(path) = &config.unix else {
         return Ok(None);
     };
-    let socket = bind_unix(path).await;
-    socket
-        .map(Some)
-        .map_err(|error| explain(&path.display().to_string(), &error))
+    let failed = |why| ListenError::Unix {
+        path: path.clone(),
+        why,
+    };
+    Ok(Some(bind_unix(path).await.map_err(failed)?))
 }
 
 async fn bind_unix(path: &Path) -> io::Result<UnixSocket> {

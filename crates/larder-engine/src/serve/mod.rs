@@ -27,4 +27,5 @@ mod server;
 
 pub use config::ServeConfig;
 pub use decode::split_line;
+pub use listen::ListenError;
 pub use server::Server;

@@ -54,7 +54,8 @@ impl Server {
     /// Listens and serves until it is shut down or dropped.
     ///
     /// # Errors
-    /// An address that cannot be listened on, named; one that other machines can reach without a password.
+    /// An address that cannot be listened on, named; one that other machines can reach without a password. The cause is
+    /// a [`ListenError`](super::ListenError).
     ///
     /// # Cancel safety
     /// Nothing is served and every socket is closed.

@@ -10,6 +10,9 @@ use crate::StoreError;
 /// Schemes that are part of the design and come later, with what to say of them.
 const LATER: &[&str] = &["rediss", "redis+sentinel", "redis+cluster", "redis+shards"];
 
+/// How every error about the scheme begins.
+const SCHEMES: &str = "a store's URL begins with `embedded:`, `redis://` or `redis+unix://`";
+
 /// Parameters of a URL to a server.
 const SERVER: &[&str] = &[
     "breaker_failures",
@@ -71,9 +74,8 @@ impl StoreConfig {
             "embedded" => embedded(url),
             "redis" => tcp(&parsed(url)?),
             "redis+unix" | "unix" => unix(&parsed(url)?),
-            _ => Err(StoreError::config(format!(
-                "a store's URL begins with `embedded:`, `redis://` or `redis+unix://`, not with `{scheme}:`"
-            ))),
+            "" => Err(StoreError::config(format!("{SCHEMES}; this one names none of them"))),
+            _ => Err(StoreError::config(format!("{SCHEMES}, not with `{scheme}:`"))),
         }?;
         config.validate()?;
         Ok(config)

@@ -3,6 +3,7 @@
 mod faults;
 mod report;
 mod server;
+mod setup;
 mod subject;
 
 use std::time::Duration;
@@ -15,7 +16,7 @@ use larder_testkit::{
     verify::{self, ByHand, Fault, Plan},
 };
 
-use self::{faults::Trouble, report::Verdict, server::PrivateServer, subject::Larder};
+use self::{faults::Trouble, report::Verdict, server::PrivateServer, setup::Setup, subject::Larder};
 use crate::{
     context::Context,
     failure::{Failure, Outcome},
@@ -49,8 +50,8 @@ pub(crate) struct Args {
     /// What to verify: larder, naive (get, load, set; delete on a write), lock (a lock round the load), or all.
     #[arg(long, value_enum, default_value_t = Baseline::Larder)]
     baseline: Baseline,
-    /// How far behind a near copy may be; on `embedded:` none ever is.
-    #[arg(long, default_value = "1s", value_name = "SPAN", value_parser = flags::span)]
+    /// How far behind a near copy may be, 40ms at least; on `embedded:` none ever is.
+    #[arg(long, default_value = "1s", value_name = "SPAN", value_parser = staleness)]
     max_staleness: Duration,
     /// What a write promises: bounded (a commit, then an invalidation), or strict (a commit under a hold, when no near
     /// tier can have an older copy left; then a read is stale if the newer version was visible before it began).
@@ -86,6 +87,16 @@ enum Coherence {
     Log,
 }
 
+/// Reads `--max-staleness`.
+fn staleness(text: &str) -> Result<Duration, String> {
+    match flags::span(text)? {
+        short if short < STALENESS_LEAST => Err(format!(
+            "must be {STALENESS_LEAST:?} or more: below, no near tier can be proven true often enough"
+        )),
+        span => Ok(span),
+    }
+}
+
 impl Baseline {
     fn includes(self, other: Self) -> bool {
         self == other || self == Self::All
@@ -95,6 +106,9 @@ impl Baseline {
 /// The mean time between two faults; a server needs longer to come back.
 const FAULT_EVERY: Duration = Duration::from_millis(20);
 const SERVER_FAULT_EVERY: Duration = Duration::from_millis(200);
+
+/// The shortest bound that a near tier takes.
+const STALENESS_LEAST: Duration = Duration::from_millis(40);
 
 pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     let seed = args.seed.unwrap_or_else(|| context.random.next_u64() % 1_000_000_000);
@@ -118,17 +132,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         },
         ..Plan::default()
     };
-    context.ui.line(format_args!(
-        "verify: {} operations by {} processes on {}, seed {seed}, faults: {}",
-        args.ops,
-        args.processes,
-        stores[0],
-        report::list(&args.faults),
-    ));
+    let setup = Setup::new(&args, &stores[0], seed);
+    context.ui.line(&setup);
     let work = all(&args, &plan, &stores, &trouble, context, &random);
     let (own, prefix) = trouble.own_keys();
     let verdicts = own_keys::removed_after(context, own, prefix, work).await?;
-    report::finish(context, &verdicts, seed, &args.faults)
+    report::finish(context, &verdicts, &setup)
 }
 
 /// Whether a fault is one of the server itself.

@@ -3,9 +3,10 @@
 use std::fmt::{self, Display};
 
 use larder_cache::Cache;
-use larder_testkit::verify::{Fault, Outcome as Run};
+use larder_testkit::verify::Outcome as Run;
 use serde_json::{Value, json};
 
+use super::setup::Setup;
 use crate::{
     context::Context,
     failure::{Failure, Outcome},
@@ -116,19 +117,9 @@ impl Display for Verdict {
     }
 }
 
-pub(super) fn list(faults: &[Fault]) -> String {
-    let names: Vec<&str> = faults.iter().map(|fault| fault.name()).collect();
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
-    }
-}
-
 /// Prints the document, and fails if a promise was broken.
-pub(super) fn finish(context: &Context, verdicts: &[Verdict], seed: u64, faults: &[Fault]) -> Outcome {
-    let faults: Vec<&str> = faults.iter().map(|fault| fault.name()).collect();
-    let mut document = json!({ "seed": seed, "faults": faults });
+pub(super) fn finish(context: &Context, verdicts: &[Verdict], setup: &Setup<'_>) -> Outcome {
+    let mut document = setup.json();
     for verdict in verdicts {
         document[verdict.name] = verdict.json();
     }
@@ -142,8 +133,9 @@ pub(super) fn finish(context: &Context, verdicts: &[Verdict], seed: u64, faults:
         return Ok(());
     }
     Err(Failure::new(format_args!(
-        "promises were broken by {}; seed {seed}",
-        broken.join(", ")
+        "promises were broken by {}; seed {}",
+        broken.join(", "),
+        setup.seed
     ))
     .told_in_json())
 }
