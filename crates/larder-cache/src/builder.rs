@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Cache, Coherence, Consistency, Error, NewGeneration, OnStoreDown, Source, Ttl,
+    Cache, Coherence, Consistency, Error, NewGeneration, OnStoreDown, Sink, Source, Ttl, WriteGate, WritePolicy,
     channel::{self, Announcements, OnGap},
     coherence::{NearTier, Vouching},
     core::{Core, FastPath},
@@ -30,6 +30,7 @@ use crate::{
     ring::Ring,
     settings::{BOUND, BOUND_LEAST, IMMORTAL, Settings},
     settle,
+    sink::SharedSink,
     source::SharedSource,
     stats::Counters,
 };
@@ -44,6 +45,8 @@ pub struct CacheBuilder<K, V> {
     store: Option<Store>,
     has_ttl: bool,
     source: Option<SharedSource<K, V>>,
+    sink: Option<SharedSink<K, V>>,
+    has_write_policy: bool,
     settings: Settings<V>,
 }
 
@@ -67,6 +70,8 @@ where
             store: None,
             has_ttl: false,
             source: None,
+            sink: None,
+            has_write_policy: false,
             settings,
         }
     }
@@ -306,9 +311,31 @@ where
         self
     }
 
-    /// Where values come from on a miss: `get` then reads through.
+    /// Where values come from on a miss: `get` then reads through. A source that is also a [sink](Source::sink), as a table of
+    /// a database is, is written by `put` and its kin, too.
     pub fn source(mut self, source: impl Source<K, V>) -> Self {
+        self.sink = source.sink().or(self.sink);
         self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Where `put`, `update`, `insert` and `remove` write to, for a source that does not bring its own; it has to be what the
+    /// source reads. As [`write`](Self::write) says.
+    pub fn sink(mut self, sink: impl Sink<K, V>) -> Self {
+        self.sink = Some(SharedSink::new(sink));
+        self
+    }
+
+    /// How writes reach the source. Default [`WritePolicy::Through`], where there is a sink.
+    pub const fn write(mut self, policy: WritePolicy) -> Self {
+        self.settings.write = policy;
+        self.has_write_policy = true;
+        self
+    }
+
+    /// What a write does when the store cannot be asked. Default [`WriteGate::Open`]: it goes to the source.
+    pub const fn write_gate(mut self, gate: WriteGate) -> Self {
+        self.settings.write_gate = gate;
         self
     }
 
@@ -353,6 +380,7 @@ where
             layout,
             schema: Schema::of::<V>(self.settings.schema_revision),
             source: self.source,
+            sink: self.sink,
             near,
             loads: Flights::new(),
             peeks: Flights::new(),
@@ -452,6 +480,12 @@ where
             ));
         }
         check_settings(&self.settings)?;
+        if self.has_write_policy && self.sink.is_none() {
+            return Err(Error::config(
+                "`write` says how the source is written, and there is nothing that writes it: set `sink`, or a `source` that \
+                 brings one",
+            ));
+        }
         if self.settings.wait_replicas > 0 && store.is_embedded() {
             return Err(Error::config(
                 "`wait_replicas` waits for a server's replicas, and an embedded store has none; leave it at 0",

@@ -28,6 +28,7 @@ use crate::{
     ring::Ring,
     script::{EntryKeys, Heal, Step},
     settings::{OnStoreDown, Settings},
+    sink::SharedSink,
     source::SharedSource,
     stats::{Count, Counters},
 };
@@ -41,6 +42,7 @@ pub(crate) struct Core<K: CacheKey, V> {
     pub(crate) settings: Settings<V>,
     pub(crate) schema: Schema,
     pub(crate) source: Option<SharedSource<K, V>>,
+    pub(crate) sink: Option<SharedSink<K, V>>,
     pub(crate) near: Arc<NearTier<K, V>>,
     /// Reads that load what is missing.
     pub(crate) loads: Arc<Flights<K, Outcome<V>>>,

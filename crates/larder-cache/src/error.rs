@@ -5,7 +5,7 @@ use std::{error::Error as StdError, sync::Arc, time::Duration};
 use larder_base::{KeyLabel, codec::CodecError};
 use larder_store::StoreError;
 
-use crate::source::BoxError;
+use crate::{sink::SinkError, source::BoxError};
 
 /// Why a cache operation failed. Cheap to clone: callers who share a load share its failure.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -110,6 +110,17 @@ pub enum Error {
         key: KeyLabel,
         /// What the commit said.
         source: Arc<dyn StdError + Send + Sync>,
+    },
+    /// The source was not written, or nobody can tell whether it was: [`is_in_doubt`](Self::is_in_doubt) tells them apart.
+    /// Nothing older is served than what it has.
+    #[error("{operation} of {what} failed at the source")]
+    Sink {
+        /// What was called.
+        operation: &'static str,
+        /// The key, or how many keys.
+        what: String,
+        /// What the sink said.
+        source: Arc<SinkError>,
     },
     /// The value could not be encoded, or is too large.
     #[error("the value of `{key}` cannot be stored")]
@@ -231,6 +242,21 @@ impl Error {
     #[must_use]
     pub const fn is_outcome_unknown(&self) -> bool {
         matches!(self, Self::OutcomeUnknown { .. })
+    }
+
+    /// Whether a write to the source failed such that it may have been committed or not.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Sink { source, .. } if source.is_in_doubt())
+    }
+
+    /// What the sink said, if it is the cause.
+    #[must_use]
+    pub fn sink_error(&self) -> Option<&SinkError> {
+        match self {
+            Self::Sink { source, .. } => Some(source),
+            _ => None,
+        }
     }
 
     /// Whether the store could not be reached or did not answer.

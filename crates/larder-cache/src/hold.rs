@@ -201,19 +201,17 @@ where
         E: Into<BoxError>,
     {
         let value = Arc::new(self.run(commit).await?);
-        let new = match self
-            .core
-            .new_value(&self.place, Some(&value), &Notes::default(), Duration::ZERO)
-        {
+        let (held, stored) = self.store(&value, &Notes::default()).await?;
+        Ok(Committed { value, held, stored })
+    }
+
+    /// Ends the hold and stores what was committed, if nobody interfered; whether the hold stood, and whether it was stored.
+    pub(crate) async fn store(&mut self, value: &V, notes: &Notes) -> Result<(bool, bool), Error> {
+        let new = match self.core.new_value(&self.place, Some(value), notes, Duration::ZERO) {
             Ok(new) => new,
             Err(error) => {
                 tracing::warn!(key = %self.core.label(&self.place), %error, "a committed value is not cached");
-                let held = self.close().await?;
-                return Ok(Committed {
-                    value,
-                    held,
-                    stored: false,
-                });
+                return Ok((self.close().await?, false));
             }
         };
         self.core.agree().await;
@@ -231,47 +229,42 @@ where
         match ended {
             Ok(reply) => {
                 self.open = false;
+                let stored = reply.outcome.is_ok();
                 let held = reply.outcome.map_or_else(|unstored| unstored.own_found, |()| true);
                 self.note(held);
-                Ok(Committed {
-                    value,
-                    held,
-                    stored: reply.outcome.is_ok(),
-                })
+                Ok((held, stored))
             }
             Err(error) => {
                 if !is_out_of_memory(&error) {
                     tracing::debug!(%error, "a hold is ended without storing");
                 }
-                let held = self.close().await?;
-                Ok(Committed {
-                    value,
-                    held,
-                    stored: false,
-                })
+                Ok((self.close().await?, false))
             }
         }
+    }
+
+    /// Waits until the commit may run; fails, with the hold ended, if it could not end in time.
+    pub(crate) async fn ready(&mut self) -> Result<(), Error> {
+        let wait = self.clear_at.saturating_sub(self.core.now());
+        self.core.clock.sleep(wait).await;
+        if self.remaining() >= self.core.settings.hold / MARGIN {
+            return Ok(());
+        }
+        let key = self.core.label(&self.place);
+        let _closed = self.close().await;
+        Err(Error::HoldLapsed { key })
     }
 
     async fn run<T, E: Into<BoxError>>(
         &mut self,
         commit: impl Future<Output = Result<T, E>> + Send,
     ) -> Result<T, Error> {
-        let key = || self.core.label(&self.place);
-        self.core
-            .clock
-            .sleep(self.clear_at.saturating_sub(self.core.now()))
-            .await;
-        if self.remaining() < self.core.settings.hold / MARGIN {
-            let error = Error::HoldLapsed { key: key() };
-            let _closed = self.close().await;
-            return Err(error);
-        }
+        self.ready().await?;
         match commit.await {
             Ok(value) => Ok(value),
             Err(error) => {
                 let error = Error::Commit {
-                    key: key(),
+                    key: self.core.label(&self.place),
                     source: error.into().into(),
                 };
                 // It may have been committed all the same: the end drops what is cached.
@@ -282,7 +275,7 @@ where
     }
 
     /// Ends the hold; whether it still stood. If the store does not acknowledge it, the end is pending.
-    async fn close(&mut self) -> Result<bool, Error> {
+    pub(crate) async fn close(&mut self) -> Result<bool, Error> {
         self.core.agree().await;
         self.core.note(&[self.end()]);
         let step = self.core.close_step(&self.place, self.token);

@@ -11,6 +11,7 @@
 //! | `coherence`, `marker` | what the near tier may serve and install |
 //! | `log/` | what takes the place of pushes in coherence mode Log |
 //! | `invalidate`, `put`, `hold` | changes, and when they count as done |
+//! | `commit/` | writes to the source: through and around the cache |
 //! | `deliver`, `pending`, `ring`, `recovery` | what becomes of changes that the store did not acknowledge, or lost |
 //! | `script/` | every step that decides anything: one Lua file each beside its caller |
 //! | `record`, `layout` | what stands in the store, and under which keys |
@@ -22,6 +23,7 @@ mod builder;
 mod cache;
 mod channel;
 mod coherence;
+mod commit;
 mod context;
 mod core;
 mod counter;
@@ -68,6 +70,7 @@ mod ring;
 mod script;
 mod settings;
 mod settle;
+mod sink;
 mod source;
 mod stats;
 mod stripe;
@@ -78,6 +81,7 @@ pub use batch::Batch;
 pub use builder::CacheBuilder;
 pub use cache::Cache;
 pub use channel::OnGap;
+pub use commit::Written;
 pub use context::{LoadContext, Loaded};
 pub use error::Error;
 pub use events::{CacheEvent, Events, FillRejection, Invalidated, LoadFailure};
@@ -87,7 +91,8 @@ pub use matching::Matching;
 pub use metric::METRICS;
 pub use plain::{Plain, PlainStore};
 pub use put::{Delivery, PutOptions, Receipt};
-pub use settings::{Coherence, Consistency, NewGeneration, OnStoreDown, Ttl};
+pub use settings::{Coherence, Consistency, NewGeneration, OnStoreDown, Ttl, WriteGate, WritePolicy};
+pub use sink::{Change, Patch, SharedSink, Sink, SinkError, SinkErrorKind, Version};
 pub use source::{BoxError, Source};
 pub use stats::Stats;
 pub use warm::{Progress, Warming};

@@ -43,6 +43,8 @@ metrics_table! {
             "How far past its TTL a stale answer was.");
         PUTS = Metric::counter("larder_puts_total", &["namespace"],
             "Values put.");
+        WRITES = Metric::counter("larder_source_writes_total", &["namespace", "outcome"],
+            "Writes to the source by outcome: committed, failed, or in_doubt, of which nobody knows whether they were committed.");
         INVALIDATIONS = Metric::counter("larder_invalidations_total", &["namespace", "outcome"],
             "Invalidations by outcome: acknowledged by the store, or pending because it did not answer.");
         PENDING = Metric::gauge("larder_pending_invalidations", Unit::Count, &["namespace"],

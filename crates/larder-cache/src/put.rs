@@ -85,6 +85,14 @@ impl Receipt {
         }
     }
 
+    /// Of two changes, the one of which less is known.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match self.invalidation {
+            Delivery::Acknowledged => other,
+            Delivery::Pending => self,
+        }
+    }
+
     /// Whether the store has acknowledged that the old value is gone.
     #[must_use]
     pub const fn invalidation(&self) -> Delivery {
@@ -104,15 +112,18 @@ where
         }
         Err(Error::Refused {
             operation,
-            why: "the cache has a source, so a stored copy could be older than the row, and this version has no sink to write both",
+            why: "the cache has a source and no sink, so a stored copy could be older than the row",
             instead: "invalidate",
         })
     }
 
-    pub(crate) async fn put(&self, key: &K, value: &V, notes: &Notes) -> Result<Receipt, Error> {
+    pub(crate) async fn put(self: &Arc<Self>, key: &K, value: V, notes: &Notes) -> Result<Receipt, Error> {
+        if let Some(sink) = self.any_sink() {
+            return self.commit_put(&*sink, key, value, notes).await;
+        }
         self.refuse_with_source("put")?;
         let place = self.place(key);
-        let new = self.new_value(&place, Some(value), notes, Duration::ZERO)?;
+        let new = self.new_value(&place, Some(&value), notes, Duration::ZERO)?;
         self.agree().await;
         // What runs or is cached in this process is older than what is about to be stored.
         let writing = self.writing(std::slice::from_ref(key));
@@ -176,7 +187,10 @@ where
     }
 
     /// Puts many values in pipelines; each with its own outcome, and the first failure is reported.
-    pub(crate) async fn put_many(&self, values: Vec<(K, V)>) -> Result<Receipt, Error> {
+    pub(crate) async fn put_many(self: &Arc<Self>, values: Vec<(K, V)>) -> Result<Receipt, Error> {
+        if let Some(sink) = self.any_sink() {
+            return self.commit_put_many(&*sink, values).await;
+        }
         self.refuse_with_source("put_many")?;
         let mut failure = None;
         for chunk in values.chunks(BATCH) {
@@ -204,8 +218,24 @@ where
         failure.map_or(Ok(Receipt::ACKNOWLEDGED), Err)
     }
 
+    /// Removes values: from the source and the cache, or from the cache alone.
+    pub(crate) async fn remove(self: &Arc<Self>, keys: &[K], operation: &'static str) -> Result<Receipt, Error> {
+        if let Some(sink) = self.any_sink() {
+            return self.commit_remove(&*sink, keys).await;
+        }
+        self.refuse_with_source(operation)?;
+        Receipt::of(self.invalidate(keys).await)
+    }
+
     /// Stores a value where none is cached; whether it did. A lease decides between several callers.
     pub(crate) async fn put_if_absent(self: &Arc<Self>, key: &K, value: V, notes: &Notes) -> Result<bool, Error> {
+        if self.sink.is_some() {
+            return Err(Error::Refused {
+                operation: "put_if_absent",
+                why: "only the source knows whether it has a value, and what is cached says nothing of that",
+                instead: "insert",
+            });
+        }
         self.refuse_with_source("put_if_absent")?;
         let place = Arc::new(self.place(key));
         let new = self.new_value(&place, Some(&value), notes, Duration::ZERO)?;

@@ -54,13 +54,14 @@ fn agree<K: CacheKey, V: Send + Sync + 'static>(existing: &Core<K, V>, new: &Cor
             return Err(differs(namespace, setting, &ours, &theirs));
         }
     }
-    if existing.source.is_some() != new.source.is_some() {
-        return Err(differs(
-            namespace,
-            "source",
-            &new.source.is_some().to_string(),
-            &existing.source.is_some().to_string(),
-        ));
+    let ends = [
+        ("source", existing.source.is_some(), new.source.is_some()),
+        ("sink", existing.sink.is_some(), new.sink.is_some()),
+    ];
+    for (setting, theirs, ours) in ends {
+        if theirs != ours {
+            return Err(differs(namespace, setting, &ours.to_string(), &theirs.to_string()));
+        }
     }
     Ok(())
 }

@@ -110,6 +110,32 @@ pub enum NewGeneration {
     Fence,
 }
 
+/// How a write reaches the source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WritePolicy {
+    /// The key is [held](crate::Cache::hold), the source commits, and the value is cached if nobody interfered: whoever reads
+    /// next hits. Two round trips to the store beside the commit.
+    #[default]
+    Through,
+    /// The source commits, and the key is invalidated: whoever reads next loads. One round trip beside the commit; for values
+    /// that are written more often than read. With [`Consistency::Strict`] or [`WriteGate::RequireHold`] the key is held
+    /// meanwhile, as in `Through`.
+    Around,
+}
+
+/// What a write does when the store cannot be asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WriteGate {
+    /// The source is written all the same, and the invalidation is pending: this process reads past the cache until the store
+    /// has acknowledged it, others may read the old value until then, or until its hard TTL. The receipt says so.
+    #[default]
+    Open,
+    /// Nothing is written, and the write fails: no other process can then read what was replaced. With
+    /// [`Consistency::Strict`] it is always so.
+    RequireHold,
+}
+
 impl Default for OnStoreDown {
     fn default() -> Self {
         Self::Bypass { max_concurrency: 16 }
@@ -127,6 +153,8 @@ pub(crate) struct Settings<V> {
     pub(crate) coherence: Coherence,
     pub(crate) max_staleness: Duration,
     pub(crate) consistency: Consistency,
+    pub(crate) write: WritePolicy,
+    pub(crate) write_gate: WriteGate,
     pub(crate) log_max: usize,
     pub(crate) ttl: Ttl,
     pub(crate) grace: Duration,
@@ -192,6 +220,8 @@ impl<V> Settings<V> {
             coherence: Coherence::default(),
             max_staleness: BOUND,
             consistency: Consistency::default(),
+            write: WritePolicy::default(),
+            write_gate: WriteGate::default(),
             log_max: LOG_MAX,
             ttl,
             grace: Duration::ZERO,
@@ -265,6 +295,8 @@ impl<V> Settings<V> {
             ("coherence", format!("{:?}", self.coherence)),
             ("max_staleness", format!("{:?}", self.max_staleness)),
             ("consistency", format!("{:?}", self.consistency)),
+            ("write", format!("{:?}", self.write)),
+            ("write_gate", format!("{:?}", self.write_gate)),
             ("log_max", self.log_max.to_string()),
             ("ttl", format!("{:?}", self.ttl)),
             ("grace", format!("{:?}", self.grace)),

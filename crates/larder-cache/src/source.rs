@@ -2,6 +2,8 @@
 
 use std::{error::Error as StdError, future::Future, pin::Pin, sync::Arc};
 
+use crate::sink::SharedSink;
+
 /// Any error of a source or a loader; the cache hands it on inside its own.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -51,6 +53,12 @@ where
             }
             Ok(found)
         }
+    }
+
+    /// How values are written, for a source that also takes them: with it, `put` and its kin write to the source, as
+    /// [`WritePolicy`](crate::WritePolicy) says. Default `None`: they are refused, naming `invalidate`.
+    fn sink(&self) -> Option<SharedSink<K, V>> {
+        None
     }
 }
 

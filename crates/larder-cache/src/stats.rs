@@ -125,6 +125,12 @@ counters! {
     healed Healed DAMAGED ["wrong_type"],
     /// Values put.
     puts Puts PUTS [],
+    /// Writes that the source committed; of many keys at once, one.
+    writes Writes WRITES ["committed"],
+    /// Writes that the source did not commit.
+    writes_failed WritesFailed WRITES ["failed"],
+    /// Writes of which nobody knows whether the source committed them.
+    writes_in_doubt WritesInDoubt WRITES ["in_doubt"],
     /// Invalidations acknowledged by the store.
     invalidations Invalidations INVALIDATIONS ["acknowledged"],
     /// Invalidations that could not be delivered at once.

@@ -6,24 +6,30 @@ use futures_util::{Stream, StreamExt as _};
 use larder_base::CacheKey;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Cache, Error, Hold, PutOptions, Receipt, context::Notes, warm::Warming};
+use crate::{Cache, Error, Hold, Patch, PutOptions, Receipt, Written, context::Notes, warm::Warming};
 
 impl<K, V> Cache<K, V>
 where
     K: CacheKey,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// Stores `value`: the last writer wins. For values that no source owns; a copy of a row is stored by a load instead.
+    /// Makes `value` the value of `key`: in the source, where there is a [sink](crate::Sink), by the cache's
+    /// [`WritePolicy`](crate::WritePolicy); else in the cache alone, where the last writer wins.
+    ///
+    /// `Ok` of a write to the source means that it is committed; the [`Receipt`] says whether the store has acknowledged that
+    /// the old value is gone.
     ///
     /// # Errors
-    /// [`Error::Refused`] on a cache with a source, naming `invalidate`; [`Error::Held`] while a writer holds the key;
+    /// With a sink [`Error::Sink`], where nothing was written or [nobody knows](Error::is_in_doubt); [`Error::HoldLapsed`] and
+    /// [`Error::Store`], where nothing was written. Without one [`Error::Refused`] on a cache with a source, naming
+    /// `invalidate`: a copy of a row is stored by a load instead; [`Error::Held`] while a writer holds the key;
     /// [`Error::OutcomeUnknown`] if it was sent and its answer not seen; [`Error::StoreFull`], with the old value gone;
     /// [`Error::Encode`] and [`Error::Tags`] for what cannot be stored.
     ///
     /// # Cancel safety
-    /// Dropped before it returns, it may have been stored or not.
+    /// Dropped before it returns, it may have been written or not; nothing older is served than what the source has.
     pub async fn put(&self, key: &K, value: V) -> Result<Receipt, Error> {
-        self.core.put(key, &value, &Notes::default()).await
+        self.core.put(key, value, &Notes::default()).await
     }
 
     /// As [`put`](Self::put), with a TTL or tags of its own.
@@ -40,7 +46,7 @@ where
         options: impl FnOnce(PutOptions) -> PutOptions + Send,
     ) -> Result<Receipt, Error> {
         let notes = options(PutOptions::default()).into_notes();
-        self.core.put(key, &value, &notes).await
+        self.core.put(key, value, &notes).await
     }
 
     /// Stores `value` if none is cached, fresh or stale; whether it did. A remembered "there is none" counts as none.
@@ -54,7 +60,8 @@ where
         self.core.put_if_absent(key, value, &Notes::default()).await
     }
 
-    /// [`put`](Self::put) for many values, pipelined.
+    /// [`put`](Self::put) for many values, pipelined; with a sink, 200 at a time in one commit each. Of a key that comes twice
+    /// the last value is put.
     ///
     /// # Errors
     /// As [`put`](Self::put): the first failure; values that did not fail are stored.
@@ -66,16 +73,16 @@ where
         self.core.put_many(values).await
     }
 
-    /// Drops the cached value. The receipt says whether the store has acknowledged it.
+    /// Removes the value of `key`: from the source, where there is a [sink](crate::Sink), and from the cache. The receipt says
+    /// whether the store has acknowledged it.
     ///
     /// # Errors
-    /// [`Error::Refused`] on a cache with a source, naming `invalidate`.
+    /// As [`put`](Self::put) with a sink; [`Error::Refused`] on a cache with a source and no sink, naming `invalidate`.
     ///
     /// # Cancel safety
     /// Dropped before it returns, it goes on in the background until the store acknowledges it.
     pub async fn remove(&self, key: &K) -> Result<Receipt, Error> {
-        self.core.refuse_with_source("remove")?;
-        Receipt::of(self.invalidate(key).await)
+        self.core.remove(std::slice::from_ref(key), "remove").await
     }
 
     /// [`remove`](Self::remove) for many keys, pipelined.
@@ -86,8 +93,43 @@ where
     /// # Cancel safety
     /// As [`remove`](Self::remove).
     pub async fn remove_many(&self, keys: &[K]) -> Result<Receipt, Error> {
-        self.core.refuse_with_source("remove_many")?;
-        Receipt::of(self.invalidate_many(keys).await)
+        self.core.remove(keys, "remove_many").await
+    }
+
+    /// Changes only the fields that `patch` names, in the source, and returns the whole value after it; `None` if there is no
+    /// such value. Two updates of different fields at once both stand.
+    ///
+    /// ```no_run
+    /// # use larder_cache::{Cache, Error, Patch};
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct User { name: String, age: u8 }
+    /// # async fn shown(users: Cache<u64, User>) -> Result<(), Error> {
+    /// let patch = Patch::default().set("name", "Ada")?;
+    /// let updated = users.update(&42, patch).await?;
+    /// assert!(updated.value.is_none_or(|user| user.name == "Ada"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`put`](Self::put); [`Error::Refused`] on a cache without a sink, and [`Error::Sink`] if the sink changes no single
+    /// fields.
+    ///
+    /// # Cancel safety
+    /// As [`put`](Self::put).
+    pub async fn update(&self, key: &K, patch: Patch) -> Result<Written<Option<Arc<V>>>, Error> {
+        self.core.commit_update(key, &patch).await
+    }
+
+    /// Has the source keep `value` under a key that it draws; that key. It is cached by the first read.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put); [`Error::Refused`] on a cache without a sink, and [`Error::Sink`] if the sink draws no keys.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may have been inserted or not; that there is no such key may then be remembered for
+    /// [`negative_ttl`](crate::CacheBuilder::negative_ttl).
+    pub async fn insert(&self, value: V) -> Result<Written<K>, Error> {
+        self.core.commit_insert(&value).await
     }
 
     /// Gives the cached value a new TTL, from now; whether one was cached.

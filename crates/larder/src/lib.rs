@@ -33,9 +33,10 @@ pub mod metrics;
 
 pub use larder_base::{CacheKey, Clock, KeyLabel, KeyPart, ManualClock, Random, WrittenKey, codec::Codec, show_keys};
 pub use larder_cache::{
-    Batch, BoxError, Cache, CacheBuilder, CacheEvent, Coherence, Committed, Consistency, Delivery, Error, Events,
-    FillRejection, Freshness, Hold, Invalidated, LoadContext, LoadFailure, Loaded, Lookup, Matching, NewGeneration,
-    OnGap, OnStoreDown, Plain, PlainStore, Progress, PutOptions, Receipt, Source, Stats, Tier, Ttl, Warming,
+    Batch, BoxError, Cache, CacheBuilder, CacheEvent, Change, Coherence, Committed, Consistency, Delivery, Error,
+    Events, FillRejection, Freshness, Hold, Invalidated, LoadContext, LoadFailure, Loaded, Lookup, Matching,
+    NewGeneration, OnGap, OnStoreDown, Patch, Plain, PlainStore, Progress, PutOptions, Receipt, SharedSink, Sink,
+    SinkError, SinkErrorKind, Source, Stats, Tier, Ttl, Version, Warming, WriteGate, WritePolicy, Written,
 };
 #[cfg(feature = "sql")]
 pub use larder_sql::{PoolConfig, SqlError, SqlTable};
@@ -58,7 +59,9 @@ mod guide {
 
 /// What most programs need: `use larder::prelude::*`.
 pub mod prelude {
-    pub use crate::{BoxError, Cache, CacheKey, Coherence, Consistency, OnStoreDown, PlainStore, Source, Store, Ttl};
+    pub use crate::{
+        BoxError, Cache, CacheKey, Coherence, Consistency, OnStoreDown, PlainStore, Source, Store, Ttl, WritePolicy,
+    };
     #[cfg(feature = "sql")]
     pub use crate::{PoolConfig, SqlTable};
 }

@@ -22,3 +22,4 @@ mod strict;
 pub(crate) mod subject;
 mod trouble;
 mod writes;
+mod writing;

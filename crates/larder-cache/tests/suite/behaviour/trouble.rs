@@ -10,13 +10,13 @@ use larder_testkit::{Proxy, RedisServer, Topology, eventually, for_each_topology
 use super::subject::{Rows, answers, cache, fails};
 
 /// A server behind a proxy, and a store that gives up soon.
-struct Shaky {
+pub(super) struct Shaky {
     server: RedisServer,
     proxy: Proxy,
-    store: Store,
+    pub(super) store: Store,
 }
 
-async fn shaky() -> Shaky {
+pub(super) async fn shaky() -> Shaky {
     let server = RedisServer::start().await;
     let proxy = Proxy::start(server.port()).await.expect("loopback has a free port");
     let retry = RetryPolicy {
@@ -41,12 +41,12 @@ impl Shaky {
             .jitter(0.0)
     }
 
-    fn down(&self) {
+    pub(super) fn down(&self) {
         self.proxy.refuse(true);
         self.proxy.cut();
     }
 
-    fn up(&self) {
+    pub(super) fn up(&self) {
         self.proxy.refuse(false);
     }
 }
