@@ -119,7 +119,7 @@ fn launch(program: &Path, port: u16, options: &[String]) -> (OwnedChild, u16) {
         .args(options)
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
-    let mut child = OwnedChild::spawn(&mut command)
+    let mut child = OwnedChild::spawn(command)
         .unwrap_or_else(|error| panic!("could not start {}: {error}; set {PROGRAM_VARIABLE}", program.display()));
     let stdout = child.take_stdout().expect("the output is piped");
     let mut line = String::new();

@@ -292,7 +292,7 @@ async fn launch(port: u16, dir: &TempDir, options: &[String]) -> io::Result<Owne
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);
-    let mut child = OwnedChild::spawn(&mut command)?;
+    let mut child = OwnedChild::spawn(command)?;
     let clock = Clock::system();
     let until = clock.monotonic() + START_DEADLINE;
     while !answers(port, child.pid()).await {

@@ -108,7 +108,7 @@ impl Worker {
             .env(JOB_VARIABLE, serde_json::to_string(job).expect("a job is plain data"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        let mut child = OwnedChild::spawn(&mut command).expect("the test binary starts again");
+        let mut child = OwnedChild::spawn(command).expect("the test binary starts again");
         let go = child.take_stdin();
         let stdout = child.take_stdout().expect("the output is piped");
         let (send, records) = sync_channel(RECORDS_MAX);

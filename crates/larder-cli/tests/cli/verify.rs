@@ -1,6 +1,11 @@
 //! `larder verify` acquits Larder, convicts what people write by hand, and its exit code says which.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    io::{BufRead as _, BufReader},
+    net::TcpStream,
+    process::Stdio,
+    time::Duration,
+};
 
 use larder_testkit::{RedisServer, eventually};
 
@@ -177,6 +182,36 @@ async fn an_interrupted_run_removes_its_keys_too() {
     signal(&child, rustix::process::Signal::INT);
     let status = child.wait().expect("the command ends");
     assert_eq!((status.code(), size().await), (Some(130), 0));
+}
+
+/// Nothing of the program runs any more that could end its server.
+#[tokio::test]
+async fn a_killed_run_leaves_no_server_behind() {
+    for server in ["redis", "larder"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut child = command(&["verify", "--ops", "100000000", "--server", server])
+            .env("TMPDIR", folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the command starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("text");
+        let port = line
+            .trim_end()
+            .trim_end_matches("/0")
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.parse().ok());
+        let port: u16 = port.unwrap_or_else(|| panic!("it says where: {line:?}"));
+        let listens = || TcpStream::connect(("127.0.0.1", port)).is_ok();
+        assert!(listens());
+        signal(&child, rustix::process::Signal::KILL);
+        child.wait().expect("it was killed");
+        eventually(Duration::from_secs(20), async || !listens()).await;
+    }
 }
 
 /// Strict writes on a server whose connections are cut and which stands still: by hand, what is visible is missed at once.

@@ -1,6 +1,6 @@
 //! Private servers start, break and come back as a test tells them to.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{panic::AssertUnwindSafe, path::Path, time::Duration};
 
 use larder_testkit::{LarderServer, Proxy, RedisServer, Wire, eventually};
 
@@ -30,6 +30,27 @@ async fn a_server_restarts_from_an_old_save() {
         (server.cli(&["EXISTS", "saved"]), server.cli(&["EXISTS", "later"])),
         ("1".into(), "0".into())
     );
+}
+
+/// The kernel ties a child to the thread that started it, and tests hand servers from thread to thread.
+#[tokio::test]
+async fn a_server_outlives_the_thread_that_started_it() {
+    let start = || {
+        let thread = std::fs::read_link("/proc/thread-self").expect("Linux shows it");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let redis = runtime.expect("a runtime").block_on(RedisServer::start());
+        (thread, redis, LarderServer::start())
+    };
+    let (thread, redis, larder) = std::thread::spawn(start).join().expect("they start");
+    // Only then has the kernel told the children.
+    eventually(Duration::from_secs(10), async || {
+        !Path::new("/proc").join(&thread).exists()
+    })
+    .await;
+    for port in [redis.port(), larder.port()] {
+        let pong = Wire::tcp(port).call(&["PING"]);
+        assert_eq!(pong.expect("it runs").text(), "PONG");
+    }
 }
 
 /// A replica that is cut off and promoted lacks what its primary acknowledged meanwhile.
