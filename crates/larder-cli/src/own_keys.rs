@@ -38,6 +38,56 @@ pub(crate) async fn remove(store: &Store, prefix: &str) -> Outcome {
     Ok(())
 }
 
+/// The keys of a run that may be on its store. Whoever leaves some behind, says so: a store that does not answer keeps them.
+pub(crate) struct OwnKeys<'a> {
+    context: &'a Context,
+    store: Store,
+    prefix: String,
+    /// Nobody else can see them, or they are removed.
+    are_gone: bool,
+}
+
+impl<'a> OwnKeys<'a> {
+    /// Those that begin with `prefix`, which has no glob characters.
+    pub(crate) fn new(context: &'a Context, store: &Store, prefix: &str) -> Self {
+        Self {
+            context,
+            store: store.clone(),
+            prefix: prefix.to_owned(),
+            are_gone: store.is_embedded(),
+        }
+    }
+
+    /// Removes them, within [`CLEAN_UP`].
+    pub(crate) async fn remove(mut self) -> Outcome {
+        let removing = self.context.clock.timeout(CLEAN_UP, remove(&self.store, &self.prefix));
+        let removed = removing.await.unwrap_or_else(|| {
+            let what = format_args!("{} did not answer within {CLEAN_UP:?}", self.store.url());
+            Err(Failure::new(what))
+        });
+        self.are_gone |= removed.is_ok();
+        removed.or_while("cannot remove the keys of this run")
+    }
+}
+
+impl Drop for OwnKeys<'_> {
+    fn drop(&mut self) {
+        if !self.are_gone {
+            let (store, prefix) = (self.store.url(), &self.prefix);
+            self.context.ui.remark(format_args!(
+                "keys of this run may be left on {store}: their names begin with {prefix}\n\
+                 hint: when it answers again, redis-cli --scan --pattern '{prefix}*' | xargs -r redis-cli unlink"
+            ));
+        }
+    }
+}
+
+/// Does `work` until it ends or the signal to stop comes.
+pub(crate) async fn until_stopped<T>(context: &Context, work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    let done = context.stop_signal().run_until_cancelled(work).await;
+    done.unwrap_or_else(|| Err(Failure::interrupted()))
+}
+
 /// Does `work` until it ends or the signal to stop comes, and then removes the keys that begin with `prefix`.
 pub(crate) async fn removed_after<T>(
     context: &Context,
@@ -45,12 +95,11 @@ pub(crate) async fn removed_after<T>(
     prefix: &str,
     work: impl Future<Output = Outcome<T>>,
 ) -> Outcome<T> {
+    let keys = OwnKeys::new(context, store, prefix);
     // It ends by itself when told to, so that the keys are gone before it does.
-    let done = context.stop_signal().run_until_cancelled(work).await;
-    let removed = context.clock.timeout(CLEAN_UP, remove(store, prefix)).await;
-    let done = done.unwrap_or_else(|| Err(Failure::interrupted()))?;
-    removed
-        .unwrap_or(Ok(()))
-        .or_while("cannot remove the keys of this run")?;
+    let done = until_stopped(context, work).await;
+    let removed = keys.remove().await;
+    let done = done?;
+    removed?;
     Ok(done)
 }

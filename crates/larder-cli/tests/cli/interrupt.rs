@@ -1,6 +1,7 @@
 //! Ctrl-C and SIGTERM end the demo at any moment, and leave nothing behind.
 
 use std::{
+    io::Read as _,
     path::Path,
     process::{Child, Stdio},
     time::Duration,
@@ -72,6 +73,54 @@ async fn removes_its_keys(args: &[&str]) {
     signal(&child, rustix::process::Signal::INT);
     assert_eq!(child.wait().expect("the command ends").code(), Some(130));
     assert_eq!(keys(), "0");
+}
+
+/// A server that stands still cannot be cleaned, and whoever pressed Ctrl-C would not know.
+async fn tells_of_its_keys(args: &[&str], prefix: &str) {
+    let server = RedisServer::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = server.url();
+    let mut child = command(&[args, &["--store", &url]].concat())
+        .env("TMPDIR", folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    eventually(Duration::from_secs(20), async || server.cli(&["DBSIZE"]).trim() != "0").await;
+    server.pause();
+    signal(&child, rustix::process::Signal::TERM);
+    let mut said = String::new();
+    let mut stderr = child.stderr.take().expect("stderr is piped");
+    stderr.read_to_string(&mut said).expect("text");
+    assert_eq!(child.wait().expect("the command ends").code(), Some(143), "{said}");
+    server.resume();
+    let left = server.cli(&["KEYS", "*"]);
+    let names = said
+        .lines()
+        .find_map(|line| line.split_once("begin with "))
+        .expect(&said)
+        .1;
+    assert!(names.starts_with(prefix) && said.contains(&url), "{said}");
+    assert!(
+        left.lines().count() > 0 && left.lines().all(|key| key.starts_with(names)),
+        "{left}\n{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_demo_tells_of_keys_that_it_cannot_remove() {
+    tells_of_its_keys(&["demo", "--lookups", "10000000", "--scene", "warm"], "demo-").await;
+}
+
+#[tokio::test]
+async fn a_bench_tells_of_keys_that_it_cannot_remove() {
+    tells_of_its_keys(&["bench", "store", "--rounds", "1000"], "bench-").await;
+}
+
+#[tokio::test]
+async fn a_verify_tells_of_keys_that_it_cannot_remove() {
+    tells_of_its_keys(&["verify", "--ops", "100000000"], "verify-").await;
 }
 
 #[tokio::test]

@@ -59,6 +59,9 @@ pub(crate) struct Args {
     list: bool,
 }
 
+/// How long connections and the private database may take to be closed; what is open after that is dropped.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
+
 pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     let scenes = scene::chosen(&args.scenes)?;
     if args.list {
@@ -77,9 +80,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
             return not_set.map_or(Err(Failure::interrupted()), |failed| failed.map(drop));
         }
     };
-    let played = stop.run_until_cancelled(play(&stage, &scenes, context)).await;
-    context.clock.timeout(own_keys::CLEAN_UP, stage.clean()).await;
-    played.unwrap_or_else(|| Err(Failure::interrupted()))
+    let keys = stage.own_keys(context);
+    let played = own_keys::until_stopped(context, play(&stage, &scenes, context)).await;
+    let removed = keys.remove().await;
+    context.clock.timeout(CLOSE_MAX, stage.close()).await;
+    played?;
+    removed
 }
 
 fn list(context: &Context, scenes: &[&Scene]) -> Outcome {

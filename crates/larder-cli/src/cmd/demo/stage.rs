@@ -14,7 +14,7 @@ use super::{
 use crate::{
     context::Context,
     failure::{Failure, OrHint, Outcome},
-    own_keys,
+    own_keys::OwnKeys,
 };
 
 /// Everything a scene needs.
@@ -142,10 +142,13 @@ impl Stage {
         (done, self.clock.monotonic().saturating_sub(started))
     }
 
-    /// Removes the keys of this run and the private database.
-    pub(super) async fn clean(self) {
-        // Best effort: what an unreachable store keeps expires by itself.
-        let _ = own_keys::remove(&self.store, &format!("{}-", self.run)).await;
+    /// The keys that the scenes make.
+    pub(super) fn own_keys<'a>(&self, context: &'a Context) -> OwnKeys<'a> {
+        OwnKeys::new(context, &self.store, &format!("{}-", self.run))
+    }
+
+    /// Closes the store and removes the private database.
+    pub(super) async fn close(self) {
         self.store.close().await;
         self.users.close().await;
     }

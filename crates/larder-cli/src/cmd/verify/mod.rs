@@ -136,7 +136,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     context.ui.line(&setup);
     let work = all(&args, &plan, &stores, &trouble, context, &random);
     let (own, prefix) = trouble.own_keys();
-    let verdicts = own_keys::removed_after(context, own, prefix, work).await?;
+    let verdicts = if args.server.is_some() {
+        // It goes with all that is in it.
+        own_keys::until_stopped(context, work).await?
+    } else {
+        own_keys::removed_after(context, own, prefix, work).await?
+    };
     report::finish(context, &verdicts, &setup)
 }
 
