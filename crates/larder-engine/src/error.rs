@@ -85,6 +85,8 @@ texts! {
     GROUP_OPTION = "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.";
     NOACK_OPTION = "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.";
     GROUP_ID = "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.";
+    TIMEOUT_NOT_INTEGER = "ERR timeout is not an integer or out of range";
+    TIMEOUT_NEGATIVE = "ERR timeout is negative";
     NO_BLOCKING_READ = "ERR XREAD with BLOCK is not built in this engine yet; read without BLOCK";
     ENTRIES_ADDED_NEGATIVE = "ERR entries_added must be positive";
     ENTRIES_ADDED_BELOW_LENGTH = "ERR The entries_added specified in XSETID is smaller than the target stream length";
@@ -137,6 +139,13 @@ impl ErrorReply {
         let word = shown(word, SHOWN_MAX);
         Self(one_line(&format!(
             "ERR unknown subcommand '{word}'. Try {container} HELP."
+        )))
+    }
+
+    pub(crate) fn no_group(group: &[u8], key: &[u8]) -> Self {
+        let (group, key) = (shown(group, usize::MAX), shown(key, usize::MAX));
+        Self(one_line(&format!(
+            "NOGROUP No such consumer group '{group}' for key name '{key}'"
         )))
     }
 

@@ -183,7 +183,9 @@ same XREAD [COUNT int] [NOACK|GROUP 'g' 'c'] STREAMS stream stream (streamid|'$'
 same XREAD {COUNT int} STREAMS stream {stream} streamid
 same XSETID stream streamid [ENTRIESADDED int] [MAXDELETEDID streamid] [garbage]
 2 same XINFO STREAM stream [FULL [COUNT int]] [garbage]
-kind XINFO HELP
+same XINFO GROUPS stream [garbage]
+same XINFO CONSUMERS stream 'g' [garbage]
+same XINFO HELP
 same XINFO 'x'
 
 # keys of any type

@@ -16,7 +16,12 @@ fn entries_are_added_read_and_removed() {
         XRANGE s (18446744073709551615-18446744073709551615 + => ERR invalid start ID for the interval
         XREAD COUNT 1 STREAMS s none 0 0 => [["s" [["1-1" ["a" "1" "b" "2"]]]]]
         XREAD STREAMS s $ => nil-array
-        XREAD BLOCK 0 STREAMS s $ => ERR XREAD with BLOCK is not built in this engine yet; read without BLOCK
+        XINFO GROUPS s => []
+        XINFO GROUPS none => ERR no such key
+        XINFO CONSUMERS s g => NOGROUP No such consumer group 'g' for key name 's'
+        XINFO CONSUMERS none g => ERR no such key
+        XINFO GROUPS s g => ERR wrong number of arguments for 'xinfo|groups' command
+        XINFO CONSUMERS s => ERR wrong number of arguments for 'xinfo|consumers' command
         XDEL s 1-1 7 => (int) 1
         XLEN s => (int) 1
         XTRIM s MAXLEN 0 => (int) 1
@@ -28,6 +33,34 @@ fn entries_are_added_read_and_removed() {
         XADD t 9-* a 1 => "9-10"
         SCAN 0 TYPE stream => ["0" ["t" "s"]]
         GET s => WRONGTYPE Operation against a key holding the wrong kind of value
+        "#,
+    );
+}
+
+/// In the order of redis-server 7.0.15, so that a client learns of its mistake here as there.
+#[test]
+fn a_read_that_would_wait_is_refused_after_its_arguments() {
+    Shell::new().check(
+        r#"
+        XADD s 1-1 a 1 => "1-1"
+        SET str x => OK
+        XREAD BLOCK x COUNT y STREAMS s 0 => ERR timeout is not an integer or out of range
+        XREAD BLOCK 1.5 STREAMS s 0 => ERR timeout is not an integer or out of range
+        XREAD BLOCK 99999999999999999999 STREAMS s 0 => ERR timeout is not an integer or out of range
+        XREAD BLOCK -1 STREAMS s 0 => ERR timeout is negative
+        XREAD COUNT y BLOCK x STREAMS s 0 => ERR value is not an integer or out of range
+        XREAD BLOCK 10 BLOCK x STREAMS s 0 => ERR timeout is not an integer or out of range
+        XREAD BLOCK 10 COUNT x STREAMS s 0 => ERR value is not an integer or out of range
+        XREAD BLOCK 10 COUNT 1 => ERR syntax error
+        XREAD FOO BLOCK 10 => ERR syntax error
+        XREAD BLOCK 10 STREAMS => ERR syntax error
+        XREAD BLOCK 10 STREAMS s => ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.
+        XREAD BLOCK 10 GROUP g c STREAMS s 0 => ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.
+        XREAD BLOCK 10 NOACK STREAMS s 0 => ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.
+        XREAD BLOCK 10 STREAMS s bad => ERR Invalid stream ID specified as stream command argument
+        XREAD BLOCK 10 STREAMS s > => ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.
+        XREAD BLOCK 10 STREAMS str bad => WRONGTYPE Operation against a key holding the wrong kind of value
+        XREAD BLOCK 10 STREAMS s 0 => ERR XREAD with BLOCK is not built in this engine yet; read without BLOCK
         "#,
     );
 }

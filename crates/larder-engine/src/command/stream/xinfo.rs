@@ -1,6 +1,7 @@
-//! `XINFO STREAM key [FULL [COUNT n]]`, `XINFO HELP`: what a stream is made of.
+//! `XINFO STREAM key [FULL [COUNT n]]`, `XINFO GROUPS key`, `XINFO CONSUMERS key group`, `XINFO HELP`: what a stream is made of.
 //!
-//! Reference: <https://redis.io/commands/xinfo-stream/>. Nodes are those that Redis would have.
+//! Reference: <https://redis.io/commands/xinfo-stream/>. Nodes are those that Redis would have. Groups are not built yet:
+//! a stream has none.
 
 use super::listing;
 use crate::{
@@ -19,7 +20,7 @@ pub(super) const XINFO: CommandSpec = CommandSpec {
     arity: Arity::at_least(2),
     flags: Flags::NONE,
     keys: KeySpec::None,
-    subcommands: &[&STREAM, &HELP],
+    subcommands: &[&CONSUMERS, &GROUPS, &STREAM, &HELP],
     run: container,
 };
 
@@ -40,6 +41,22 @@ const STREAM: CommandSpec = CommandSpec {
     run: stream,
 };
 
+const GROUPS: CommandSpec = CommandSpec {
+    name: "XINFO|GROUPS",
+    summary: "List the consumer groups of a stream",
+    arity: Arity::exactly(3),
+    run: groups,
+    ..STREAM
+};
+
+const CONSUMERS: CommandSpec = CommandSpec {
+    name: "XINFO|CONSUMERS",
+    summary: "List the consumers in a consumer group",
+    arity: Arity::exactly(4),
+    run: consumers,
+    ..STREAM
+};
+
 const HELP: CommandSpec = CommandSpec {
     name: "XINFO|HELP",
     summary: "Show helpful text about the different subcommands",
@@ -51,6 +68,10 @@ const HELP: CommandSpec = CommandSpec {
 };
 
 const HELP_TEXT: &[&str] = &[
+    "CONSUMERS <key> <groupname>",
+    "    Show consumers of <groupname>.",
+    "GROUPS <key>",
+    "    Show the stream consumer groups.",
     "STREAM <key> [FULL [COUNT <count>]",
     "    Show information about the stream.",
 ];
@@ -80,9 +101,22 @@ impl Detail {
     }
 }
 
+/// The stream at the key that every subcommand names.
+fn named<'a>(ctx: &'a mut Ctx<'_>, args: &Args<'_>) -> Result<&'a Stream, ErrorReply> {
+    ctx.read::<Stream>(args.bytes(2))?.ok_or(ErrorReply::NO_SUCH_KEY)
+}
+
+fn groups(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+    named(ctx, args).map(|_| Reply::Array(Vec::new()))
+}
+
+fn consumers(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+    named(ctx, args)?;
+    Err(ErrorReply::no_group(args.bytes(3), args.bytes(2)))
+}
+
 fn stream(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    let key = args.bytes(2);
-    let stream = ctx.read::<Stream>(key)?.ok_or(ErrorReply::NO_SUCH_KEY)?;
+    let stream = named(ctx, args)?;
     let detail = Detail::parse(args)?;
     let (blocks, nodes) = stream.shape();
     let id = |id: StreamId| Reply::bulk(id.to_string());

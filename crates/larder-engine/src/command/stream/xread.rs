@@ -1,6 +1,7 @@
 //! `XREAD [COUNT n] STREAMS key [key ...] id [id ...]`: what came after these ids; `$` for the last id now.
 //!
-//! Reference: <https://redis.io/commands/xread/>. Commands that wait are not built yet: `BLOCK` is refused.
+//! Reference: <https://redis.io/commands/xread/>. Commands that wait are not built yet: `BLOCK` is refused, once all else
+//! that Redis would refuse has been.
 
 use super::{ids, listing};
 use crate::{
@@ -27,6 +28,8 @@ pub(super) const XREAD: CommandSpec = CommandSpec {
 struct Request {
     /// All of them if none.
     count: Option<usize>,
+    /// Whether it would wait for entries where there are none.
+    blocks: bool,
     /// The number of the first key's argument.
     keys_at: usize,
     streams: usize,
@@ -34,11 +37,15 @@ struct Request {
 
 impl Request {
     fn parse(args: &Args<'_>) -> Result<Self, ErrorReply> {
-        let (mut count, mut i) = (None, 1);
+        let (mut count, mut blocks, mut i) = (None, false, 1);
         while i < args.len() {
             let left = args.len() - 1 - i;
             i += match () {
-                () if args.is(i, "BLOCK") && left >= 1 => return Err(ErrorReply::NO_BLOCKING_READ),
+                () if args.is(i, "BLOCK") && left >= 1 => {
+                    check_timeout(args, i + 1)?;
+                    blocks = true;
+                    2
+                }
                 () if args.is(i, "COUNT") && left >= 1 => {
                     count = usize::try_from(args.int(i + 1)?).ok().filter(|count| *count > 0);
                     2
@@ -48,6 +55,7 @@ impl Request {
                     return match left % 2 {
                         0 => Ok(Self {
                             count,
+                            blocks,
                             keys_at: i + 1,
                             streams,
                         }),
@@ -66,6 +74,7 @@ impl Request {
 fn xread(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let Request {
         count,
+        blocks,
         keys_at,
         streams,
     } = Request::parse(args)?;
@@ -73,6 +82,9 @@ fn xread(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let read_from = (0..streams)
         .map(|i| after(ctx, keys[i], args, keys_at + streams + i))
         .collect::<Result<Vec<_>, _>>()?;
+    if blocks {
+        return Err(ErrorReply::NO_BLOCKING_READ);
+    }
     let mut found = Vec::new();
     for (key, after) in keys.iter().zip(read_from) {
         let Some(start) = after.next() else { continue };
@@ -94,6 +106,15 @@ fn xread(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         ),
         Resp::V3 => Reply::Map(found),
     })
+}
+
+/// Refuses what is no number of milliseconds.
+fn check_timeout(args: &Args<'_>, i: usize) -> Result<(), ErrorReply> {
+    match args.int(i) {
+        Err(_) => Err(ErrorReply::TIMEOUT_NOT_INTEGER),
+        Ok(..0) => Err(ErrorReply::TIMEOUT_NEGATIVE),
+        Ok(_) => Ok(()),
+    }
 }
 
 /// The id that argument `i` names, for the stream at `key`.
