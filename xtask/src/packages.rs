@@ -12,10 +12,13 @@ use crate::shell::{output, run, succeeds};
 /// Scripts with shebang flags and `PEXPIRETIME` came with this version.
 const REDIS_MAJOR_MIN: u32 = 7;
 
+/// The oldest that its makers still mend.
+const POSTGRES_MAJOR_MIN: u32 = 14;
+
 /// Installs Debian packages and keeps their services from starting.
 const INSTALL: &str = include_str!("install.sh");
 
-/// Makes sure that a C compiler and a redis-server are there; installs the latter where that is possible.
+/// Makes sure that a C compiler, a redis-server and PostgreSQL are there; installs the latter two where that is possible.
 pub(crate) fn ensure() -> Result<()> {
     if !succeeds("cc", &["--version"]) {
         bail!("no C compiler `cc` was found, and Lua and SQLite are built from C; install gcc or clang");
@@ -24,6 +27,12 @@ pub(crate) fn ensure() -> Result<()> {
         install(&["redis-server"], &missing)?;
         if let Some(still) = redis_problem() {
             bail!("the package redis-server was installed, but {still}; set LARDER_REDIS to a newer binary");
+        }
+    }
+    if let Some(missing) = postgres_problem() {
+        install(&["postgresql"], &missing)?;
+        if let Some(still) = postgres_problem() {
+            bail!("the package postgresql was installed, but {still}; set LARDER_PG_BIN to the folder of its programs");
         }
     }
     Ok(())
@@ -55,6 +64,46 @@ fn major_version(text: &str) -> Option<u32> {
     version.split('.').next()?.parse().ok()
 }
 
+/// Why PostgreSQL cannot be used; `None` if it can. Debian keeps its programs off the path, by version.
+fn postgres_problem() -> Option<String> {
+    let folders = match std::env::var_os("LARDER_PG_BIN") {
+        Some(folder) => vec![PathBuf::from(folder)],
+        None => debian_versions(),
+    };
+    let starts = |program: PathBuf| output(Command::new(program).arg("--version").stdin(Stdio::null()));
+    let versions: Vec<String> = match folders.as_slice() {
+        [] => starts(PathBuf::from("postgres")).ok().into_iter().collect(),
+        folders => folders
+            .iter()
+            .filter_map(|folder| starts(folder.join("postgres")).ok())
+            .collect(),
+    };
+    let newest = versions.iter().filter_map(|text| postgres_version(text)).max();
+    match newest {
+        Some(major) if major >= POSTGRES_MAJOR_MIN => None,
+        Some(major) => Some(format!(
+            "version {major} of PostgreSQL is older than {POSTGRES_MAJOR_MIN}"
+        )),
+        None => Some("PostgreSQL's programs were not found".to_owned()),
+    }
+}
+
+fn debian_versions() -> Vec<PathBuf> {
+    let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") else {
+        return Vec::new();
+    };
+    versions
+        .filter_map(|version| Some(version.ok()?.path().join("bin")))
+        .collect()
+}
+
+/// The `15` of `postgres (PostgreSQL) 15.10 (Debian 15.10-0+deb12u1)`.
+fn postgres_version(text: &str) -> Option<u32> {
+    let version = text.split_once("(PostgreSQL) ")?.1;
+    let digits = version.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
 /// Installs Debian packages when this is root on Debian; else names them.
 fn install(names: &[&str], because: &str) -> Result<()> {
     let root = rustix::process::geteuid().is_root();
@@ -74,6 +123,16 @@ fn install(names: &[&str], because: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_of_postgres_is_read() {
+        assert_eq!(
+            postgres_version("postgres (PostgreSQL) 15.10 (Debian 15.10-0+deb12u1)"),
+            Some(15)
+        );
+        assert_eq!(postgres_version("postgres (PostgreSQL) 18beta1"), Some(18));
+        assert_eq!(postgres_version("something else"), None);
+    }
 
     #[test]
     fn the_version_of_redis_and_valkey_is_read() {

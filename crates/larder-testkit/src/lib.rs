@@ -2,6 +2,7 @@
 //!
 //! - [`for_each_topology`]: one test on the embedded engine, on the engine served over TCP, and on redis-server.
 //! - [`RedisServer`], [`LarderServer`]: private servers that can be killed, paused and restarted.
+//! - [`PgServer`]: a private PostgreSQL that can be killed, paused and restarted.
 //! - [`history`]: what every process saw, and the rules that a correct cache keeps in it.
 //! - [`verify`]: random reads and writes of any cache, under faults, checked.
 //! - [`eventually`]: wait for a condition with a deadline; [`UNIT`]: the unit in which tests state times.
@@ -19,6 +20,7 @@ mod child;
 pub mod history;
 mod larder_server;
 pub mod naive;
+mod pg_server;
 mod proxy;
 mod redis_server;
 mod seed;
@@ -31,6 +33,7 @@ pub mod worker;
 
 pub use answer::Answer;
 pub use larder_server::{LarderServer, PROGRAM_VARIABLE};
+pub use pg_server::{PG_BIN_VARIABLE, PgServer};
 pub use proxy::Proxy;
 pub use redis_server::{RedisServer, SERVER_VARIABLE};
 pub use seed::{Case, SEED_VARIABLE};

@@ -2,7 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, path::Path, time::Duration};
 
-use larder_testkit::{LarderServer, Proxy, RedisServer, Wire, eventually};
+use larder_testkit::{LarderServer, PgServer, Proxy, RedisServer, Wire, eventually};
 
 #[tokio::test]
 async fn a_server_restarts_empty_or_with_its_data() {
@@ -144,4 +144,47 @@ async fn a_server_dies_with_the_test_that_panics() {
         tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err()
     })
     .await;
+}
+
+/// What was committed survives `kill -9`, and the connections of clients do not.
+#[tokio::test]
+async fn a_database_comes_back_with_what_it_committed() {
+    let mut server = PgServer::start().await;
+    let url = server.database();
+    let name = url.rsplit('/').next().expect("a URL has a path");
+    server.sql(name, "CREATE TABLE t (n int); INSERT INTO t VALUES (42)");
+    let (port, pid) = (server.port(), server.pid());
+    server.restart().await;
+    assert_eq!(server.sql(name, "SELECT n FROM t"), "42");
+    assert_eq!(server.port(), port);
+    assert_ne!(server.pid(), pid);
+    server.kill();
+    server.restart().await;
+    assert_eq!(server.sql(name, "SELECT n FROM t"), "42");
+}
+
+/// Also one that is stopped, or killed and not started again: no process and no file stays behind.
+#[tokio::test]
+async fn a_database_is_gone_when_it_is_dropped() {
+    let folders = || -> Vec<std::path::PathBuf> {
+        let all = std::fs::read_dir(std::env::temp_dir()).expect("there is one");
+        let all = all.filter_map(|entry| Some(entry.ok()?.path()));
+        all.filter(|path| path.to_string_lossy().contains("larder-pg-"))
+            .collect()
+    };
+    for end in [
+        |server: &mut PgServer| server.pause(),
+        PgServer::kill,
+        |_: &mut PgServer| (),
+    ] {
+        let mut server = PgServer::start().await;
+        let (pid, port) = (server.pid(), server.port());
+        let owns = |folder: &std::path::PathBuf| folder.join(format!(".s.PGSQL.{port}")).exists();
+        let own: Vec<_> = folders().into_iter().filter(owns).collect();
+        assert_eq!(own.len(), 1, "{own:?}");
+        end(&mut server);
+        drop(server);
+        assert!(!own[0].exists(), "{own:?}");
+        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "{pid}");
+    }
 }
