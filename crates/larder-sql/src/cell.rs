@@ -1,41 +1,34 @@
-//! One value of one row, whatever SQLite type it has.
+//! One value of one row, whatever database it comes from, and what is bound to a statement.
 
-use sqlx::{Decode, Row, Sqlite, TypeInfo, ValueRef, sqlite::SqliteRow};
-
-/// A value as SQLite keeps it: the type belongs to the value, not to the column.
+/// A value as a database keeps it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Cell {
     Null,
+    Bool(bool),
     Integer(i64),
     Real(f64),
     Text(String),
     Blob(Vec<u8>),
+    /// A JSON document, as its text.
+    Json(String),
 }
 
-impl Cell {
-    /// The value in column `at` of `row`.
-    pub(crate) fn read(row: &SqliteRow, at: usize) -> Result<Self, sqlx::Error> {
-        let raw = row.try_get_raw(at)?;
-        if raw.is_null() {
-            return Ok(Self::Null);
-        }
-        let decoded = match raw.type_info().name() {
-            "INTEGER" => i64::decode(raw).map(Self::Integer),
-            "REAL" => f64::decode(raw).map(Self::Real),
-            "TEXT" => <Vec<u8> as Decode<'_, Sqlite>>::decode(raw).map(text_or_blob),
-            _ => <Vec<u8> as Decode<'_, Sqlite>>::decode(raw).map(Self::Blob),
-        };
-        decoded.map_err(|source| sqlx::Error::ColumnDecode {
-            index: at.to_string(),
-            source,
-        })
+/// What stands for one variable of a statement.
+#[derive(Clone, Debug)]
+pub(crate) enum Bind {
+    One(Cell),
+    /// An array whose members are all of one kind; only for databases that have arrays.
+    Many(Vec<Cell>),
+}
+
+impl From<i64> for Bind {
+    fn from(number: i64) -> Self {
+        Self::One(Cell::Integer(number))
     }
 }
 
-/// SQLite takes any bytes for TEXT; what is not UTF-8 is handed on as bytes rather than refused.
-fn text_or_blob(bytes: Vec<u8>) -> Cell {
-    match String::from_utf8(bytes) {
-        Ok(text) => Cell::Text(text),
-        Err(not_utf8) => Cell::Blob(not_utf8.into_bytes()),
+impl From<&str> for Bind {
+    fn from(text: &str) -> Self {
+        Self::One(Cell::Text(text.to_owned()))
     }
 }

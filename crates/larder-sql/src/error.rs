@@ -2,24 +2,39 @@
 
 use std::{fmt, time::Duration};
 
+use crate::db::{self, Meaning};
+
 /// What went wrong between a cache and its database, on what, and the setting that helps.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SqlError {
     /// The database could not be opened.
-    #[error("cannot open the SQLite database at {at}")]
+    #[error("cannot open the {product} database at {at}")]
     Open {
-        /// Path or URL, as given.
+        /// What the database is called.
+        product: &'static str,
+        /// Path, or host and name; never a password.
         at: String,
         /// What the driver said.
         source: sqlx::Error,
     },
 
-    /// The URL names a database that this version cannot read. The rest of it may hold a password and is not shown.
-    #[error("`{scheme}://` is not built yet; a path or `sqlite:PATH` is")]
+    /// The URL names a database that this build cannot read. The rest of it may hold a password and is not shown.
+    #[error("`{scheme}://` is not built in; {built} can be opened")]
     NotBuilt {
         /// What stands before `://`.
         scheme: String,
+        /// What can be opened.
+        built: String,
+    },
+
+    /// A setting of [`PoolConfig`](crate::PoolConfig) has no meaning for the database that the URL names.
+    #[error("`{setting}` is not for {product}: leave it out")]
+    NotForDatabase {
+        /// The setting.
+        setting: &'static str,
+        /// What the database is called.
+        product: &'static str,
     },
 
     /// The path or URL names no file.
@@ -68,6 +83,19 @@ pub enum SqlError {
         parts: usize,
         /// The key columns.
         columns: Names,
+    },
+
+    /// A column has a type that Larder does not read, or does not find rows by.
+    #[error("column {column:?} of table {table:?} has the type {declared}, which cannot {part}")]
+    ColumnType {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Its type as the database says it.
+        declared: String,
+        /// What it cannot do, and what helps.
+        part: &'static str,
     },
 
     /// Two rows answer to one key.
@@ -121,8 +149,18 @@ impl fmt::Display for Doing {
     }
 }
 
-/// SQLite's primary result codes for "somebody else holds the lock": SQLITE_BUSY, SQLITE_LOCKED.
-const LOCKED: [i64; 2] = [5, 6];
+/// What can be done about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The same call may succeed a moment later, and this one changed nothing: a lock, a deadlock, a lost connection,
+    /// a database that starts or is full.
+    Retryable,
+    /// The same call fails again: a constraint, a value that does not fit, a wrong name.
+    Permanent,
+    /// The connection was lost while a change was being committed: it may or may not have happened.
+    InDoubt,
+}
 
 impl SqlError {
     pub(crate) fn query(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
@@ -130,15 +168,21 @@ impl SqlError {
         move |source| Self::Query { doing, source }
     }
 
+    /// What can be done about it.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Deadline { .. } => ErrorKind::Retryable,
+            Self::Open { source, .. } | Self::Query { source, .. } => kind(source),
+            _ => ErrorKind::Permanent,
+        }
+    }
+
     /// Whether the same call may succeed a moment later: a lock held by another writer, no free connection, a
     /// deadline. A wrong name or a row that does not fit stays wrong.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::Deadline { .. } => true,
-            Self::Open { source, .. } | Self::Query { source, .. } => is_retryable(source),
-            _ => false,
-        }
+        self.kind() == ErrorKind::Retryable
     }
 
     /// Whether the table or its columns changed since they were last looked at.
@@ -150,21 +194,33 @@ impl SqlError {
         else {
             return false;
         };
-        let message = error.message();
-        message.contains("no such column")
-            || message.contains("no such table")
-            || message.contains("schema has changed")
+        db::meaning(error.as_ref()) == Some(Meaning::SchemaChanged)
+    }
+
+    /// Whether the connection was lost, as it is when the database was started anew.
+    pub(crate) fn is_connection_lost(&self) -> bool {
+        matches!(self, Self::Query { source, .. } if is_connection_lost(source))
     }
 }
 
-fn is_retryable(error: &sqlx::Error) -> bool {
+fn kind(error: &sqlx::Error) -> ErrorKind {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Database(error) => {
-            let code = error.code().and_then(|code| code.parse::<i64>().ok());
-            // The low byte is the primary code; what is above it says which kind of busy.
-            code.is_some_and(|code| LOCKED.contains(&(code & 0xff)))
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => {
+            ErrorKind::Retryable
         }
+        sqlx::Error::Database(error) => match db::meaning(error.as_ref()) {
+            Some(Meaning::Kind(kind)) => kind,
+            Some(Meaning::SchemaChanged) | None => ErrorKind::Permanent,
+        },
+        _ => ErrorKind::Permanent,
+    }
+}
+
+fn is_connection_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
+        // admin_shutdown, crash_shutdown
+        sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("57P01" | "57P02")),
         _ => false,
     }
 }

@@ -1,8 +1,9 @@
 //! Keys of a cache against key columns of a table: how a key is bound, and whether a row really answers to it.
 //!
-//! SQLite compares with affinity and collation: `'042'` finds the integer 42, and under NOCASE `'ADA'` finds
-//! `'ada'`. A cache must not: an entry under the other spelling would outlive every invalidation of the true
-//! one. So a row answers a key only if the key is written exactly as the row's own.
+//! Databases compare with affinity and collation: in SQLite `'042'` finds the integer 42, and under NOCASE, as in a
+//! citext column of PostgreSQL, `'ADA'` finds `'ada'`. A cache must not: an entry under the other spelling would
+//! outlive every invalidation of the true one. So a row answers a key only if the key is written exactly as the
+//! row's own. How a key is bound, so that it finds the row at all, is each database's business.
 
 use std::fmt::Write as _;
 
@@ -15,49 +16,6 @@ pub(crate) fn parts_of<K: CacheKey>(key: &K) -> Vec<KeyPart<'_>> {
     let mut parts = Vec::with_capacity(K::PARTS);
     key.parts(&mut |part| parts.push(part));
     parts
-}
-
-/// The values under which a row with this key may be found, as tuples of its parts; most keys have one.
-///
-/// `untyped` says of each key column that it does not convert what it is compared with.
-pub(crate) fn forms(parts: &[KeyPart<'_>], untyped: &[bool]) -> Vec<Vec<Cell>> {
-    let mut tuples = vec![Vec::with_capacity(parts.len())];
-    for (part, &untyped) in parts.iter().zip(untyped) {
-        let forms = part_forms(part, untyped);
-        let longer = |tuple: &Vec<Cell>, form: &Cell| tuple.iter().chain([form]).cloned().collect();
-        tuples = tuples
-            .iter()
-            .flat_map(|tuple| forms.iter().map(move |form| longer(tuple, form)))
-            .collect();
-    }
-    tuples
-}
-
-/// A UUID is kept as 16 bytes by some and as text by others. In a column that converts nothing, text may also
-/// stand for an integer or, in hex, for bytes, and an integer for text.
-fn part_forms(part: &KeyPart<'_>, untyped: bool) -> Vec<Cell> {
-    let plain = plain_form(part);
-    match (part, &plain) {
-        (KeyPart::Uuid(uuid), _) => vec![plain, Cell::Blob(uuid.as_bytes().to_vec())],
-        (_, Cell::Text(text)) if untyped => {
-            let number = text.parse().ok().map(Cell::Integer);
-            let bytes = from_hex(text).map(Cell::Blob);
-            [Some(plain), number, bytes].into_iter().flatten().collect()
-        }
-        (_, Cell::Integer(number)) if untyped => vec![Cell::Text(number.to_string()), plain],
-        _ => vec![plain],
-    }
-}
-
-fn plain_form(part: &KeyPart<'_>) -> Cell {
-    match part {
-        KeyPart::Int(number) => Cell::Integer(*number),
-        // SQLite has no integer above i64::MAX; as text it still finds one that was kept as text.
-        KeyPart::Uint(number) => i64::try_from(*number).map_or_else(|_| Cell::Text(number.to_string()), Cell::Integer),
-        KeyPart::Text(text) => Cell::Text(text.to_string()),
-        KeyPart::Bytes(bytes) => Cell::Blob(bytes.to_vec()),
-        KeyPart::Uuid(uuid) => Cell::Text(uuid.hyphenated().to_string()),
-    }
 }
 
 /// Whether the key column's value `cell` is what `part` says, in the same spelling.
@@ -76,12 +34,79 @@ pub(crate) fn is_same(part: &KeyPart<'_>, cell: &Cell) -> bool {
 /// The text under which a key column's value is asked for; `None` for NULL, which is no key.
 pub(crate) fn written(cell: &Cell) -> Option<String> {
     match cell {
-        Cell::Null => None,
+        Cell::Null | Cell::Json(_) => None,
+        Cell::Bool(is) => Some(is.to_string()),
         Cell::Integer(number) => Some(number.to_string()),
         Cell::Real(number) => Some(number.to_string()),
         Cell::Text(text) => Some(text.clone()),
         Cell::Blob(bytes) => Some(to_hex(bytes)),
     }
+}
+
+/// The text of `part`; `None` for bytes.
+pub(crate) fn text_of(part: &KeyPart<'_>) -> Option<String> {
+    match part {
+        KeyPart::Int(number) => Some(number.to_string()),
+        KeyPart::Uint(number) => Some(number.to_string()),
+        KeyPart::Text(text) => Some(text.to_string()),
+        KeyPart::Uuid(uuid) => Some(uuid.hyphenated().to_string()),
+        KeyPart::Bytes(_) => None,
+    }
+}
+
+/// The integer that is written as `part`.
+pub(crate) fn as_integer(part: &KeyPart<'_>) -> Option<i64> {
+    match part {
+        KeyPart::Int(number) => Some(*number),
+        KeyPart::Uint(number) => i64::try_from(*number).ok(),
+        KeyPart::Text(text) => {
+            let number: i64 = text.parse().ok()?;
+            (number.to_string() == *text).then_some(number)
+        }
+        KeyPart::Bytes(_) | KeyPart::Uuid(_) => None,
+    }
+}
+
+/// Whether this is a UUID with hyphens in lower case.
+pub(crate) fn is_uuid(text: &str) -> bool {
+    let is_digit = |at: usize, byte: u8| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+    };
+    text.len() == 36 && text.bytes().enumerate().all(|(at, byte)| is_digit(at, byte))
+}
+
+/// Most digits of a number that is a key; PostgreSQL takes 131,072 before the point.
+const DIGITS_MAX: usize = 1000;
+
+/// Whether this is a decimal number as a database writes it, `-12.50`.
+pub(crate) fn is_decimal(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
+    text.len() <= DIGITS_MAX && digits(whole) && digits(fraction)
+}
+
+/// Whether this is a day of the Gregorian calendar, `2024-02-29`.
+pub(crate) fn is_date(text: &str) -> bool {
+    let number = |part: &str, digits: usize| {
+        let is_number = part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number { part.parse::<u32>().ok() } else { None }
+    };
+    let mut parts = text.splitn(3, '-');
+    let (Some(year), Some(month), Some(day)) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    let (Some(year), Some(month), Some(day)) = (number(year, 4), number(month, 2), number(day, 2)) else {
+        return false;
+    };
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let days = match month {
+        2 => 28 + u32::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    year > 0 && (1..=12).contains(&month) && (1..=days).contains(&day)
 }
 
 fn to_hex(bytes: &[u8]) -> String {
@@ -93,7 +118,7 @@ fn to_hex(bytes: &[u8]) -> String {
         })
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
     if !digits.len().is_multiple_of(2) {
         return None;
@@ -120,18 +145,17 @@ mod tests {
     }
 
     #[test]
-    fn a_uuid_is_looked_for_as_text_and_as_bytes() {
+    fn a_uuid_is_itself_as_text_and_as_bytes() {
         let uuid = KeyPart::Uuid(uuid::Uuid::from_bytes([0xAB; 16]));
-        let text = Cell::Text("abababab-abab-abab-abab-abababababab".into());
-        let forms = forms(std::slice::from_ref(&uuid), &[false]);
-        assert_eq!(forms, vec![vec![text.clone()], vec![Cell::Blob(vec![0xAB; 16])]]);
-        assert!(is_same(&uuid, &text));
+        let text = "abababab-abab-abab-abab-abababababab";
+        assert!(is_uuid(text) && !is_uuid(&text.to_uppercase()) && !is_uuid(&text.replace('-', "0")));
+        assert!(is_same(&uuid, &Cell::Text(text.into())));
+        assert!(is_same(&uuid, &Cell::Blob(vec![0xAB; 16])));
     }
 
     #[test]
-    fn text_finds_a_blob_key_by_its_hex_form() {
+    fn text_is_bytes_by_its_lower_case_hex_form() {
         let key = KeyPart::Text("00ff".into());
-        assert_eq!(forms(std::slice::from_ref(&key), &[true]).len(), 2);
         assert!(is_same(&key, &Cell::Blob(vec![0, 255])));
         assert!(!is_same(&KeyPart::Text("00FF".into()), &Cell::Blob(vec![0, 255])));
         for odd in ["0", "0g", "é"] {
@@ -140,8 +164,27 @@ mod tests {
     }
 
     #[test]
-    fn numbers_beyond_sqlites_integers_are_looked_for_as_text() {
-        let forms = forms(&[KeyPart::Uint(u64::MAX)], &[false]);
-        assert_eq!(forms, vec![vec![Cell::Text(u64::MAX.to_string())]]);
+    fn only_what_a_database_would_write_is_a_number_or_a_day() {
+        for number in ["0", "-12.50", "99999999999999999999"] {
+            assert!(is_decimal(number), "{number:?}");
+        }
+        for other in ["", "-", "1.", ".5", "1e3", "NaN", "1,5", " 1", "1.2.3"] {
+            assert!(!is_decimal(other), "{other:?}");
+        }
+        for day in ["2024-02-29", "2000-02-29", "1999-12-31"] {
+            assert!(is_date(day), "{day:?}");
+        }
+        for other in [
+            "2023-02-29",
+            "1900-02-29",
+            "2024-13-01",
+            "2024-4-01",
+            "2024-04-31",
+            "0000-01-01",
+            "today",
+            "--",
+        ] {
+            assert!(!is_date(other), "{other:?}");
+        }
     }
 }

@@ -1,9 +1,10 @@
-//! Databases behind Larder: sources over SQLite.
+//! Databases behind Larder: SQLite and PostgreSQL.
 //!
 //! [`SqlTable`] reads any table, named at run time, through a cache: it finds the key column, binds every value,
 //! quotes every name and loads in batches. [`PoolConfig`] opens the pool that it reads from.
 //!
 //! ```
+//! # #[cfg(feature = "sqlite")]
 //! # async fn shown() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! use larder_cache::Source;
 //! use larder_sql::{PoolConfig, SqlTable};
@@ -13,7 +14,7 @@
 //!     name: String,
 //! }
 //!
-//! let pool = PoolConfig::in_memory().open().await?;
+//! let pool = PoolConfig::in_memory().open_sqlite().await?;
 //! sqlx::query("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)").execute(&pool).await?;
 //! sqlx::query("INSERT INTO users VALUES (42, 'Ada')").execute(&pool).await?;
 //!
@@ -26,6 +27,7 @@
 //! ```
 
 mod cell;
+mod db;
 mod error;
 mod key;
 mod pool;
@@ -34,8 +36,12 @@ mod schema;
 mod statement;
 mod table;
 
-pub use error::SqlError;
+pub use db::Pool;
+pub use error::{Doing, ErrorKind, Names, SqlError};
 pub use pool::PoolConfig;
-pub use schema::{Column, TableSchema};
+pub use schema::{Column, Generated, TableSchema};
+#[cfg(feature = "postgres")]
+pub use sqlx::PgPool;
+#[cfg(feature = "sqlite")]
 pub use sqlx::SqlitePool;
 pub use table::SqlTable;

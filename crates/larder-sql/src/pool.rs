@@ -1,43 +1,74 @@
-//! The pool that tables are read from, with limits that suit a cache.
+//! How a database is opened, with limits that suit a cache.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use sqlx::{
-    SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+use larder_base::Clock;
+
+use crate::{
+    Pool, SqlError,
+    db::{self, Driver},
 };
 
-use crate::SqlError;
-
-/// How a SQLite database is opened.
+/// How a database is opened: SQLite by a path or `sqlite:PATH`, PostgreSQL by `postgres://user:password@host/name`.
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`connections`](Self::connections) | 4: loads are capped elsewhere, and SQLite readers share one page cache each |
+/// | [`connections`](Self::connections) | 4: loads are capped elsewhere, and a database does few things at a time |
 /// | [`acquire_timeout`](Self::acquire_timeout) | 5 s waiting for a free connection |
-/// | [`busy_timeout`](Self::busy_timeout) | 2 s waiting for another process's lock, then a retryable error |
-/// | [`read_only`](Self::read_only), [`create`](Self::create) | off: an existing file, read and written |
+/// | [`read_only`](Self::read_only) | off |
+/// | SQLite: [`busy_timeout`](Self::busy_timeout) | 2 s waiting for another process's lock, then a retryable error |
+/// | SQLite: [`create`](Self::create) | off: an existing file |
+/// | PostgreSQL: [`connect_timeout`](Self::connect_timeout) | 5 s for the first connection |
+/// | PostgreSQL: [`statement_timeout`](Self::statement_timeout) | 5 s, kept by the server |
+/// | PostgreSQL: [`transaction_timeout`](Self::transaction_timeout) | 10 s idle within a transaction, kept by the server |
+/// | PostgreSQL: [`application_name`](Self::application_name) | `larder`, unless the URL names one |
+///
+/// What a URL of PostgreSQL leaves out is taken from `PGHOST`, `PGUSER` and the like, and passwords from `~/.pgpass`, as
+/// its own tools do. A setting that another database has is ignored, except `create`, which is refused.
 #[derive(Clone, Debug)]
 #[must_use = "a configuration does nothing until opened"]
 pub struct PoolConfig {
-    at: Location,
-    connections: u32,
-    acquire_timeout: Duration,
-    busy_timeout: Duration,
-    read_only: bool,
-    create: bool,
+    pub(crate) at: Location,
+    pub(crate) connections: u32,
+    pub(crate) acquire_timeout: Duration,
+    pub(crate) busy_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) statement_timeout: Duration,
+    pub(crate) transaction_timeout: Duration,
+    pub(crate) application_name: String,
+    pub(crate) read_only: bool,
+    pub(crate) create: bool,
+    pub(crate) clock: Clock,
 }
 
-#[derive(Clone, Debug)]
-enum Location {
+#[derive(Clone)]
+pub(crate) enum Location {
     Memory,
     Url(String),
     Path(PathBuf),
 }
 
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
+impl Location {
+    /// Where that is, without what may be a password.
+    fn shown(&self) -> String {
+        match self {
+            Self::Memory => "memory".to_owned(),
+            Self::Path(path) => path.display().to_string(),
+            Self::Url(url) if url.starts_with("sqlite:") => url.clone(),
+            Self::Url(url) => format!("{}://..", scheme(url).unwrap_or_default()),
+        }
+    }
+}
+
 impl PoolConfig {
-    /// The database at `at`: a path, or a URL `sqlite:PATH?option=..` as sqlx reads it. [`open`](Self::open) refuses
-    /// other URLs.
+    /// The database at `at`: a path, `sqlite:PATH?option=..` as sqlx reads it, or `postgres://..`. [`open`](Self::open)
+    /// refuses other URLs.
     pub fn new(at: &str) -> Self {
         if at.starts_with("sqlite:") || scheme(at).is_some() {
             Self::at(Location::Url(at.to_owned()))
@@ -46,12 +77,12 @@ impl PoolConfig {
         }
     }
 
-    /// The database in the file `path`, whatever characters it has.
+    /// The SQLite database in the file `path`, whatever characters it has.
     pub fn path(path: impl Into<PathBuf>) -> Self {
         Self::at(Location::Path(path.into()))
     }
 
-    /// A database in memory, for tests: one connection, because each would see a database of its own.
+    /// A SQLite database in memory, for tests: one connection, because each would see a database of its own.
     pub fn in_memory() -> Self {
         Self::at(Location::Memory).connections(1)
     }
@@ -62,8 +93,13 @@ impl PoolConfig {
             connections: 4,
             acquire_timeout: Duration::from_secs(5),
             busy_timeout: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(5),
+            transaction_timeout: Duration::from_secs(10),
+            application_name: "larder".to_owned(),
             read_only: false,
             create: false,
+            clock: Clock::system(),
         }
     }
 
@@ -79,98 +115,118 @@ impl PoolConfig {
         self
     }
 
-    /// How long a statement waits for a lock that another connection holds (default 2 s).
+    /// SQLite: how long a statement waits for a lock that another connection holds (default 2 s).
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self
     }
 
-    /// Opens the file so that nothing can be written through this pool.
+    /// PostgreSQL: how long [`open`](Self::open) waits for the server (default 5 s).
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// PostgreSQL: how long the server works on one statement before it gives up (default 5 s, to the millisecond;
+    /// zero lifts the limit). It ends work that nobody waits for any more.
+    pub fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.statement_timeout = timeout;
+        self
+    }
+
+    /// PostgreSQL: how long a transaction may stand idle before the server ends it and its locks (default 10 s, to
+    /// the millisecond; zero lifts the limit): a process that is paused must not hold rows for ever.
+    pub fn transaction_timeout(mut self, timeout: Duration) -> Self {
+        self.transaction_timeout = timeout;
+        self
+    }
+
+    /// PostgreSQL: the name under which `pg_stat_activity` shows the connections (default `larder`).
+    pub fn application_name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.application_name);
+        self
+    }
+
+    /// Opens the database so that nothing can be written through this pool.
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
         self
     }
 
-    /// Creates the file where it is missing, with a write-ahead log, so that readers and a writer do not wait for
-    /// each other.
+    /// SQLite: creates the file where it is missing, with a write-ahead log, so that readers and a writer do not wait
+    /// for each other.
     pub fn create(mut self) -> Self {
         self.create = true;
+        self
+    }
+
+    /// The clock of [`connect_timeout`](Self::connect_timeout) (default: the system's).
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
         self
     }
 
     /// Opens the pool and one connection.
     ///
     /// # Errors
-    /// [`SqlError::NotBuilt`] for a URL that is not `sqlite:`; [`SqlError::NoPath`] if no file is named;
-    /// [`SqlError::Open`] if the URL cannot be read, the file is missing or is no database.
-    pub async fn open(self) -> Result<SqlitePool, SqlError> {
-        self.check()?;
-        let failed = |source| SqlError::Open {
-            at: self.name(),
-            source,
+    /// [`SqlError::NotBuilt`] for the URL of another database; [`SqlError::NoPath`] if no file is named;
+    /// [`SqlError::Open`] if the URL cannot be read, the file is missing or is no database, or the server does not
+    /// answer or does not let one in.
+    ///
+    /// # Cancel safety
+    /// Dropped early, nothing stays open.
+    pub async fn open(self) -> Result<Pool, SqlError> {
+        (self.driver()?.open)(self).await
+    }
+
+    /// As [`open`](Self::open), for the pool of sqlx itself: to run statements of one's own on.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open), and [`SqlError::NotForDatabase`] if it is another database.
+    ///
+    /// # Cancel safety
+    /// Dropped early, nothing stays open.
+    #[cfg(feature = "sqlite")]
+    pub async fn open_sqlite(self) -> Result<sqlx::SqlitePool, SqlError> {
+        let other = SqlError::NotForDatabase {
+            setting: "open_sqlite",
+            product: self.driver()?.product,
         };
-        let options = self.options().map_err(failed)?;
-        let pool = self.pool().connect_with(options).await.map_err(failed)?;
-        // SQLite looks into the file only at the first read: a file that is no database must fail here.
-        if let Err(source) = sqlx::query("SELECT count(*) FROM sqlite_schema").execute(&pool).await {
-            pool.close().await;
-            return Err(failed(source));
-        }
-        Ok(pool)
+        let pool = self.open().await?;
+        pool.sqlite().cloned().ok_or(other)
     }
 
-    /// SQLite would take an empty path for a database that vanishes when it is closed.
-    fn check(&self) -> Result<(), SqlError> {
-        let is_empty = match &self.at {
-            Location::Memory => false,
-            Location::Path(path) => path.as_os_str().is_empty(),
-            Location::Url(url) => match url.strip_prefix("sqlite:") {
-                Some(rest) => matches!(rest.trim_start_matches("//").as_bytes(), [] | [b'?', ..]),
-                None => {
-                    let scheme = scheme(url).unwrap_or_default().to_owned();
-                    return Err(SqlError::NotBuilt { scheme });
-                }
-            },
+    /// As [`open`](Self::open), for the pool of sqlx itself: to run statements of one's own on.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open), and [`SqlError::NotForDatabase`] if it is another database.
+    ///
+    /// # Cancel safety
+    /// Dropped early, nothing stays open.
+    #[cfg(feature = "postgres")]
+    pub async fn open_postgres(self) -> Result<sqlx::PgPool, SqlError> {
+        let other = SqlError::NotForDatabase {
+            setting: "open_postgres",
+            product: self.driver()?.product,
         };
-        if is_empty { Err(SqlError::NoPath) } else { Ok(()) }
+        let pool = self.open().await?;
+        pool.postgres().cloned().ok_or(other)
     }
 
-    fn pool(&self) -> SqlitePoolOptions {
-        let pool = SqlitePoolOptions::new()
-            .max_connections(self.connections)
-            .acquire_timeout(self.acquire_timeout);
-        match self.at {
-            // Closing the only connection would empty the database.
-            Location::Memory => pool.min_connections(1).idle_timeout(None).max_lifetime(None),
-            _ => pool,
-        }
-    }
-
-    fn options(&self) -> Result<SqliteConnectOptions, sqlx::Error> {
-        let options = match &self.at {
-            Location::Memory => SqliteConnectOptions::from_str("sqlite::memory:")?,
-            Location::Url(url) => SqliteConnectOptions::from_str(url)?,
-            Location::Path(path) => SqliteConnectOptions::new().filename(path),
+    fn driver(&self) -> Result<&'static Driver, SqlError> {
+        let scheme = match &self.at {
+            Location::Memory | Location::Path(_) => "sqlite",
+            Location::Url(url) if url.starts_with("sqlite:") => "sqlite",
+            Location::Url(url) => scheme(url).unwrap_or_default(),
         };
-        let options = options.busy_timeout(self.busy_timeout);
-        if self.read_only {
-            return Ok(options.read_only(true));
-        }
-        if self.create {
-            return Ok(options
-                .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Normal));
-        }
-        Ok(options)
+        db::driver(scheme).ok_or_else(|| SqlError::NotBuilt {
+            scheme: scheme.to_owned(),
+            built: db::schemes(),
+        })
     }
 
-    fn name(&self) -> String {
-        match &self.at {
-            Location::Memory => "memory".to_owned(),
-            Location::Url(url) => url.clone(),
-            Location::Path(path) => path.display().to_string(),
-        }
+    pub(crate) fn name(&self) -> String {
+        self.at.shown()
     }
 }
 
@@ -194,18 +250,32 @@ mod tests {
 
     #[tokio::test]
     async fn other_databases_are_refused_by_name_and_without_their_password() {
-        for url in ["postgres://me:hunter2@db/shop", "mysql://me:hunter2@db/shop"] {
-            let text = refusal(url).await;
-            let (scheme, _) = url.split_once(':').expect("a URL");
-            assert!(text.contains(scheme) && text.contains("not built yet"), "{text}");
-            assert!(!text.contains("hunter2"), "{text}");
-        }
+        let text = refusal("mysql://me:hunter2@db/shop").await;
+        assert!(text.contains("`mysql://` is not built in"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
     }
 
+    #[test]
+    fn a_configuration_does_not_show_a_password() {
+        let shown = format!(
+            "{:?}",
+            PoolConfig::new("postgres://me:hunter2@db/shop?password=hunter2")
+        );
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[cfg(feature = "sqlite")]
     #[tokio::test]
     async fn a_database_without_a_path_is_refused() {
         for at in ["", "sqlite:", "sqlite://", "sqlite:?mode=rwc"] {
             assert!(refusal(at).await.contains("empty"), "{at:?}");
         }
+    }
+
+    #[cfg(feature = "postgres")]
+    #[tokio::test]
+    async fn what_is_only_for_sqlite_is_refused() {
+        let text = refusal("postgres://me:hunter2@localhost/shop").await;
+        assert!(text.contains("`create` is not for PostgreSQL"), "{text}");
     }
 }

@@ -1,12 +1,14 @@
 //! A row as serde sees it: a map from column names to values.
 //!
-//! | in SQLite | becomes |
+//! | in the database | becomes |
 //! |---|---|
 //! | NULL | `None`, `()`, JSON `null` |
-//! | INTEGER | any integer it fits, a float, a `bool` if 0 or 1 |
-//! | REAL | a float |
-//! | TEXT | text, a `char`, the variant of an enum without data |
-//! | BLOB | base64 text for `String` and for a JSON value; the bytes for `Vec<u8>` and types that ask for bytes |
+//! | an integer | any integer it fits, a float, a `bool` if 0 or 1 |
+//! | a boolean | `bool` |
+//! | a float | a float |
+//! | text | text, a `char`, the variant of an enum without data |
+//! | bytes | base64 text for `String` and for a JSON value; the bytes for `Vec<u8>` and types that ask for bytes |
+//! | JSON, an array | whatever it fits: a struct, a list, a map, a JSON value |
 //!
 //! A row becomes a struct (by column name), a map, or a tuple (by column order).
 
@@ -19,7 +21,7 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use crate::cell::Cell;
+use crate::{cell::Cell, schema::Kind};
 
 /// Makes a `V` of the cells of one row, whose columns are named by `names`; else says which column does not fit.
 pub(crate) fn decode<V: DeserializeOwned>(names: &[&str], cells: Vec<Cell>) -> Result<V, Misfit> {
@@ -28,6 +30,17 @@ pub(crate) fn decode<V: DeserializeOwned>(names: &[&str], cells: Vec<Cell>) -> R
         cells: cells.into_iter(),
         at: 0,
     }))
+}
+
+/// The value of a column of this kind. A database without a type for JSON keeps it as text in a column declared so;
+/// what is no JSON there stays text.
+pub(crate) fn settle(kind: Kind, cell: Cell) -> Cell {
+    match cell {
+        Cell::Text(text) if kind == Kind::Json && serde_json::from_str::<de::IgnoredAny>(&text).is_ok() => {
+            Cell::Json(text)
+        }
+        cell => cell,
+    }
 }
 
 /// What keeps a row from becoming the value, led by the column where it is known. It names types, never values.
@@ -74,12 +87,13 @@ impl de::Error for Misfit {
 /// The kind of a value without the value: errors are logged, rows may be private.
 fn kind(unexpected: &de::Unexpected<'_>) -> &'static str {
     match unexpected {
+        de::Unexpected::Bool(_) => "BOOLEAN",
         de::Unexpected::Unsigned(_) | de::Unexpected::Signed(_) => "INTEGER",
         de::Unexpected::Float(_) => "REAL",
         de::Unexpected::Str(_) | de::Unexpected::Char(_) => "TEXT",
         de::Unexpected::Bytes(_) | de::Unexpected::Seq => "BLOB",
         de::Unexpected::Unit | de::Unexpected::Option => "NULL",
-        de::Unexpected::Map => "a whole row",
+        de::Unexpected::Map => "a map",
         _ => "another type",
     }
 }
@@ -171,10 +185,12 @@ impl<'de> Deserializer<'de> for CellDeserializer {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match self.0 {
             Cell::Null => visitor.visit_unit(),
+            Cell::Bool(is) => visitor.visit_bool(is),
             Cell::Integer(number) => visitor.visit_i64(number),
             Cell::Real(number) => visitor.visit_f64(number),
             Cell::Text(text) => visitor.visit_string(text),
             Cell::Blob(bytes) => visitor.visit_string(STANDARD.encode(bytes)),
+            Cell::Json(text) => document(&text, |document| document.deserialize_any(visitor)),
         }
     }
 
@@ -188,6 +204,7 @@ impl<'de> Deserializer<'de> for CellDeserializer {
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match self.0 {
             Cell::Null => visitor.visit_none(),
+            Cell::Json(text) if text == "null" => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
@@ -220,11 +237,12 @@ impl<'de> Deserializer<'de> for CellDeserializer {
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        _name: &'static str,
-        _variants: &'static [&'static str],
+        name: &'static str,
+        variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Misfit> {
         match self.0 {
+            Cell::Json(text) => document(&text, |document| document.deserialize_enum(name, variants, visitor)),
             Cell::Text(text) => visitor.visit_enum(text.into_deserializer()),
             _ => self.deserialize_any(visitor),
         }
@@ -234,6 +252,22 @@ impl<'de> Deserializer<'de> for CellDeserializer {
         i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string unit unit_struct tuple_struct map struct
         identifier ignored_any
     }
+}
+
+/// Read as a stream, because the visitor must not borrow from a text that ends with the row.
+type Document<'a> = serde_json::Deserializer<serde_json::de::IoRead<&'a [u8]>>;
+
+/// Reads the JSON of one column. What serde_json says of a misfit may quote the value, so only where it is, is said.
+fn document<T>(text: &str, read: impl FnOnce(&mut Document<'_>) -> serde_json::Result<T>) -> Result<T, Misfit> {
+    let mut deserializer = Document::from_reader(text.as_bytes());
+    let read = read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    read.map_err(|error| {
+        de::Error::custom(format_args!(
+            "its JSON does not fit at line {}, column {}",
+            error.line(),
+            error.column()
+        ))
+    })
 }
 
 #[cfg(test)]

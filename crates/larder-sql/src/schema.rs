@@ -1,25 +1,69 @@
 //! What a table looks like, as the database itself says.
 
-use sqlx::{Row, SqlitePool};
-
-use crate::error::{Names, SqlError};
+use crate::{
+    db::{Database, TableName},
+    error::{Names, SqlError},
+};
 
 /// One column.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Column {
     /// Its name, in the spelling of the schema.
     pub name: String,
-    /// Its declared type, possibly empty: SQLite lets any value into any column.
+    /// Its declared type; in SQLite possibly empty, for it lets any value into any column.
     pub declared: String,
     /// Its place in the primary key, from 1; 0 if it is not part of it.
     pub key_place: usize,
+    /// Whether it may be NULL.
+    pub nullable: bool,
+    /// Whether the database gives it a value by itself.
+    pub generated: Generated,
+    /// How its values travel.
+    pub(crate) kind: Kind,
+    /// The type to cast a bound value to, as SQL.
+    pub(crate) sql_type: String,
+    /// The labels of an enum, in order.
+    pub(crate) labels: Vec<String>,
 }
 
-impl Column {
-    /// Whether the column has BLOB affinity: it converts neither what it keeps nor what it is compared with.
-    pub(crate) fn is_untyped(&self) -> bool {
-        self.declared.is_empty() || self.declared.to_ascii_uppercase().contains("BLOB")
-    }
+/// Whether a database gives a column its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Generated {
+    /// It has to be written, or stays NULL.
+    No,
+    /// Where none is written: a default, an identity, a sequence, SQLite's row number.
+    Default,
+    /// Always: it cannot be written.
+    Always,
+}
+
+/// How the values of a column are read and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Each value has a type of its own, and nothing converts it.
+    Any,
+    Integer,
+    Float,
+    /// Numeric, of any precision; in SQLite whatever has numeric affinity.
+    Number,
+    Bool,
+    Text,
+    Bytes,
+    Uuid,
+    Enum,
+    Date,
+    Time,
+    Json,
+    /// An array whose elements are as JSON has them.
+    List,
+    /// An array whose elements are read as text.
+    TextList,
+    /// A type that is read and written as text, and never a key.
+    Other,
+    /// A type that is neither read nor written.
+    Unknown,
 }
 
 /// A table, its columns, and those that make its key.
@@ -27,6 +71,8 @@ impl Column {
 pub struct TableSchema {
     /// The table's name, in the spelling of the schema.
     pub name: String,
+    /// The name as SQL, quoted.
+    pub(crate) sql: String,
     /// Every column that a query can read, in order.
     pub columns: Vec<Column>,
     /// Positions in `columns` of the key columns, in key order.
@@ -62,75 +108,86 @@ pub(crate) struct Wanted {
 }
 
 /// Looks up `table` and checks every name against what exists.
-pub(crate) async fn look_up(pool: &SqlitePool, table: &str, wanted: &Wanted) -> Result<TableSchema, SqlError> {
-    let name = find_table(pool, table).await?;
-    let columns = columns_of(pool, &name).await?;
-    let key = key_of(&name, &columns, &wanted.key)?;
+pub(crate) async fn look_up(database: &dyn Database, table: &str, wanted: &Wanted) -> Result<TableSchema, SqlError> {
+    let table = find_table(database, table).await?;
+    let columns = database.columns(&table).await;
+    let columns = columns.map_err(SqlError::query("listing the columns of the table"))?;
+    let key = key_of(database, &table, &columns, &wanted.key)?;
     let read = match wanted.columns.as_slice() {
         [] => (0..columns.len()).collect(),
-        names => places(&name, &columns, names)?,
+        names => places(database, &table, &columns, names)?,
     };
-    Ok(TableSchema {
-        name,
+    let schema = TableSchema {
+        name: table.name,
+        sql: table.sql,
         columns,
         key,
         read,
-    })
+    };
+    check(database, &schema)?;
+    Ok(schema)
 }
 
-/// The table's name as the schema spells it: SQLite does not tell names apart by ASCII case.
-async fn find_table(pool: &SqlitePool, table: &str) -> Result<String, SqlError> {
-    let listed = sqlx::query_scalar::<_, String>(
-        r"SELECT name FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY name",
-    )
-    .fetch_all(pool)
-    .await
-    .map_err(SqlError::query("listing the tables"))?;
-    let found = listed.iter().find(|name| name.eq_ignore_ascii_case(table)).cloned();
+/// The table's name as the schema spells it.
+async fn find_table(database: &dyn Database, table: &str) -> Result<TableName, SqlError> {
+    let listed = database.tables().await.map_err(SqlError::query("listing the tables"))?;
+    let found = database.find(&listed, table).cloned();
     found.ok_or_else(|| SqlError::UnknownTable {
         table: table.to_owned(),
-        existing: Names::new(listed),
+        existing: Names::new(listed.into_iter().map(|table| table.name)),
     })
 }
 
-async fn columns_of(pool: &SqlitePool, table: &str) -> Result<Vec<Column>, SqlError> {
-    // `hidden` 1 marks the inner columns of virtual tables; 2 and 3, generated columns, can be read.
-    let rows = sqlx::query("SELECT name, type, pk FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid")
-        .bind(table)
-        .fetch_all(pool)
-        .await
-        .map_err(SqlError::query("listing the columns of the table"))?;
-    let column = |row: &sqlx::sqlite::SqliteRow| {
-        Ok(Column {
-            name: row.try_get(0)?,
-            declared: row.try_get(1)?,
-            key_place: usize::try_from(row.try_get::<i64, _>(2)?).unwrap_or(0),
-        })
+/// Whether every column can play its part.
+fn check(database: &dyn Database, schema: &TableSchema) -> Result<(), SqlError> {
+    let refused = |column: &Column, part| SqlError::ColumnType {
+        table: schema.name.clone(),
+        column: column.name.clone(),
+        declared: column.declared.clone(),
+        part,
     };
-    rows.iter()
-        .map(column)
-        .collect::<Result<_, _>>()
-        .map_err(SqlError::query("reading the columns of the table"))
+    if let Some(column) = schema.key_columns().find(|column| !database.is_key(column)) {
+        return Err(refused(column, "be found by; name another with `key`"));
+    }
+    match schema.read_columns().find(|column| database.read(column).is_none()) {
+        Some(column) => Err(refused(
+            column,
+            "be read; cast it in a view, or leave it out with `columns`",
+        )),
+        None => Ok(()),
+    }
 }
 
-fn key_of(table: &str, columns: &[Column], named: &[String]) -> Result<Vec<usize>, SqlError> {
+fn key_of(
+    database: &dyn Database,
+    table: &TableName,
+    columns: &[Column],
+    named: &[String],
+) -> Result<Vec<usize>, SqlError> {
     if !named.is_empty() {
-        return places(table, columns, named);
+        return places(database, table, columns, named);
     }
     let mut key: Vec<usize> = (0..columns.len()).filter(|&at| columns[at].key_place > 0).collect();
     key.sort_by_key(|&at| columns[at].key_place);
     if key.is_empty() {
-        let (table, existing) = (table.to_owned(), names_of(columns));
+        let (table, existing) = (table.name.clone(), names_of(columns));
         return Err(SqlError::NoKey { table, existing });
     }
     Ok(key)
 }
 
-fn places(table: &str, columns: &[Column], names: &[String]) -> Result<Vec<usize>, SqlError> {
+fn places(
+    database: &dyn Database,
+    table: &TableName,
+    columns: &[Column],
+    names: &[String],
+) -> Result<Vec<usize>, SqlError> {
     let place = |name: &String| {
-        let found = columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
+        let found = columns
+            .iter()
+            .position(|column| database.is_same_name(&column.name, name));
         found.ok_or_else(|| SqlError::UnknownColumn {
-            table: table.to_owned(),
+            table: table.name.clone(),
             column: name.clone(),
             existing: names_of(columns),
         })

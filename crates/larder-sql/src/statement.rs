@@ -1,135 +1,109 @@
-//! The statements: built from names that the schema confirmed, with every value bound.
+//! The statements that every database takes: built from names that the schema confirmed, with every value bound.
 
-use crate::schema::{Column, TableSchema};
+use crate::{
+    cell::Cell,
+    db::{Database, Statement, quoted},
+    schema::{Column, TableSchema},
+};
 
-/// Most rows of keys in one statement. SQLite before 3.32 takes 999 variables at most, and a statement of more
-/// keys than this is slower to parse than two.
-const KEYS_PER_STATEMENT: usize = 512;
-const VARIABLES_PER_STATEMENT: usize = 999;
-
-/// How many key tuples of `parts` values fit into one statement: a power of two, at least one.
-pub(crate) fn tuples_per_statement(parts: usize) -> usize {
-    let fitting = (VARIABLES_PER_STATEMENT / parts.max(1)).clamp(1, KEYS_PER_STATEMENT);
-    1 << fitting.ilog2()
-}
-
-/// The number of tuples a statement for `tuples` of them is built for: the next power of two, so that the
-/// connections keep a dozen prepared statements instead of one for every batch size.
-pub(crate) fn padded(tuples: usize) -> usize {
-    tuples.next_power_of_two()
-}
-
-/// Selects, for each of `tuples` bound key tuples, its position, the key columns, and the columns that are read.
+/// Selects, for each of these key tuples that a row has, its place, the key columns, and the columns that are read.
 ///
 /// `CROSS JOIN` keeps SQLite from scanning the table: it takes the bound keys one by one and looks each up in the
-/// index. The bound side has no affinity, so a value is compared as if it stood in the condition itself.
-pub(crate) fn select(schema: &TableSchema, tuples: usize) -> String {
-    let wanted: Vec<String> = (0..schema.key.len()).map(|part| format!("k{part}")).collect();
-    let conditions: Vec<String> = schema
-        .key_columns()
-        .zip(&wanted)
+/// index. The bound side has no affinity there, so a value is compared as if it stood in the condition itself.
+pub(crate) fn select(database: &dyn Database, schema: &TableSchema, tuples: &[&[Cell]]) -> Statement {
+    let keys: Vec<&Column> = schema.key_columns().collect();
+    let wanted = database.wanted(&keys, tuples);
+    let names: Vec<String> = (0..keys.len()).map(|part| format!("k{part}")).collect();
+    let conditions: Vec<String> = keys
+        .iter()
+        .zip(&names)
         .map(|(column, wanted)| format!("t.{} = wanted.{wanted}", quoted(&column.name)))
         .collect();
-    format!(
-        "WITH wanted(place, {}) AS (VALUES {}) SELECT wanted.place, {}, {} FROM wanted CROSS JOIN {} AS t WHERE {}",
-        wanted.join(", "),
-        values(tuples, schema.key.len()),
-        columns(schema.key_columns()),
-        columns(schema.read_columns()),
-        quoted(&schema.name),
+    let sql = format!(
+        "WITH wanted(place, {}) AS ({}) SELECT wanted.place, {}, {} FROM wanted CROSS JOIN {} AS t WHERE {}",
+        names.join(", "),
+        wanted.sql,
+        read(database, schema.key_columns()),
+        read(database, schema.read_columns()),
+        schema.sql,
         conditions.join(" AND "),
-    )
+    );
+    Statement {
+        sql,
+        binds: wanted.binds,
+    }
 }
 
-/// Selects the keys of the first rows, in key order; one value is bound: how many.
-pub(crate) fn first_keys(schema: &TableSchema) -> String {
-    let keys = columns(schema.key_columns());
-    let present: Vec<String> = schema
+/// Selects the keys of the first `limit` rows, in key order.
+pub(crate) fn first_keys(database: &dyn Database, schema: &TableSchema, limit: u32) -> Statement {
+    let names: Vec<String> = schema
         .key_columns()
-        .map(|column| format!("t.{} IS NOT NULL", quoted(&column.name)))
+        .map(|column| format!("t.{}", quoted(&column.name)))
         .collect();
-    let (table, present) = (quoted(&schema.name), present.join(" AND "));
-    format!("SELECT {keys} FROM {table} AS t WHERE {present} ORDER BY {keys} LIMIT ?1")
+    let present: Vec<String> = names.iter().map(|name| format!("{name} IS NOT NULL")).collect();
+    let sql = format!(
+        "SELECT {} FROM {} AS t WHERE {} ORDER BY {} LIMIT $1",
+        read(database, schema.key_columns()),
+        schema.sql,
+        present.join(" AND "),
+        names.join(", "),
+    );
+    Statement::new(sql).bind(i64::from(limit))
 }
 
-fn values(tuples: usize, parts: usize) -> String {
-    let tuple = |place: usize| {
-        let variables: Vec<String> = (1..=parts).map(|part| format!("?{}", place * parts + part)).collect();
-        format!("({place}, {})", variables.join(", "))
-    };
-    (0..tuples).map(tuple).collect::<Vec<_>>().join(", ")
+fn read<'a>(database: &dyn Database, columns: impl Iterator<Item = &'a Column>) -> String {
+    // Every column that gets here was found readable when the table was looked up.
+    let expressions: Vec<String> = columns.filter_map(|column| database.read(column)).collect();
+    expressions.join(", ")
 }
 
-fn columns<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
-    let names: Vec<String> = columns.map(|column| format!("t.{}", quoted(&column.name))).collect();
-    names.join(", ")
-}
-
-/// A name as SQL: in double quotes, with those inside doubled. SQLite takes everything else literally.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod tests {
     use super::*;
+    use crate::{Pool, PoolConfig, schema::Wanted};
 
-    fn schema() -> TableSchema {
-        let column = |name: &str, key_place| Column {
-            name: name.into(),
-            declared: "TEXT".into(),
-            key_place,
-        };
-        TableSchema {
-            name: "odd \"order\"".into(),
-            columns: vec![column("a", 1), column("b", 2), column("c", 0)],
-            key: vec![0, 1],
-            read: vec![0, 1, 2],
-        }
+    async fn pool(statement: &'static str) -> Pool {
+        let pool = PoolConfig::in_memory().open().await.expect("opens");
+        pool.0.fetch(Statement::new(statement)).await.expect("creates");
+        pool
     }
 
-    #[test]
-    fn names_are_quoted_and_values_are_variables() {
-        let sql = select(&schema(), 2);
+    async fn schema(pool: &Pool, table: &str) -> TableSchema {
+        crate::schema::look_up(&*pool.0, table, &Wanted::default())
+            .await
+            .expect("exists")
+    }
+
+    #[tokio::test]
+    async fn names_are_quoted_and_values_are_variables() {
+        let pool = pool(r#"CREATE TABLE "odd ""order""" (a TEXT, b TEXT, c TEXT, PRIMARY KEY (a, b))"#).await;
+        let schema = schema(&pool, "odd \"order\"").await;
+        let tuple = [Cell::Text("x".into()), Cell::Text("y".into())];
+        let statement = select(&*pool.0, &schema, &[&tuple, &tuple, &tuple]);
         assert_eq!(
-            sql,
-            "WITH wanted(place, k0, k1) AS (VALUES (0, ?1, ?2), (1, ?3, ?4)) \
+            statement.sql,
+            "WITH wanted(place, k0, k1) AS (VALUES (0, $1, $2), (1, $3, $4), (2, $5, $6), (3, $7, $8)) \
              SELECT wanted.place, t.\"a\", t.\"b\", t.\"a\", t.\"b\", t.\"c\" \
              FROM wanted CROSS JOIN \"odd \"\"order\"\"\" AS t WHERE t.\"a\" = wanted.k0 AND t.\"b\" = wanted.k1"
         );
-    }
-
-    #[test]
-    fn no_statement_has_more_variables_than_the_oldest_sqlite_takes() {
-        for parts in 1..=40 {
-            let tuples = tuples_per_statement(parts);
-            assert!(
-                tuples.is_power_of_two() && tuples * parts <= VARIABLES_PER_STATEMENT,
-                "{parts} parts"
-            );
-            assert!(padded(tuples) == tuples && padded(3) == 4 && padded(1) == 1);
-        }
+        assert_eq!(statement.binds.len(), 8);
     }
 
     /// A batch must cost one index lookup a key, not a walk through the table.
     #[tokio::test]
     async fn the_bound_keys_are_looked_up_in_the_index() {
-        let pool = crate::PoolConfig::in_memory().open().await.expect("opens");
-        sqlx::query("CREATE TABLE t (id TEXT PRIMARY KEY, v)")
-            .execute(&pool)
-            .await
-            .expect("creates");
-        let wanted = crate::schema::Wanted::default();
-        let schema = crate::schema::look_up(&pool, "t", &wanted).await.expect("exists");
-        let plan = format!("EXPLAIN QUERY PLAN {}", select(&schema, 8));
-        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(plan))
-            .fetch_all(&pool)
-            .await
-            .expect("explains");
-        assert!(
-            steps.iter().any(|step| step.3.starts_with("SEARCH t USING")),
-            "{steps:?}"
-        );
-        assert!(!steps.iter().any(|step| step.3.starts_with("SCAN t ")), "{steps:?}");
+        let pool = pool("CREATE TABLE t (id TEXT PRIMARY KEY, v)").await;
+        let schema = schema(&pool, "t").await;
+        let tuple = [Cell::Text("x".into())];
+        let mut statement = select(&*pool.0, &schema, &[&tuple[..]; 8]);
+        statement.sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
+        let steps = pool.0.fetch(statement).await.expect("explains");
+        let steps: Vec<&Cell> = steps.iter().filter_map(|step| step.last()).collect();
+        let says = |start: &str| {
+            steps
+                .iter()
+                .any(|step| matches!(step, Cell::Text(text) if text.starts_with(start)))
+        };
+        assert!(says("SEARCH t USING") && !says("SCAN t "), "{steps:?}");
     }
 }

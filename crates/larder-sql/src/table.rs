@@ -6,17 +6,14 @@ use larder_base::{CacheKey, Clock, KeyPart};
 use larder_cache::{BoxError, Source};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
-use sqlx::{
-    AssertSqlSafe, Row, Sqlite, SqlitePool,
-    query::Query,
-    sqlite::{SqliteArguments, SqliteRow},
-};
 
 use crate::{
+    Pool,
     cell::Cell,
+    db::{self, Database, Statement},
     error::{Doing, SqlError},
     key, row,
-    schema::{Column, TableSchema, Wanted, look_up},
+    schema::{TableSchema, Wanted, look_up},
     statement,
 };
 
@@ -41,7 +38,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Cheap to clone: clones share the pool and what is known of the table.
 #[derive(Clone, Debug)]
 pub struct SqlTable {
-    pool: SqlitePool,
+    pool: Pool,
     name: Arc<str>,
     wanted: Wanted,
     deadline: Duration,
@@ -52,9 +49,9 @@ pub struct SqlTable {
 impl SqlTable {
     /// The table or view `name` of the database behind `pool`. Nothing is read yet.
     #[must_use]
-    pub fn new(pool: SqlitePool, name: &str) -> Self {
+    pub fn new(pool: impl Into<Pool>, name: &str) -> Self {
         Self {
-            pool,
+            pool: pool.into(),
             name: name.into(),
             wanted: Wanted::default(),
             deadline: DEADLINE,
@@ -115,15 +112,8 @@ impl SqlTable {
         let read = async {
             let schema = self.look().await?;
             self.check_parts(&schema, 1)?;
-            let sql = statement::first_keys(&schema);
-            let rows = sqlx::query(AssertSqlSafe(sql))
-                .bind(i64::from(limit))
-                .fetch_all(&self.pool)
-                .await;
-            let rows = rows.map_err(SqlError::query(format!("listing keys of table {:?}", self.name)))?;
-            let cells: Result<Vec<Cell>, sqlx::Error> = rows.iter().map(|row| Cell::read(row, 0)).collect();
-            let cells = cells.map_err(SqlError::query("reading a key"))?;
-            Ok(cells.iter().filter_map(key::written).collect())
+            let rows = self.fetch("listing keys", statement::first_keys(self.database(), &schema, limit));
+            Ok(rows.await?.iter().flatten().filter_map(key::written).collect())
         };
         self.within("listing keys", read).await
     }
@@ -156,37 +146,45 @@ impl SqlTable {
         if let Some(known) = self.known.lock().clone() {
             return Ok(known);
         }
-        let schema = Arc::new(look_up(&self.pool, &self.name, &self.wanted).await?);
+        let schema = Arc::new(look_up(self.database(), &self.name, &self.wanted).await?);
         *self.known.lock() = Some(schema.clone());
         Ok(schema)
     }
 
-    /// Loads, and once more with a fresh look at the table if it changed under the statement.
+    fn database(&self) -> &dyn Database {
+        &*self.pool.0
+    }
+
+    async fn fetch(&self, doing: &str, statement: Statement) -> Result<Vec<db::Row>, SqlError> {
+        let rows = self.database().fetch(statement).await;
+        rows.map_err(SqlError::query(format!("{doing} of table {:?}", self.name)))
+    }
+
+    /// Loads, and once more with a fresh look at the table if it changed under the statement, or on another
+    /// connection if this one was lost: reading twice does no harm, and the pool notices only here that a database
+    /// was started anew.
     async fn load_fresh<K: CacheKey, V: DeserializeOwned>(&self, keys: &[K]) -> Result<Vec<(K, V)>, SqlError> {
         match self.load_all(keys).await {
             Err(changed) if changed.is_schema_change() => {
                 *self.known.lock() = None;
                 self.load_all(keys).await
             }
+            Err(lost) if lost.is_connection_lost() => self.load_all(keys).await,
             loaded => loaded,
         }
     }
 
     async fn load_all<K: CacheKey, V: DeserializeOwned>(&self, keys: &[K]) -> Result<Vec<(K, V)>, SqlError> {
         let schema = self.look().await?;
-        let untyped: Vec<bool> = schema.key_columns().map(Column::is_untyped).collect();
         let mut tuples: Vec<Tuple> = Vec::with_capacity(keys.len());
         for (place, key) in keys.iter().enumerate() {
             let parts = key::parts_of(key);
             self.check_parts(&schema, parts.len())?;
-            tuples.extend(
-                key::forms(&parts, &untyped)
-                    .into_iter()
-                    .map(|cells| Tuple { place, cells }),
-            );
+            let forms = forms(self.database(), &schema, &parts);
+            tuples.extend(forms.into_iter().map(|cells| Tuple { place, cells }));
         }
         let mut found = vec![None; keys.len()];
-        for chunk in tuples.chunks(statement::tuples_per_statement(schema.key.len())) {
+        for chunk in tuples.chunks(self.database().tuples_per_statement(schema.key.len())) {
             self.load_chunk(&schema, keys, chunk, &mut found).await?;
         }
         let found = keys.iter().zip(found);
@@ -203,17 +201,13 @@ impl SqlTable {
         chunk: &[Tuple],
         found: &mut [Option<Vec<Cell>>],
     ) -> Result<(), SqlError> {
-        let size = statement::padded(chunk.len());
-        // The last tuple fills the statement up: its repeats find the same row, under places that are ignored.
-        let last = chunk.last().expect("chunks are not empty");
-        let padded = chunk.iter().chain(std::iter::repeat_n(last, size - chunk.len()));
-        let values = padded.flat_map(|tuple| &tuple.cells);
-        let query = values.fold(sqlx::query(AssertSqlSafe(statement::select(schema, size))), bind);
-        let rows = query.fetch_all(&self.pool).await;
-        let rows = rows.map_err(SqlError::query(format!("loading rows of table {:?}", schema.name)))?;
-        for row in &rows {
-            let read = read_row(row, schema).map_err(SqlError::query("reading a row"))?;
-            let Some(tuple) = chunk.get(read.tuple) else { continue };
+        let cells: Vec<&[Cell]> = chunk.iter().map(|tuple| tuple.cells.as_slice()).collect();
+        let select = statement::select(self.database(), schema, &cells);
+        for row in self.fetch("loading rows", select).await? {
+            let read = Read::new(row, schema.key.len());
+            let Some(tuple) = read.tuple.and_then(|at| chunk.get(at)) else {
+                continue;
+            };
             if !answers(&key::parts_of(&keys[tuple.place]), &read.key) {
                 continue;
             }
@@ -238,6 +232,8 @@ impl SqlTable {
 
     fn decode<V: DeserializeOwned>(&self, schema: &TableSchema, cells: Vec<Cell>) -> Result<V, SqlError> {
         let names: Vec<&str> = schema.read_columns().map(|column| column.name.as_str()).collect();
+        let cells = schema.read_columns().zip(cells);
+        let cells = cells.map(|(column, cell)| row::settle(column.kind, cell)).collect();
         row::decode(&names, cells).map_err(|misfit| SqlError::Row {
             table: schema.name.clone(),
             wanted: std::any::type_name::<V>(),
@@ -269,31 +265,38 @@ struct Tuple {
 
 /// One row of [`statement::select`].
 struct Read {
-    tuple: usize,
+    tuple: Option<usize>,
     key: Vec<Cell>,
     cells: Vec<Cell>,
 }
 
-fn read_row(row: &SqliteRow, schema: &TableSchema) -> Result<Read, sqlx::Error> {
-    let keys = schema.key.len();
-    let cells = |from: usize, to: usize| (from..to).map(|at| Cell::read(row, at)).collect::<Result<Vec<_>, _>>();
-    Ok(Read {
-        tuple: usize::try_from(row.try_get::<i64, _>(0)?).unwrap_or(usize::MAX),
-        key: cells(1, 1 + keys)?,
-        cells: cells(1 + keys, 1 + keys + schema.read.len())?,
-    })
+impl Read {
+    fn new(mut row: db::Row, parts: usize) -> Self {
+        let cells = row.split_off(1 + parts);
+        let key = row.split_off(1);
+        let tuple = match row.as_slice() {
+            [Cell::Integer(place)] => usize::try_from(*place).ok(),
+            _ => None,
+        };
+        Self { tuple, key, cells }
+    }
+}
+
+/// The values under which a row with this key may be found, as tuples of its parts: most keys have one, a key that no
+/// row can have has none.
+fn forms(database: &dyn Database, schema: &TableSchema, parts: &[KeyPart<'_>]) -> Vec<Vec<Cell>> {
+    let mut tuples = vec![Vec::with_capacity(parts.len())];
+    for (part, column) in parts.iter().zip(schema.key_columns()) {
+        let forms = database.key_forms(part, column);
+        let longer = |tuple: &Vec<Cell>, form: &Cell| tuple.iter().chain([form]).cloned().collect();
+        tuples = tuples
+            .iter()
+            .flat_map(|tuple| forms.iter().map(move |form| longer(tuple, form)))
+            .collect();
+    }
+    tuples
 }
 
 fn answers(parts: &[KeyPart<'_>], cells: &[Cell]) -> bool {
     parts.iter().zip(cells).all(|(part, cell)| key::is_same(part, cell))
-}
-
-fn bind<'q>(query: Query<'q, Sqlite, SqliteArguments>, cell: &Cell) -> Query<'q, Sqlite, SqliteArguments> {
-    match cell {
-        Cell::Null => query.bind(None::<i64>),
-        Cell::Integer(number) => query.bind(*number),
-        Cell::Real(number) => query.bind(*number),
-        Cell::Text(text) => query.bind(text.clone()),
-        Cell::Blob(bytes) => query.bind(bytes.clone()),
-    }
 }

@@ -71,7 +71,7 @@ async fn main() -> Result<(), BoxError> {
 
 /// sources.md and reading.md
 async fn sources(store: &Store, file: &std::path::Path) -> Result<(), BoxError> {
-    let pool = PoolConfig::path(file).create().open().await?;
+    let pool = PoolConfig::path(file).create().open_sqlite().await?;
     sqlx::raw_sql(
         "CREATE TABLE users (id INTEGER PRIMARY KEY, team INTEGER NOT NULL, vip BOOLEAN NOT NULL);
          INSERT INTO users VALUES (1, 7, 0), (2, 7, 0), (42, 7, 1);",

@@ -16,7 +16,7 @@ struct User {
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let pool = PoolConfig::in_memory().open().await?;
+    let pool = PoolConfig::in_memory().open_sqlite().await?;
     sqlx::raw_sql(
         "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, nick TEXT);
          INSERT INTO users VALUES (1, 'Ada', NULL), (2, 'Grace', 'Amazing'), (3, 'Alan', NULL);",

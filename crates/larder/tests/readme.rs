@@ -33,7 +33,7 @@ async fn start() -> Result<Option<u64>, Box<dyn Error + Send + Sync>> {
 async fn the_start_runs() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("shop.db");
-    let pool = PoolConfig::path(&path).create().open().await.expect("creates");
+    let pool = PoolConfig::path(&path).create().open_sqlite().await.expect("creates");
     sqlx::raw_sql("CREATE TABLE users (id INTEGER PRIMARY KEY, team INTEGER); INSERT INTO users VALUES (42, 7)")
         .execute(&pool)
         .await

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use larder_sql::PoolConfig;
+use larder_testkit::PgServer;
 use tempfile::TempDir;
 
 use crate::run::{larder, larder_fed};
@@ -23,7 +24,7 @@ fn database() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("odd name.db");
     let fill = async {
-        let pool = PoolConfig::path(&path).create().open().await.expect("creates");
+        let pool = PoolConfig::path(&path).create().open_sqlite().await.expect("creates");
         for statement in STATEMENTS {
             sqlx::query(statement).execute(&pool).await.expect(statement);
         }
@@ -98,6 +99,40 @@ fn an_empty_table_and_a_missing_file_are_named() {
     larder(&demo("/nowhere/at all.db", "t", &[]))
         .ended(1)
         .says(&["/nowhere/at all.db", "hint:", "--db"]);
+}
+
+/// The same tour on a server, whose password is shown nowhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_postgres_runs_every_scene() {
+    let server = PgServer::shared().await;
+    let url = server.database().replace("larder@", "larder:hunter2@");
+    let name = url.rsplit('/').next().expect("a URL has a path");
+    server.sql(
+        name,
+        r#"CREATE TABLE "order" ("the key" text PRIMARY KEY, price numeric, picture bytea, "select" text, at timestamptz);
+           INSERT INTO "order" VALUES ('é', 1.50, '\x0102ff', NULL, '2024-02-29 12:00Z'), ('a''b', NULL, NULL, 'x', NULL)"#,
+    );
+    let run = larder_fed(&demo(&url, "order", &["--json"]), "é\nnone\n").ended(0);
+    assert!(!run.out.contains("hunter2"), "{}", run.out);
+    let document = run.json();
+    assert_eq!(document["ok"], true, "{document:#}");
+    let row = &document["answers"][0]["row"];
+    assert_eq!(
+        (&row["picture"], &row["price"]),
+        (&"AQL/".into(), &"1.50".into()),
+        "{row}"
+    );
+    assert_eq!(document["answers"][1]["row"], serde_json::Value::Null);
+    let text = larder(&demo(&url, "order", &["--scene", "cold"])).ended(0);
+    assert!(
+        text.out.contains("larder@127.0.0.1") && !text.out.contains("hunter2"),
+        "{}",
+        text.out
+    );
+    let wrong = url.replace("/test", "/nowhere");
+    larder(&demo(&wrong, "order", &[]))
+        .ended(1)
+        .says(&["PostgreSQL", "127.0.0.1", "nowhere"]);
 }
 
 /// A table of somebody else is read only, whatever its name.

@@ -42,7 +42,8 @@ pub(crate) struct Args {
     /// Makes every load from the database take this much longer (such as 2s), so that a miss is felt.
     #[arg(long, default_value = "0", value_name = "D", value_parser = span)]
     load_delay: Duration,
-    /// Read a table of this SQLite database (path or sqlite:PATH) instead of the demo's own; it is opened read-only.
+    /// Read a table of this database (a path, sqlite:PATH or postgres://..) instead of the demo's own; nothing is
+    /// written to it.
     #[arg(long, value_name = "URL", requires = "table")]
     db: Option<String>,
     /// The table to read.

@@ -69,7 +69,9 @@ impl Stage {
         let table_name = args.table.clone().unwrap_or_else(|| users::TABLE.to_owned());
         ui.line(format_args!(
             "  database  {}",
-            args.db.as_deref().unwrap_or("a private SQLite file")
+            args.db
+                .as_deref()
+                .map_or_else(|| "a private SQLite file".to_owned(), shown_url)
         ));
         ui.line(format_args!("  table     {table_name}"));
         ui.line(format_args!(
@@ -154,13 +156,26 @@ impl Stage {
     }
 }
 
+/// A URL without the password that it may hold.
+fn shown_url(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut url) if url.has_host() => {
+            // Refused only where there is no host.
+            let _ = url.set_password(None);
+            url.set_query(None);
+            url.to_string()
+        }
+        _ => url.to_owned(),
+    }
+}
+
 /// The user's table: opened so that nothing can be written to it.
 async fn foreign_table(db: &str, table: &str, key: Option<&str>) -> Outcome<SqlTable> {
     let pool = PoolConfig::new(db)
         .read_only()
         .open()
         .await
-        .or_hint("--db takes a path or sqlite:PATH of an existing database")?;
+        .or_hint("--db takes a path, sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME of an existing database")?;
     let table = SqlTable::new(pool, table);
     let table = key.map_or_else(|| table.clone(), |key| table.clone().key(key));
     let schema = match table.schema().await {

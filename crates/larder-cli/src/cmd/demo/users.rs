@@ -36,7 +36,10 @@ impl Users {
         let folder = folder
             .or_while("cannot create a temporary folder for the demo's database")
             .or_hint("set TMPDIR to a folder that you can write to")?;
-        let pool = PoolConfig::path(folder.path().join("users.db")).create().open().await?;
+        let pool = PoolConfig::path(folder.path().join("users.db"))
+            .create()
+            .open_sqlite()
+            .await?;
         sqlx::query(
             "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL, \
              team INTEGER NOT NULL, visits INTEGER NOT NULL)",

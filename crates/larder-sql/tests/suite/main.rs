@@ -1,0 +1,8 @@
+//! Tables of every database behind a cache: one suite, run on SQLite and on PostgreSQL.
+
+mod databases;
+mod hostile;
+mod postgres;
+mod reads;
+mod sqlite;
+mod statements;
