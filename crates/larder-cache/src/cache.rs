@@ -396,7 +396,8 @@ where
     /// ```
     ///
     /// # Errors
-    /// What it is awaited for is [`Error::Pending`] if the walk or an invalidation was not answered.
+    /// What it is awaited for is [`Error::Pending`] if the walk or an invalidation was not answered, or was refused: the cache
+    /// then clears the whole namespace in its place as soon as the store lets it, and until then takes nothing from it.
     ///
     /// # Cancel safety
     /// Dropped before it ends, some are invalidated and some not.

@@ -139,7 +139,6 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
                 let sent = self.send_tags(batch).await;
                 batch.iter().map(|_| sent.clone()).collect()
             }
-            [Owed::Matching(pattern), ..] => vec![Box::pin(self.walk_all(pattern, &mut |_| {})).await],
             [Owed::All, ..] => vec![self.rotate().await],
         };
         let acknowledged = results.iter().filter(|result| result.is_ok()).count();

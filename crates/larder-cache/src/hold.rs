@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How often a begin or an end whose answer was not seen is repeated.
-const ATTEMPTS: u32 = 3;
+const ATTEMPTS: usize = 3;
 
 /// This share of a hold is kept back: a commit that begins so late would probably end after it.
 const MARGIN: u32 = 10;
@@ -77,35 +77,29 @@ where
     pub(crate) async fn hold(self: &Arc<Self>, key: &K) -> Result<Hold<K, V>, Error> {
         let place = Arc::new(self.place(key));
         self.agree().await;
-        let (mut replaces, mut failure) = (NO_TOKEN, None);
-        for _ in 0..ATTEMPTS {
-            let token: Token = self.random.bytes();
-            let until = self.now() + self.settings.hold;
+        // Granted they may all be: each that is dropped here owes its end.
+        let mut asked: Vec<Hold<K, V>> = Vec::with_capacity(ATTEMPTS);
+        loop {
+            let replaces = asked.last().map_or(NO_TOKEN, |before| before.token);
             // Armed before it is asked for: cancelled before the answer is seen, it may have been granted all the same.
-            let mut hold = Hold {
-                core: self.clone(),
-                key: key.clone(),
-                place: place.clone(),
-                token,
-                until,
-                clear_at: Duration::ZERO,
-                open: true,
-            };
+            let mut hold = self.new_hold(key, &place);
             let writing = self.writing(std::slice::from_ref(key));
-            let begun = self
-                .ask_healing(&self.begin_step(&place, token, replaces), &place.keys)
-                .await;
+            let step = self.begin_step(&place, hold.token, replaces);
+            let begun = self.ask_healing(&step, &place.keys).await;
             writing.changed();
             self.detach(std::slice::from_ref(key));
             match begun {
                 Ok(_) => {
+                    // The one before is replaced. Of those before that nobody knows.
+                    asked.pop().into_iter().for_each(|mut replaced| replaced.open = false);
                     hold.clear_at = self.now().saturating_add(self.strict_wait());
                     return Ok(hold);
                 }
                 Err(error) if is_unknown_outcome(&error) => {
-                    hold.open = false;
-                    replaces = token;
-                    failure = Some(error);
+                    asked.push(hold);
+                    if asked.len() == ATTEMPTS {
+                        return Err(error);
+                    }
                 }
                 Err(error) => {
                     hold.open = false;
@@ -113,9 +107,18 @@ where
                 }
             }
         }
-        // Granted it may be: its end is owed.
-        self.now_pending(&[Owed::Entry(place.keys.e().clone(), Deed::End(replaces))]);
-        Err(failure.expect("ATTEMPTS is not zero"))
+    }
+
+    fn new_hold(self: &Arc<Self>, key: &K, place: &Arc<Place>) -> Hold<K, V> {
+        Hold {
+            core: self.clone(),
+            key: key.clone(),
+            place: place.clone(),
+            token: self.random.bytes(),
+            until: self.now() + self.settings.hold,
+            clear_at: Duration::ZERO,
+            open: true,
+        }
     }
 
     fn begin_step<'a>(&self, place: &'a Place, token: Token, replaces: Token) -> Begin<'a> {

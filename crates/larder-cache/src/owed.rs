@@ -17,8 +17,6 @@ pub(crate) enum Owed {
     Entry(Bytes, Deed),
     /// Of every value with this tag.
     Tag(Arc<str>),
-    /// Of every entry whose written key matches this glob.
-    Matching(Arc<str>),
     /// Of the whole namespace.
     All,
 }
@@ -44,7 +42,7 @@ impl Owed {
         match self {
             Self::Entry(..) => KEYS_PER_BATCH,
             Self::Tag(_) => MAX_TAGS,
-            Self::Matching(_) | Self::All => 1,
+            Self::All => 1,
         }
     }
 }

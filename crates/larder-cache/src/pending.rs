@@ -24,7 +24,11 @@ use crate::owed::{Deed, Owed};
 /// scripts, is cheaper than sending them all, and bounds the memory to some megabytes.
 const ENTRIES_MAX: usize = 10_000;
 
-/// Tags and patterns that wait at most: each costs as much as the `clear` that takes their place.
+/// Holds of one key whose ends wait at most. Further ones push out the oldest, whose hold then ends by itself, and whose
+/// value the others drop as well.
+const ENDS_MAX: usize = 16;
+
+/// Tags that wait at most: each costs as much as the `clear` that takes their place.
 const WIDE_MAX: usize = 256;
 
 /// The set of what is pending in one cache.
@@ -44,10 +48,39 @@ pub(crate) type Version = u64;
 
 #[derive(Debug, Default)]
 struct Set {
-    entries: HashMap<Bytes, (Deed, Version), ahash::RandomState>,
-    /// Tags, patterns, and the whole namespace: they concern keys that are not known here.
+    entries: HashMap<Bytes, Due, ahash::RandomState>,
+    /// Tags, and the whole namespace: they concern keys that are not known here.
     wide: HashMap<Owed, Version, ahash::RandomState>,
     version: Version,
+}
+
+/// What is to happen to one entry: the strongest deed, or the ends of several holds, none of which is that of another.
+#[derive(Debug, Default)]
+struct Due {
+    deeds: Vec<Deed>,
+    version: Version,
+}
+
+impl Due {
+    fn add(&mut self, deed: Deed, version: Version) {
+        self.version = version;
+        if matches!(deed, Deed::End(_)) {
+            self.deeds
+                .retain(|other| matches!(other, Deed::End(_)) && *other != deed);
+            if self.deeds.len() == ENDS_MAX {
+                self.deeds.remove(0);
+            }
+            self.deeds.push(deed);
+        } else if self.deeds.iter().all(|weaker| *weaker < deed) {
+            self.deeds = vec![deed];
+        }
+    }
+
+    /// Takes out what was done; whether that was all.
+    fn is_done_with(&mut self, deed: Deed) -> bool {
+        self.deeds.retain(|other| *other != deed);
+        self.deeds.is_empty()
+    }
 }
 
 impl Pending {
@@ -88,13 +121,15 @@ impl Pending {
     /// Everything that is pending, sorted by kind, and the version until which that is so.
     pub(crate) fn snapshot(&self) -> (Vec<Owed>, Version) {
         let set = self.set.lock();
-        let entries = set.entries.iter().map(|(e, (deed, _))| Owed::Entry(e.clone(), *deed));
+        let entries = set.entries.iter().flat_map(|(e, due)| {
+            let deeds = due.deeds.iter();
+            deeds.map(|deed| Owed::Entry(e.clone(), *deed))
+        });
         let mut owed: Vec<Owed> = entries.chain(set.wide.keys().cloned()).collect();
         owed.sort_by_key(|one| match one {
             Owed::Entry(..) => 0,
             Owed::Tag(_) => 1,
-            Owed::Matching(_) => 2,
-            Owed::All => 3,
+            Owed::All => 2,
         });
         (owed, set.version)
     }
@@ -117,7 +152,11 @@ impl Pending {
     /// is done.
     pub(crate) fn overwritten(&self, e: &Bytes, version: Version) {
         if !self.is_empty() {
-            self.lift([&Owed::drop_of(e.clone())], version);
+            let mut set = self.set.lock();
+            if set.entries.get(e).is_some_and(|due| due.version <= version) {
+                set.entries.remove(e);
+            }
+            self.publish(&set);
         }
     }
 
@@ -157,11 +196,8 @@ impl Set {
             return;
         }
         match owed {
-            Owed::Entry(e, deed) => {
-                let entry = self.entries.entry(e).or_insert((deed, version));
-                *entry = (entry.0.max(deed), version);
-            }
-            Owed::Tag(_) | Owed::Matching(_) => _ = self.wide.insert(owed, version),
+            Owed::Entry(e, deed) => self.entries.entry(e).or_default().add(deed, version),
+            Owed::Tag(_) => _ = self.wide.insert(owed, version),
             Owed::All => self.become_all(),
         }
         if self.entries.len() > ENTRIES_MAX || self.wide.len() > WIDE_MAX {
@@ -179,8 +215,9 @@ impl Set {
 
     fn lift(&mut self, owed: &Owed, until: Version) {
         match owed {
-            Owed::Entry(e, _) => {
-                if self.entries.get(e).is_some_and(|(_, version)| *version <= until) {
+            Owed::Entry(e, deed) => {
+                let due = self.entries.get_mut(e).filter(|due| due.version <= until);
+                if due.is_some_and(|due| due.is_done_with(*deed)) {
                     self.entries.remove(e);
                 }
             }
@@ -248,6 +285,24 @@ mod tests {
             pending.add([Owed::Entry(e.clone(), deed)]);
         }
         assert_eq!(pending.snapshot().0, [Owed::Entry(e, Deed::End([1; 16]))]);
+    }
+
+    #[test]
+    fn each_hold_of_a_key_has_an_end_of_its_own() {
+        let (pending, e) = (Pending::default(), Bytes::from_static(b"a"));
+        let end = |n: u8| Owed::Entry(e.clone(), Deed::End([n; 16]));
+        pending.add([end(1), end(2), end(1), entry("a")]);
+        let (owed, version) = pending.snapshot();
+        assert_eq!((owed.as_slice(), pending.len()), (&[end(2), end(1)][..], 1));
+        pending.lift([&end(1)], version);
+        assert!(pending.quarantines(b"a"), "the other is not acknowledged");
+        assert_eq!(pending.snapshot().0, [end(2)]);
+        pending.lift([&end(2)], version);
+        assert!(pending.is_empty());
+
+        pending.add((0..=ENDS_MAX as u8).map(end));
+        let owed = pending.snapshot().0;
+        assert_eq!((owed.len(), &owed[0]), (ENDS_MAX, &end(1)), "the oldest ends by itself");
     }
 
     #[test]

@@ -102,7 +102,18 @@ impl Cut {
     pub(super) fn up(&self) {
         match &self.way {
             Way::Imagined(lossy) => lossy.down.store(false, Ordering::SeqCst),
-            Way::Proxied(proxy) => proxy.refuse(false),
+            Way::Proxied(proxy) => {
+                proxy.let_pass();
+                proxy.refuse(false);
+            }
+        }
+    }
+
+    /// Requests arrive from now on, and no answers come back, until it is [`up`](Self::up).
+    pub(super) fn hold_replies(&self) {
+        match &self.way {
+            Way::Imagined(_) => panic!("a network of its own kind"),
+            Way::Proxied(proxy) => proxy.hold_replies(),
         }
     }
 

@@ -4,6 +4,7 @@
 mod cut;
 mod generations;
 pub(crate) mod order;
+mod patterns;
 mod pending;
 mod reads;
 mod replicas;

@@ -1,7 +1,8 @@
 //! Invalidations that the store did not acknowledge: told, quarantined, sent again, and only then trusted.
 
 use larder_cache::{Cache, Delivery, LoadContext};
-use larder_testkit::{Topology, for_each_topology, naive::CacheAside};
+use larder_store::Store;
+use larder_testkit::{RedisServer, Topology, eventually, for_each_topology, naive::CacheAside};
 
 use super::cut::{Cut, SOON, numbers, settled, until};
 use crate::behaviour::subject::{Rows, answers, fails, meanwhile};
@@ -201,6 +202,56 @@ fn the_end_of_a_hold_that_is_not_acknowledged_is_sent_again() {
         }
         assert!(there.contains(&1).await.unwrap());
     });
+}
+
+/// One end does nothing for another hold, which would keep its key from being cached for as long as it lasts.
+#[test]
+fn the_ends_of_two_holds_of_a_key_are_both_sent_again() {
+    for_each_topology(async |t: Topology| {
+        let cut = Cut::of(&t).await;
+        let here = cut.cache(|b| b.hold_for(SOON * 1_000)).await;
+        let there = numbers(&t.another_store().await).build().await.unwrap();
+        let holds = [here.hold(&1).await.unwrap(), here.hold(&1).await.unwrap()];
+        cut.down();
+        drop(holds);
+        assert_eq!(here.stats().pending, 1, "of one key");
+        cut.up();
+        settled(&t, &here).await;
+        there.get_or_load(&1, || answers(7)).await.unwrap();
+        assert!(there.contains(&1).await.unwrap(), "a hold is still open");
+    });
+}
+
+/// It may stand although its answer was lost, and the second attempt reached nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_of_unknown_outcome_is_ended_when_the_next_attempt_fails_for_sure() {
+    let server = RedisServer::start().await;
+    let cut = Cut::of_port(server.port()).await;
+    let here = cut.cache(|b| b.hold_for(SOON * 1_000)).await;
+    let there = numbers(&Store::open(&server.url()).await.unwrap())
+        .build()
+        .await
+        .unwrap();
+    // Loads the script, which takes an answer.
+    drop(here.hold(&2).await.unwrap());
+    eventually(SOON, async || here.stats().pending == 0).await;
+    cut.hold_replies();
+    let hold = here.hold(&1);
+    let trouble = async {
+        let begun = || server.cli(&["--scan", "--pattern", "n:*:e:1"]).contains("e:1");
+        eventually(SOON, async || begun()).await;
+        cut.down();
+    };
+    let (refused, ()) = tokio::join!(hold, trouble);
+    let refused = refused.unwrap_err();
+    assert!(
+        !refused.store_error().unwrap().is_unknown_outcome(),
+        "the second attempt reached nobody: {refused:?}"
+    );
+    cut.up();
+    eventually(SOON, async || here.stats().pending == 0).await;
+    there.get_or_load(&1, || answers(7)).await.unwrap();
+    assert!(there.contains(&1).await.unwrap(), "the hold is still open");
 }
 
 #[test]
