@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Cache, Coherence, Consistency, Error, NewGeneration, OnStoreDown, Sink, Source, Ttl, WriteGate, WritePolicy,
-    channel::{self, Announcements, OnGap},
+    channel::{self, Announcements, Listener, OnGap},
     coherence::{NearTier, Vouching},
     core::{Core, FastPath},
     estimate::ServerClock,
@@ -399,6 +399,7 @@ where
             ring: Ring::default(),
             events,
             announcements,
+            listener: Listener::default(),
             known_generation: Mutex::default(),
             agreement: Agreement::default(),
             tasks: Tasks::new(),
@@ -406,16 +407,10 @@ where
         });
         let joined = registry::join(core.clone())?;
         if Arc::ptr_eq(&joined, &core) {
-            metric::METRICS.iter().for_each(Metric::describe);
-            larder_base::metric::register(&core);
-            housekeeping::start(&core);
-            recovery::start(&core);
-            settle::start(&core);
-            if core.settings.reads_log() {
-                log::start(&core);
-            }
-            channel::start(&core).await?;
+            // Without a pause: from its registration on others may join it, and this future may be dropped.
+            start_all(&core);
         }
+        channel::ready(&joined).await?;
         Ok(Cache::of(joined))
     }
 
@@ -495,6 +490,23 @@ where
         check_consistency(&self.settings)?;
         Ok(store.clone())
     }
+}
+
+/// Starts what a core does beside its callers.
+fn start_all<K, V>(core: &Arc<Core<K, V>>)
+where
+    K: CacheKey,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    metric::METRICS.iter().for_each(Metric::describe);
+    larder_base::metric::register(core);
+    housekeeping::start(core);
+    recovery::start(core);
+    settle::start(core);
+    if core.settings.reads_log() {
+        log::start(core);
+    }
+    channel::start(core);
 }
 
 /// `Duration::min` is not const.

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::{
     Error,
-    channel::Announcements,
+    channel::{Announcements, Listener},
     coherence::NearTier,
     estimate::ServerClock,
     events::Teller,
@@ -61,6 +61,7 @@ pub(crate) struct Core<K: CacheKey, V> {
     pub(crate) ring: Ring,
     pub(crate) events: Arc<Teller>,
     pub(crate) announcements: Arc<Announcements>,
+    pub(crate) listener: Listener,
     /// Which run of which server the recovery task has seen last.
     pub(crate) known_generation: Mutex<Option<Generation>>,
     pub(crate) agreement: Agreement,

@@ -6,16 +6,16 @@
 //! is known, and answered by [`OnGap`].
 
 mod announce;
+mod listen;
 mod message;
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use futures_util::StreamExt as _;
 use larder_base::{CacheKey, WrittenKey};
-use larder_store::{Event, Subscription};
+use larder_store::Event;
 
 use self::message::{Message, Unreadable, What};
-pub(crate) use self::{announce::Announcements, message::Change};
+pub(crate) use self::{announce::Announcements, listen::Listener, message::Change};
 use crate::{CacheEvent, Error, core::Core, matching::Matching, stats::Count};
 
 /// What to do when messages may have been missed: the connection was lost, or they came faster than they could be done.
@@ -32,71 +32,35 @@ pub enum OnGap {
 /// Messages that are taken together if they are there: their keys go to the store in one round trip.
 const TOGETHER: usize = 500;
 
-/// Subscribes, and starts the tasks that listen and announce.
-pub(crate) async fn start<K, V>(core: &Arc<Core<K, V>>) -> Result<(), Error>
+/// Keys that are invalidated together: two pipelines of the store's. One message may name twenty thousand.
+const KEYS_TOGETHER: usize = 1_000;
+
+/// Starts the tasks that listen and announce; they end with the core. [`ready`] says what came of it.
+pub(crate) fn start<K, V>(core: &Arc<Core<K, V>>)
 where
     K: CacheKey,
     V: Send + Sync + 'static,
 {
-    let Some(name) = core.settings.channel.clone() else {
+    if let Some(name) = core.settings.channel.clone() {
+        announce::start(core, &name);
+        drop(core.tasks.spawn("channel", listen::run(Arc::downgrade(core), name)));
+    }
+}
+
+/// Waits until the cache listens to its channel, if it has one. A program may start before its store: then it listens later,
+/// and answers that as a gap.
+pub(crate) async fn ready<K, V>(core: &Core<K, V>) -> Result<(), Error>
+where
+    K: CacheKey,
+    V: Send + Sync + 'static,
+{
+    if core.settings.channel.is_none() {
         return Ok(());
-    };
-    let first = match core.store.subscribe([name.clone()]).await {
-        Ok(subscription) => Some(subscription),
-        // A program may start before its store: until then everything is missed.
-        Err(error) if error.is_connection() => None,
-        Err(source) => {
-            return Err(Error::Store {
-                operation: "SUBSCRIBE",
-                source: Arc::new(source),
-            });
-        }
-    };
-    announce::start(core, &name);
-    drop(core.tasks.spawn("channel", listen(Arc::downgrade(core), name, first)));
-    Ok(())
-}
-
-async fn listen<K, V>(core: Weak<Core<K, V>>, name: String, first: Option<Subscription>)
-where
-    K: CacheKey,
-    V: Send + Sync + 'static,
-{
-    let subscription = match first {
-        Some(subscription) => subscription,
-        None => {
-            let Some(subscription) = subscribe(&core, &name).await else {
-                return;
-            };
-            let Some(core) = core.upgrade() else { return };
-            core.bridge_gap().await;
-            subscription
-        }
-    };
-    let mut events = subscription.ready_chunks(TOGETHER);
-    while let Some(events) = events.next().await {
-        let Some(core) = core.upgrade() else { return };
-        core.apply_all(events).await;
     }
-}
-
-/// Tries until the store is there; `None` if the core or the store has ended meanwhile.
-async fn subscribe<K, V>(core: &Weak<Core<K, V>>, name: &str) -> Option<Subscription>
-where
-    K: CacheKey,
-    V: Send + Sync + 'static,
-{
-    loop {
-        let (store, clock) = core.upgrade().map(|core| (core.store.clone(), core.clock.clone()))?;
-        match store.subscribe([name.to_owned()]).await {
-            Ok(subscription) => return Some(subscription),
-            Err(error) if error.is_connection() => clock.sleep(announce::RETRY_EVERY).await,
-            Err(error) => {
-                tracing::warn!(%error, "the channel cannot be listened to");
-                return None;
-            }
-        }
-    }
+    core.listener.ready().await.map_err(|source| Error::Store {
+        operation: "SUBSCRIBE",
+        source: Arc::new(source),
+    })
 }
 
 impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
@@ -106,9 +70,14 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         for event in events {
             match event {
                 Event::Message(message) => match self.asked(&message.payload) {
-                    Some(What::Ids(ids)) => self.collect(ids.iter().map(message::Id::to_key), &mut keys),
+                    Some(What::Ids(ids)) => {
+                        for ids in ids.chunks(KEYS_TOGETHER) {
+                            self.collect(ids.iter().map(message::Id::to_key), &mut keys).await;
+                        }
+                    }
                     Some(What::Written(written)) => {
-                        self.collect([WrittenKey::parse(written.as_bytes())], &mut keys);
+                        let key = WrittenKey::parse(written.as_bytes());
+                        self.collect([key], &mut keys).await;
                     }
                     Some(what) => {
                         self.apply_keys(&mut keys).await;
@@ -156,7 +125,16 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         Some(message.what)
     }
 
-    fn collect(&self, found: impl IntoIterator<Item = Option<K>>, keys: &mut Vec<K>) {
+    /// Adds keys, at most [`KEYS_TOGETHER`], to those that wait; does what there is first where they do not fit.
+    async fn collect(
+        &self,
+        found: impl IntoIterator<Item = Option<K>, IntoIter: ExactSizeIterator>,
+        keys: &mut Vec<K>,
+    ) {
+        let found = found.into_iter();
+        if keys.len() + found.len() > KEYS_TOGETHER {
+            self.apply_keys(keys).await;
+        }
         for key in found {
             match key {
                 Some(key) => keys.push(key),

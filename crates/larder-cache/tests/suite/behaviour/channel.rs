@@ -1,10 +1,15 @@
 //! Invalidations in JSON, from and to whoever speaks to the store.
 
-use std::{process::Command, time::Duration};
+use std::{process::Command, sync::Arc, time::Duration};
 
-use larder_cache::{Cache, OnGap};
-use larder_store::{Event, redis::aio::ConnectionLike as _};
-use larder_testkit::{Kind, Topology, eventually, for_each_topology};
+use larder_base::Random;
+use larder_cache::{Cache, CacheBuilder, CacheEvent, Coherence, Error, OnGap};
+use larder_engine::Engine;
+use larder_store::{
+    Event, Fate, Passage, Store, Stuck, Transit,
+    redis::{self, aio::ConnectionLike as _},
+};
+use larder_testkit::{Answer, Kind, Proxy, RedisServer, Topology, eventually, for_each_topology};
 
 use super::subject::{Numbers, answers, build, fails};
 
@@ -266,12 +271,144 @@ fn what_this_process_invalidates_is_announced_once_and_done_once() {
     });
 }
 
+/// A cache that listens, of a process whose way to the server leads through `proxy`, and that needs no answer but the
+/// channel's to be built.
+fn slow_to_listen(store: &Store) -> CacheBuilder<u64, u64> {
+    let bound = Duration::from_secs(1);
+    Cache::builder("n")
+        .store(store)
+        .ttl(Duration::from_secs(500))
+        .coherence(Coherence::TtlOnly { max_staleness: bound })
+        .channel(CHANNEL)
+}
+
+/// Begins two builds of one cache whose answers are held up, ends the first with `end`, and lets the answers come.
+async fn two_builds(
+    server: &RedisServer,
+    end: impl AsyncFnOnce(tokio::task::JoinHandle<Result<Numbers, Error>>, &Proxy),
+) -> (Result<Numbers, Error>, Store, Proxy) {
+    let proxy = Proxy::start(server.port()).await.unwrap();
+    let store = Store::open(&proxy.url()).await.unwrap();
+    let connections = proxy.connections();
+    proxy.hold_replies();
+    let first = tokio::spawn(slow_to_listen(&store).build());
+    eventually(SOON, async || proxy.connections() > connections).await;
+    let mut second = std::pin::pin!(slow_to_listen(&store).build());
+    let early = tokio::select! {
+        biased;
+        built = second.as_mut() => Some(built),
+        () = tokio::task::yield_now() => None,
+    };
+    end(first, &proxy).await;
+    proxy.let_pass();
+    let built = match early {
+        Some(built) => built,
+        None => second.await,
+    };
+    (built, store, proxy)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_joins_a_cache_whose_build_was_cancelled_hears_the_channel() {
+    let server = RedisServer::start().await;
+    let (built, _store, _proxy) = two_builds(&server, async |first, _| {
+        first.abort();
+        assert!(first.await.is_err_and(|error| error.is_cancelled()));
+    })
+    .await;
+    let cache = built.unwrap();
+    server.cli(&["PUBLISH", CHANNEL, r#"{"type":"n","id":1}"#]);
+    eventually(SOON, async || cache.stats().channel_applied == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_gets_a_cache_that_may_not_listen() {
+    let server = RedisServer::start().await;
+    server.cli(&["ACL", "SETUSER", "default", "-subscribe"]);
+    let (built, store, _proxy) = two_builds(&server, async |first, proxy| {
+        proxy.let_pass();
+        let refused = first.await.unwrap().unwrap_err();
+        assert!(format!("{refused:?}").contains("subscribe"), "{refused:?}");
+    })
+    .await;
+    assert!(built.is_err(), "it would hear nothing");
+    drop(built);
+    server.cli(&["ACL", "SETUSER", "default", "+subscribe"]);
+    let cache = loop {
+        // What was refused may take a moment to be gone.
+        match slow_to_listen(&store).build().await {
+            Ok(cache) => break cache,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    server.cli(&["PUBLISH", CHANNEL, r#"{"type":"n","id":1}"#]);
+    eventually(SOON, async || cache.stats().channel_applied == 1).await;
+}
+
+/// Loses everything but what is published.
+#[derive(Debug)]
+struct Deaf;
+
+impl Transit for Deaf {
+    fn request<'a>(&'a self, command: &'a str) -> Passage<'a, Fate> {
+        let fate = if command == "PUBLISH" {
+            Fate::Arrives
+        } else {
+            Fate::Lost
+        };
+        Box::pin(async move { fate })
+    }
+
+    fn reply<'a>(&'a self, _command: &'a str) -> Passage<'a, ()> {
+        Box::pin(async {})
+    }
+
+    fn stuck(&self, _request: Stuck) {}
+}
+
+/// However many keys a message names, they are taken up some at a time: those that fail show how many.
+#[tokio::test]
+async fn a_message_of_many_keys_is_done_in_parts() {
+    let store = Store::embedded_through(Engine::new(), Random::seeded(1), Arc::new(Deaf));
+    let builder = Cache::<u64, u64>::builder("n")
+        .store(&store)
+        .ttl(Duration::from_secs(500));
+    let cache = builder.channel(CHANNEL).build().await.unwrap();
+    let mut events = cache.events();
+    let ids: Vec<u64> = (0..5_000).collect();
+    let message = serde_json::json!({ "type": "n", "ids": ids }).to_string();
+    let mut publish = redis::cmd("PUBLISH");
+    store
+        .clone()
+        .req_packed_command(publish.arg(CHANNEL).arg(message))
+        .await
+        .unwrap();
+    let mut seen = 0;
+    while seen < 5_000 {
+        let told = tokio::time::timeout(SOON, events.next()).await;
+        let Ok(Some(CacheEvent::Pending { waiting })) = told else {
+            panic!("nothing else happens: {told:?}, {:?}", cache.stats())
+        };
+        assert!(waiting - seen <= 1_000, "{} at once", waiting - seen);
+        seen = waiting;
+    }
+}
+
 /// Cuts every subscription, publishes while nobody listens, and lets the listeners come back.
 async fn miss_a_message(t: &Topology, cache: &Numbers) {
     let mut wire = t.wire();
-    let killed = wire.call(&["CLIENT", "KILL", "TYPE", "pubsub"]).unwrap();
-    assert!(!format!("{killed:?}").contains("(0)"), "somebody listened: {killed:?}");
+    // At one moment, so that nobody is back in time.
+    wire.call(&["MULTI"]).unwrap();
+    wire.call(&["CLIENT", "KILL", "TYPE", "pubsub"]).unwrap();
     wire.call(&["PUBLISH", CHANNEL, r#"{"type":"n","id":1}"#]).unwrap();
+    let done = wire.call(&["EXEC"]).unwrap();
+    let [killed, heard] = done.list() else {
+        panic!("two commands: {done:?}")
+    };
+    assert!(
+        *killed != Answer::Int(0) && *heard == Answer::Int(0),
+        "somebody listened, and nobody heard: {done:?}"
+    );
     comes(t, async || cache.stats().channel_gaps == 1).await;
 }
 
