@@ -15,6 +15,10 @@ use std::{
 use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 
+/// A machine that was suspended for longer than this has missed too much to tell: below it, the two clocks that show it
+/// merely are not read at the same moment.
+const SUSPENDED: Duration = Duration::from_millis(100);
+
 /// Where time comes from. A cheap clone; all clones of a manual clock move together.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Source);
@@ -64,8 +68,24 @@ impl Clock {
     pub fn boot(&self) -> Duration {
         match &self.0 {
             Source::System => read(ClockId::Boottime),
-            Source::Manual(manual) => manual.state.lock().monotonic,
+            Source::Manual(manual) => {
+                let state = manual.state.lock();
+                state.monotonic + state.suspended
+            }
         }
+    }
+
+    /// For how long the machine was suspended so far, as [`slept_since`](Self::slept_since) takes it.
+    #[must_use]
+    pub fn suspended(&self) -> Duration {
+        self.boot().saturating_sub(self.monotonic())
+    }
+
+    /// Whether the machine slept since it had been [`suspended`](Self::suspended) for `before`: then what was known at that
+    /// time is of unknown age by [`monotonic`](Self::monotonic). A sleep below 100 ms does not count.
+    #[must_use]
+    pub fn slept_since(&self, before: Duration) -> bool {
+        self.suspended().saturating_sub(before) > SUSPENDED
     }
 
     /// Time since 1970-01-01 UTC. It may step either way: no decision of a client may rest on it.
@@ -132,6 +152,7 @@ pub struct ManualClock {
 struct Manual {
     monotonic: Duration,
     unix: Duration,
+    suspended: Duration,
     sleepers: Vec<(Duration, Waker)>,
 }
 
@@ -140,6 +161,7 @@ impl Default for ManualClock {
         let manual = Manual {
             monotonic: Duration::from_secs(1_000),
             unix: Duration::from_secs(1_767_225_600),
+            suspended: Duration::ZERO,
             sleepers: Vec::new(),
         };
         Self {
@@ -162,6 +184,14 @@ impl ManualClock {
             due.into_iter().map(|(_, waker): (Duration, Waker)| waker).collect()
         };
         due.into_iter().for_each(Waker::wake);
+    }
+
+    /// The machine sleeps for `span`: the boot and the wall clock move on, the monotonic one stands still, and nothing that
+    /// sleeps on it is woken.
+    pub fn suspend(&self, span: Duration) {
+        let mut state = self.state.lock();
+        state.suspended += span;
+        state.unix += span;
     }
 
     /// Steps the wall clock alone, as an administrator or NTP would; the monotonic clock does not move.
@@ -252,6 +282,17 @@ mod tests {
         assert_eq!(hand.next_due(), Some(Duration::from_secs(1)));
         hand.advance(Duration::from_secs(1));
         sleeper.await.expect("the sleeper does not panic");
+    }
+
+    #[test]
+    fn a_suspended_machine_stops_the_monotonic_clock_alone() {
+        let (clock, hand) = Clock::manual();
+        let (mono, boot, unix) = (clock.monotonic(), clock.boot(), clock.unix());
+        let hour = Duration::from_secs(3_600);
+        hand.suspend(hour);
+        assert_eq!((clock.monotonic(), clock.suspended()), (mono, hour));
+        assert!(clock.slept_since(Duration::ZERO) && !clock.slept_since(hour));
+        assert_eq!((clock.boot(), clock.unix()), (boot + hour, unix + hour));
     }
 
     #[test]

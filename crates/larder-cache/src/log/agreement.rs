@@ -12,14 +12,14 @@
 //! therefore be mixed and changed while everything runs; see `docs/decisions/0008-writers-follow-the-readers-of-the-log.md`.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use bytes::Bytes;
 use larder_base::CacheKey;
-use larder_near::nanos;
-use larder_store::StoreError;
+use larder_store::{Generation, StoreError};
+use parking_lot::Mutex;
 
 use crate::{Coherence, core::Core, layout::Partition, script::Logged, settings::millis};
 
@@ -35,15 +35,27 @@ const UNLOGGED_FOR: Duration = Duration::from_secs(60);
 pub(crate) struct Agreement {
     /// Somebody reads it, or nobody knows.
     logs: AtomicBool,
-    /// Until when that stands, in ns of the monotonic clock.
-    until: AtomicU64,
+    last: Mutex<Look>,
     /// Whether somebody asked since the last look.
     is_used: AtomicBool,
 }
 
+/// The last look for readers.
+#[derive(Debug, Default)]
+struct Look {
+    /// Until when what it found stands, on the boot clock: while this machine sleeps the server's clock goes on, and what was
+    /// said there ends.
+    until: Duration,
+    /// Where it looked. Another server, or another run of it, may have lost what was said.
+    generation: Option<Generation>,
+}
+
 impl Agreement {
-    fn stands(&self, now: Duration) -> bool {
-        nanos(now) < self.until.load(Ordering::Acquire)
+    /// Whether the last look stands at `now`, on the boot clock, where the store is this one; while it is none, nobody
+    /// looks.
+    fn stands(&self, now: Duration, generation: Option<&Generation>) -> bool {
+        let last = self.last.lock();
+        now < last.until && generation.is_none_or(|now| last.generation.as_ref() == Some(now))
     }
 }
 
@@ -54,29 +66,34 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
             return;
         }
         self.agreement.is_used.store(true, Ordering::Relaxed);
-        if !self.agreement.stands(self.now()) {
+        if !self.has_agreed_until(self.clock.boot()) {
             self.look_for_readers().await;
         }
+    }
+
+    fn has_agreed_until(&self, then: Duration) -> bool {
+        self.agreement.stands(then, self.store.generation().as_ref())
     }
 
     /// Looks again before the last look has ended, so that no invalidation has to wait for it.
     pub(crate) async fn agree_ahead(&self) {
         let is_used = self.agreement.is_used.load(Ordering::Relaxed);
-        if is_used && !self.agreement.stands(self.now() + LOOK_LASTS / 2) {
+        if is_used && !self.has_agreed_until(self.clock.boot() + LOOK_LASTS / 2) {
             self.agreement.is_used.store(false, Ordering::Relaxed);
             self.look_for_readers().await;
         }
     }
 
     async fn look_for_readers(&self) {
-        let sent = self.now();
-        let (logs, lasts) = match self.say_unlogged().await {
-            Ok(logs) => (logs, LOOK_LASTS),
-            // Written for nothing, an item does no harm.
-            Err(_) => (true, Duration::ZERO),
+        let (sent, generation) = (self.clock.boot(), self.store.generation());
+        let said = self.say_unlogged().await.ok();
+        let (logs, until) = match said {
+            Some(logs) if self.store.generation() == generation => (logs, sent + LOOK_LASTS),
+            // No answer, or some of it from elsewhere. Written for nothing, an item does no harm.
+            _ => (true, Duration::ZERO),
         };
         self.agreement.logs.store(logs, Ordering::Release);
-        self.agreement.until.store(nanos(sent + lasts), Ordering::Release);
+        *self.agreement.last.lock() = Look { until, generation };
     }
 
     /// Whether somebody reads the log; if not, everybody was told first that this process leaves it out.
@@ -125,6 +142,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
 
     /// Writes that every copy is dead: for an invalidation that cannot name all it concerns.
     pub(crate) async fn log_all_dead(&self) -> Result<(), StoreError> {
+        self.agree().await;
         let mut pipeline = redis::pipe();
         for partition in self.layout.partitions() {
             let Some(log) = self.logged_for_all(partition) else {

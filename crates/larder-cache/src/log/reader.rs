@@ -64,6 +64,8 @@ struct Reader {
     generation: Option<Generation>,
     /// Not before this moment of the monotonic clock: somebody may invalidate without the log.
     not_before: Duration,
+    /// For how long the machine had been suspended when it began: copies from before it slept again are of unknown age.
+    suspended: Duration,
     /// Whose log is kept alive next.
     turn: usize,
 }
@@ -84,23 +86,35 @@ impl Reader {
         if self.at.is_empty() {
             return self.begin(core).await;
         }
+        if self.has_slept(core) {
+            return self.begin_anew(core).await;
+        }
         // What was acknowledged before this moment stands in the first read or in those that go on from it.
         let sent = core.now();
         for _ in 0..READS {
             match self.read(core).await? {
+                Read::Whole if self.has_slept(core) => return self.begin_anew(core).await,
                 Read::Whole => {
                     core.near.confirmed(Heartbeat::new(sent, core.now(), None));
                     return Ok(());
                 }
                 Read::Part => {}
-                Read::Lost => {
-                    core.near.lost();
-                    self.at.clear();
-                    return self.begin(core).await;
-                }
+                Read::Lost => return self.begin_anew(core).await,
             }
         }
         Ok(())
+    }
+
+    /// R9: the clock of every deadline stood still for a while.
+    fn has_slept<K: CacheKey, V: Send + Sync + 'static>(&self, core: &Core<K, V>) -> bool {
+        core.clock.slept_since(self.suspended)
+    }
+
+    /// Every copy is dead.
+    async fn begin_anew<K: CacheKey, V: Send + Sync + 'static>(&mut self, core: &Core<K, V>) -> Result<(), StoreError> {
+        core.near.lost();
+        self.at.clear();
+        self.begin(core).await
     }
 
     /// Begins at the end of every log, unless somebody may invalidate without it.
@@ -114,6 +128,7 @@ impl Reader {
         if core.now() < self.not_before {
             return Ok(());
         }
+        self.suspended = core.clock.suspended();
         let sent = core.now();
         if !self.begin_all(core).await? {
             return heal(core).await;

@@ -10,10 +10,6 @@ use redis::Value;
 use super::{line::Line, link::Link, request::Batch};
 use crate::listen::Heartbeat;
 
-/// A machine that slept for longer than this has missed too much to tell: below it, the two clocks merely are not read at
-/// the same moment.
-const SUSPENDED: Duration = Duration::from_millis(100);
-
 /// For so many heartbeats a connection may stay untracked although somebody listens: turning it on takes a round trip, and as
 /// long as the command deadline if the server is slow.
 const UNTRACKED_BEATS: u32 = 32;
@@ -23,12 +19,11 @@ impl Line {
     /// was read before is then of unknown age by a clock that stood still, and the connection ends.
     pub(super) async fn beat(&self, link: &Link) {
         let clock = &self.config.clock;
-        let slept = || clock.boot().saturating_sub(clock.monotonic());
-        let at_first = slept();
+        let at_first = clock.suspended();
         let mut untracked = 0;
         loop {
             clock.sleep(self.listeners.heartbeat()).await;
-            if slept().saturating_sub(at_first) > SUSPENDED {
+            if clock.slept_since(at_first) {
                 tracing::info!(address = %self.address, "the machine was suspended: connecting anew");
                 return;
             }

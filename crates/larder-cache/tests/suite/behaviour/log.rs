@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use larder_cache::{Cache, CacheBuilder, Coherence, Tier};
-use larder_store::{Resp, Store, StoreConfig};
+use larder_store::{Resp, RetryPolicy, Store, StoreConfig};
 use larder_testkit::{Answer, Kind, Proxy, RedisServer, Topology, eventually, for_each_topology};
 
 use super::subject::{Numbers, answers, build, slowly};
@@ -218,6 +218,92 @@ fn no_copy_is_served_while_somebody_may_invalidate_without_the_log() {
         })
         .await;
     });
+}
+
+/// How long a lid stays closed: beyond every TTL here and what a process says of itself in the store, and not so long that
+/// the log is given up.
+const NAP: Duration = Duration::from_secs(30 * 60);
+
+/// The machine of all processes and of the engine sleeps; `false` where it cannot be sent to sleep.
+fn sleeps(t: &Topology) -> bool {
+    t.clock().as_manual().inspect(|hand| hand.suspend(NAP)).is_some()
+}
+
+/// The clock of a copy's time stands still meanwhile.
+#[test]
+fn a_copy_from_before_the_machine_slept_is_not_served() {
+    for_each_topology(async |t: Topology| {
+        let here = reader(&t).await;
+        here.put(&1, 7).await.unwrap();
+        has_copy(&t, &here, 1).await;
+        if sleeps(&t) {
+            soon(&t, "its time has passed", async || tier(&here, 1).await.is_none()).await;
+            here.put(&1, 8).await.unwrap();
+            has_copy(&t, &here, 1).await;
+        }
+    });
+}
+
+/// What it said in the store ended meanwhile, and its own clock stood still.
+#[test]
+fn who_slept_looks_again_whether_somebody_reads_the_log() {
+    for_each_topology(async |t: Topology| {
+        let here = build(&t, |b| b.ttl(t.units(10_000))).await;
+        here.put(&1, 7).await.unwrap();
+        if sleeps(&t) {
+            let there = reader(&t).await;
+            here.get_or_load(&1, || answers(7)).await.unwrap();
+            let units = has_copy(&t, &there, 1).await;
+            assert!(units < 300, "its look would still stand, {units} units later");
+            here.invalidate(&1).await.unwrap();
+            soon(&t, "the copy", async || tier(&there, 1).await.is_none()).await;
+        }
+    });
+}
+
+/// Waits until a process has read its log so many times more.
+async fn reads_on(cache: &Numbers, times: u32) {
+    let (mut before, mut reads) = (Duration::ZERO, 0);
+    eventually(SOON, async || {
+        let age = cache.stats().unproven_for.unwrap_or(Duration::MAX);
+        reads += u32::from(age < before);
+        before = age;
+        reads >= times
+    })
+    .await;
+}
+
+/// What was said was lost with the server it was said on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_meets_another_server_looks_again_whether_somebody_reads_the_log() {
+    let mut server = RedisServer::start().await;
+    let proxy = Proxy::start(server.port()).await.expect("loopback has a free port");
+    let builder = async |url: String| {
+        // It comes back soon: a look stands for some time only.
+        let retry = RetryPolicy {
+            max_attempts: 1,
+            max_delay: Duration::from_millis(100),
+            ..RetryPolicy::default()
+        };
+        let config = StoreConfig::from_url(&url).unwrap().retry(retry);
+        let store = Store::connect(config.read_timeout(Duration::from_millis(300)));
+        let store = store.await.expect("the server is up");
+        Cache::builder("n").store(&store).ttl(Duration::from_secs(600))
+    };
+    let here: Numbers = builder(proxy.url()).await.build().await.unwrap();
+    here.put(&1, 7).await.unwrap();
+    proxy.refuse(true);
+    proxy.cut();
+    server.restart_empty().await;
+    let there: Numbers = logged(builder(server.url()).await).build().await.unwrap();
+    eventually(SOON, async || server.cli(&["EXISTS", "n:{n.0}:log"]) == "1").await;
+    proxy.normal();
+    eventually(SOON, async || here.put(&1, 7).await.is_ok()).await;
+    // The partition is new to it too, and that alone drops copies when it is read.
+    reads_on(&there, 3).await;
+    eventually(SOON, async || tier(&there, 1).await == Some(Tier::Near)).await;
+    here.put(&1, 8).await.unwrap();
+    eventually(SOON, async || there.get(&1).await.unwrap().as_deref() == Some(&8)).await;
 }
 
 /// The point of the mode: a process that was cut off reads what it missed, and drops that alone.
