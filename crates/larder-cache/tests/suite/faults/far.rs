@@ -12,7 +12,8 @@ pub(crate) struct Far {
 }
 
 impl Far {
-    /// Far from the server on this port. The client gives up soon, so that scenarios with a silent server are short.
+    /// Far from the server on this port. The client gives up soon, so that scenarios with a silent server are short; not so
+    /// soon that a busy machine is taken for one.
     pub(crate) async fn from(port: u16) -> Self {
         let proxy = Proxy::start(port).await.expect("loopback has a free port");
         let retry = RetryPolicy {
@@ -21,9 +22,9 @@ impl Far {
             ..RetryPolicy::default()
         };
         let config = StoreConfig::tcp("127.0.0.1", proxy.port())
-            .connect_timeout(Duration::from_millis(500))
-            .read_timeout(Duration::from_millis(150))
-            .write_timeout(Duration::from_millis(50))
+            .connect_timeout(Duration::from_secs(1))
+            .read_timeout(Duration::from_millis(750))
+            .write_timeout(Duration::from_millis(250))
             .retry(retry);
         let store = Store::connect(config).await.expect("the proxy lets it through");
         Self { proxy, store }

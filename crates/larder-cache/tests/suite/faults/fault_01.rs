@@ -28,7 +28,7 @@ fn fault_01() {
         stage.read(&writer, 1).await.expect("the store is up");
         let mut verdict = stage.verdict_with(&[&reader, &writer]).await;
         if let Some(cache) = reader.larder() {
-            eventually(Duration::from_secs(5), async || cache.stats().fills_rejected() > 0).await;
+            eventually(Duration::from_secs(20), async || cache.stats().fills_rejected() > 0).await;
             verdict.expect(
                 cache.stats().fills_rejected() == 1,
                 "the late fill is refused and counted",

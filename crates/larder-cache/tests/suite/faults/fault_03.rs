@@ -26,7 +26,7 @@ use super::{
 };
 
 /// For a client to notice the restart and connect again.
-const BACK: Duration = Duration::from_secs(10);
+const BACK: Duration = Duration::from_secs(20);
 
 /// Keys that are cached when the server dies.
 const CACHED: std::ops::Range<u64> = 0..4;

@@ -41,7 +41,7 @@ impl Forgetful for Pair {
 
     fn keep(&mut self) {
         assert_eq!(
-            self.primary.cli(&["WAIT", "1", "5000"]),
+            self.primary.cli(&["WAIT", "1", "20000"]),
             "1",
             "the replica has everything so far"
         );

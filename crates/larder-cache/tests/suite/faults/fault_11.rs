@@ -3,11 +3,11 @@
 //! A reader has asked for a key and its answer is on the way; somebody invalidates; the push is applied, to nothing, and
 //! then the reader keeps its answer.
 
-use larder_testkit::Kind;
+use larder_testkit::{Kind, eventually};
 
 use super::{
     row::{Baseline, Turn, Verdict, row},
-    stage::{BOUND, Process, Stage, near_bound, passes},
+    stage::{BOUND, Process, SOON, Stage, near_bound, passes},
 };
 
 /// Tries a turn: the row asks for one in 10,000.
@@ -37,7 +37,7 @@ async fn race(turn: Turn) -> Verdict {
     for key in 0..TRIES {
         stage.read(&reader, key).await.expect("the store is up");
     }
-    let mut verdict = stage.verdict();
-    verdict.expect(reader.has_copy(TRIES - 1).await, "the near tier keeps nothing");
-    verdict
+    // On a busy machine a stream may not be proven at this very moment.
+    eventually(SOON, async || reader.has_copy(TRIES - 1).await).await;
+    stage.verdict()
 }

@@ -164,7 +164,7 @@ fn reader() {
             eventually(SOON, async || copies.read(&store, key).await.1).await;
         }
         worker::report(&Said::HasCopies);
-        let over = tokio::spawn(eventually(SOON, {
+        let over = tokio::spawn(eventually(SOON * 3, {
             let store = store.clone();
             async move || store.clone().exists(OVER).await.expect("the server is up")
         }));

@@ -13,10 +13,16 @@ use larder_testkit::{
 use redis::AsyncCommands as _;
 use serde::{Deserialize, Serialize};
 
-use super::row::{Baseline, Turn, Verdict, row};
+use super::{
+    row::{Baseline, Turn, Verdict, row},
+    stage::{SOON, told},
+};
 
 /// The row's value, in the same server: every process sees it.
 const ROW: &str = "paused:row";
+
+/// Set in the same server when the stopped process goes on.
+const GO: &str = "paused:go";
 
 const LEASE: Duration = Duration::from_millis(400);
 
@@ -114,7 +120,7 @@ fn loader() {
             let seen = row_of(here.store.clone()).await;
             worker::report(&Said::Read(seen));
             // Here the process is stopped; when it goes on, this wait is over.
-            Clock::system().sleep(LEASE / 2).await;
+            told(here.store.clone(), GO).await;
             seen
         };
         let value = here.get(load).await;
@@ -147,6 +153,8 @@ async fn stopped(turn: &Turn, server: &RedisServer) -> (Process, Worker) {
 
 /// Lets the loader go on: what became of its fill, and what is read afterwards.
 async fn goes_on(turn: &Turn, here: &Process, loader: Worker, verdict: &mut Verdict) {
+    let mut store = here.store.clone();
+    store.set::<_, _, ()>(GO, 1).await.expect("the server is up");
     loader.resume();
     let said: Vec<Said> = tokio::task::spawn_blocking(|| loader.finish()).await.expect("no panic");
     let [
@@ -195,7 +203,7 @@ fn fault_14_replaced() {
         let (here, loader) = stopped(&turn, &server).await;
         let mut verdict = Verdict::default();
         here.write(2, false).await;
-        eventually(LEASE * 20, async || here.read().await == 2).await;
+        eventually(SOON, async || here.read().await == 2).await;
         goes_on(&turn, &here, loader, &mut verdict).await;
         verdict
     });

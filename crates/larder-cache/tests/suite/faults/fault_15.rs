@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use super::{
     row::{Baseline, Turn, Verdict, row},
-    stage::{Process, Stage},
+    stage::{Process, SOON, Stage, told},
 };
 
 /// What counts for a strict write is when it became visible, for every tier.
@@ -99,6 +99,9 @@ fn fault_15() {
 /// The row, in the same server: every process sees it.
 const ROW: &str = "fault15:row";
 
+/// Set in the same server when a stopped writer goes on.
+const GO: &str = "fault15:go";
+
 /// What one writer process does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Job {
@@ -136,8 +139,8 @@ fn writer() {
         let commit = async {
             row.set::<_, _, ()>(ROW, 2).await?;
             worker::report(&Said::Committed);
-            // Here the process is killed or stopped.
-            store.clock().clone().sleep(Duration::from_secs(1)).await;
+            // Here the process is killed or stopped; when it goes on, this wait is over.
+            told(row, GO).await;
             Ok::<_, redis::RedisError>(())
         };
         let held = if job.naive {
@@ -177,7 +180,7 @@ async fn is_read_stale(url: &str, naive: bool, kill: bool) -> bool {
     };
     let mut before = store.clone();
     before.set::<_, _, ()>(ROW, 1).await.expect("the server is up");
-    before.del::<_, ()>("by-hand:1").await.expect("the server is up");
+    before.del::<_, ()>(&["by-hand:1", GO]).await.expect("the server is up");
     cache.clear().await.expect("the server is up");
     assert_eq!((read().await, read().await), (1, 1));
 
@@ -200,12 +203,13 @@ async fn is_read_stale(url: &str, naive: bool, kill: bool) -> bool {
     .expect("the writer commits");
     let mut stale = false;
     // Past the hold, which lasts 2 s by the server's clock: until a value is cached again.
-    eventually(Duration::from_secs(20), async || {
+    eventually(SOON, async || {
         stale |= read().await == 1;
         stale || naive || cache.stats().fills >= 2
     })
     .await;
     if !kill {
+        before.set::<_, _, ()>(GO, 1).await.expect("the server is up");
         writer.resume();
         let said: Option<Said> = tokio::task::spawn_blocking(move || writer.next_record())
             .await

@@ -25,7 +25,7 @@ use super::{
 
 /// Short, for a late copy may take a lease or open a hold that nobody knows of, and it has to end by itself.
 const LEASE: Duration = Duration::from_millis(150);
-const HOLD: Duration = Duration::from_millis(300);
+const HOLD: Duration = Duration::from_secs(1);
 
 /// What is asked of the cache, so that the script of the case is sent.
 #[derive(Clone, Copy, Debug)]
@@ -195,7 +195,7 @@ impl Scene {
                 format!("{when}: version {version}, not {read:?}"),
             );
         }
-        eventually(Duration::from_secs(10), async || {
+        eventually(Duration::from_secs(20), async || {
             let before = self.loads.load(Ordering::SeqCst);
             let read = self.read(&self.there).await;
             read == Some(version) && self.loads.load(Ordering::SeqCst) == before
@@ -306,10 +306,10 @@ fn fault_23_what_was_given_up_runs_no_more() {
             let put = here.put(&1, 2).await;
             let unknown = put.as_ref().is_err_and(larder_cache::Error::is_outcome_unknown);
             verdict.expect(unknown, format!("an outcome that cannot be known, not {put:?}"));
-            eventually(Duration::from_secs(10), async || store.ping().await.is_ok()).await;
+            eventually(Duration::from_secs(20), async || store.ping().await.is_ok()).await;
             there.put(&1, 3).await.expect("the server is up");
             stuck.line.let_pass();
-            eventually(Duration::from_secs(10), async || stuck.line.connections() == 0).await;
+            eventually(Duration::from_secs(20), async || stuck.line.connections() == 0).await;
             let now = there.get(&1).await.expect("the server is up");
             verdict.expect(now.as_deref() == Some(&3), format!("version 3, not {now:?}"));
         } else {
@@ -325,7 +325,7 @@ fn fault_23_what_was_given_up_runs_no_more() {
             direct.set::<_, _, ()>("k", 3).await.expect("the server is up");
             stuck.line.let_pass();
             let overwritten = async || direct.clone().get::<_, u64>("k").await.is_ok_and(|now| now == 2);
-            eventually(Duration::from_secs(10), overwritten).await;
+            eventually(Duration::from_secs(20), overwritten).await;
             verdict.expect(false, "version 3, not 2, after the first copy has run");
         }
         verdict

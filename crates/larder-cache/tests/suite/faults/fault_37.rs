@@ -61,14 +61,14 @@ impl Scene {
 
     /// One more caller comes while the early one waits; then the replies arrive.
     async fn join(self, early: tokio::task::JoinHandle<Option<larder_testkit::verify::Seen>>) -> Verdict {
-        let late = self.stage.reading(&self.here, 1);
+        let mut late = Box::pin(self.stage.read(&self.here, 1));
         for _ in 0..50 {
+            assert!(futures_util::poll!(late.as_mut()).is_pending(), "nothing is answered");
             tokio::task::yield_now().await;
         }
         self.proxy.let_pass();
-        for caller in [early, late] {
-            caller.await.expect("no panic").expect("the store is up");
-        }
+        late.await.expect("the store is up");
+        early.await.expect("no panic").expect("the store is up");
         self.stage.verdict_with(&[&self.here, &self.there]).await
     }
 }

@@ -11,6 +11,7 @@ use larder_testkit::{
     naive::{CacheAside, HandWritten, LockAroundLoad, TwoTier},
     verify::{ByHand, Invalidated, Rows, Seen, Subject},
 };
+use redis::AsyncCommands as _;
 
 use super::row::{Baseline, Verdict};
 
@@ -121,6 +122,13 @@ impl Process {
 pub(crate) async fn passes(t: &Topology, span: Duration) {
     let units = span.as_millis().div_ceil(UNIT.as_millis()) + 1;
     t.advance(u32::try_from(units).expect("a short span")).await;
+}
+
+/// Waits until `word` is in the store: how another process is told something while it stands still.
+pub(crate) async fn told(mut store: Store, word: &str) {
+    while !store.exists::<_, bool>(word).await.expect("the server is up") {
+        Clock::system().sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// The source and the record. Cheap to clone: all clones are the same stage.

@@ -80,8 +80,8 @@ impl Cut {
         };
         let config = StoreConfig::from_url(&proxy.url())
             .unwrap()
-            .read_timeout(Duration::from_millis(300))
-            .write_timeout(Duration::from_millis(100))
+            .read_timeout(Duration::from_millis(750))
+            .write_timeout(Duration::from_millis(250))
             .retry(retry)
             .clock(Clock::system());
         let store = Store::connect(config).await.expect("the proxy lets it through");
