@@ -4,7 +4,7 @@ use std::{collections::HashMap, io};
 
 use larder_testkit::{Topology, for_each_topology};
 
-use super::subject::{Rows, answers, build, cache, near, passes};
+use super::subject::{LONG, Rows, answers, build, cache, near, passes};
 
 #[test]
 fn a_batch_loads_all_missing_keys_with_one_call() {
@@ -68,7 +68,7 @@ fn a_failing_call_fails_only_what_it_was_to_load() {
 fn grace_covers_a_failing_batch() {
     for_each_topology(async |t: Topology| {
         let rows = Rows::of(7);
-        let cache = build(&t, |b| b.source(rows.clone()).ttl(t.units(10)).grace(t.units(60))).await;
+        let cache = build(&t, |b| b.source(rows.clone()).ttl(t.units(10)).grace(t.units(LONG))).await;
         cache.get_many(&[1, 2]).await.all().unwrap();
         t.advance(11).await;
         rows.fail(true);

@@ -7,7 +7,7 @@ use larder_cache::{Cache, CacheBuilder, Coherence, Error, OnStoreDown, Ttl};
 use larder_store::Store;
 use larder_testkit::{Kind, Topology, for_each_topology};
 
-use super::subject::Rows;
+use super::subject::{LONG, Rows};
 
 type Builder = CacheBuilder<u64, u64>;
 
@@ -27,12 +27,12 @@ async fn refusal(builder: Builder) -> String {
 fn contradictions_are_refused_by_name() {
     for_each_topology(async |t: Topology| {
         let store = t.store().await;
-        let ok = || Cache::<u64, u64>::builder("n").store(&store).ttl(t.units(20));
+        let ok = || Cache::<u64, u64>::builder("n").store(&store).ttl(t.units(LONG));
         let cases: [(Builder, &[&str]); 19] = [
-            (Cache::builder("n").ttl(t.units(20)), &["store"]),
+            (Cache::builder("n").ttl(t.units(LONG)), &["store"]),
             (Cache::builder("n").store(&store), &["ttl", "never"]),
-            (Cache::builder("Ünï").store(&store).ttl(t.units(20)), &["namespace"]),
-            (Cache::builder("").store(&store).ttl(t.units(20)), &["namespace"]),
+            (Cache::builder("Ünï").store(&store).ttl(t.units(LONG)), &["namespace"]),
+            (Cache::builder("").store(&store).ttl(t.units(LONG)), &["namespace"]),
             (ok().ttl(Duration::ZERO), &["ttl"]),
             (ok().ttl(Ttl::never()).grace(t.units(1)), &["grace", "ttl"]),
             (ok().jitter(0.9), &["jitter"]),
@@ -80,7 +80,12 @@ fn a_near_tier_on_a_server_needs_one_that_tells_what_changes() {
             return;
         }
         let store = without_pushes(&t).await;
-        let builder = || Cache::<u64, u64>::builder("n").store(&store).ttl(t.units(20)).near(10);
+        let builder = || {
+            Cache::<u64, u64>::builder("n")
+                .store(&store)
+                .ttl(t.units(LONG))
+                .near(10)
+        };
         let text = refusal(builder()).await;
         let ways_out = ["Coherence::Log", "Coherence::TtlOnly { max_staleness }", "near(0)"];
         assert!(ways_out.iter().all(|way| text.contains(way)), "{text}");
@@ -99,7 +104,7 @@ fn a_cache_without_copies_needs_nobody_to_tell() {
         let store = without_pushes(&t).await;
         let cache = Cache::<u64, u64>::builder("n")
             .store(&store)
-            .ttl(t.units(20))
+            .ttl(t.units(LONG))
             .build()
             .await;
         assert!(cache.is_ok(), "{cache:?}");
@@ -110,14 +115,14 @@ fn a_cache_without_copies_needs_nobody_to_tell() {
 fn a_second_build_joins_the_first_or_says_what_differs() {
     for_each_topology(async |t: Topology| {
         let store = t.store().await;
-        let builder = || Cache::<u64, u64>::builder("n").store(&store).ttl(t.units(20));
+        let builder = || Cache::<u64, u64>::builder("n").store(&store).ttl(t.units(LONG));
         let first = builder().build().await.unwrap();
         let second = builder().build().await.unwrap();
         first.put(&1, 7).await.unwrap();
         second.get(&1).await.unwrap();
         assert_eq!((second.stats().puts, first.stats().store_hits), (1, 1), "one core");
         for (other, name) in [
-            (builder().ttl(t.units(21)), "ttl"),
+            (builder().ttl(t.units(LONG + 1)), "ttl"),
             (builder().grace(t.units(1)), "grace"),
             (builder().source(Rows::of(7)), "source"),
             (builder().tags(|_| ["t"]), "tags"),
@@ -127,7 +132,7 @@ fn a_second_build_joins_the_first_or_says_what_differs() {
         }
         let types = Cache::<String, u64>::builder("n")
             .store(&store)
-            .ttl(t.units(20))
+            .ttl(t.units(LONG))
             .build()
             .await;
         let text = types.unwrap_err().to_string();
@@ -137,7 +142,7 @@ fn a_second_build_joins_the_first_or_says_what_differs() {
         );
         drop((first, second));
         assert!(
-            builder().ttl(t.units(21)).build().await.is_ok(),
+            builder().ttl(t.units(LONG + 1)).build().await.is_ok(),
             "the last handle took its core along"
         );
     });
@@ -149,13 +154,13 @@ fn a_drained_cache_loads_no_more() {
         let store = t.store().await;
         let cache = Cache::builder("n")
             .store(&store)
-            .ttl(t.units(20))
+            .ttl(t.units(LONG))
             .source(Rows::of(7))
             .build()
             .await
             .unwrap();
         cache.get(&1).await.unwrap();
-        assert!(cache.drain(t.units(20)).await);
+        assert!(cache.drain(t.units(LONG)).await);
         assert!(cache.get(&2).await.is_err());
     });
 }
@@ -167,7 +172,7 @@ fn handles_are_cheap_and_go_anywhere() {
         let store = t.store().await;
         let cache: Cache<u64, u64> = Cache::builder("n")
             .store(&store)
-            .ttl(t.units(20))
+            .ttl(t.units(LONG))
             .build()
             .await
             .unwrap();

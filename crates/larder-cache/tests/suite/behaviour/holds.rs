@@ -131,12 +131,12 @@ fn a_dropped_hold_ends_in_the_background() {
 #[test]
 fn a_dead_writers_hold_ends_by_itself() {
     for_each_topology(async |t: Topology| {
-        let dead = build(&t, |b| b.hold_for(t.units(10))).await;
+        let dead = build(&t, |b| b.hold_for(t.units(40))).await;
         let cache = cache(&t).await;
         std::mem::forget(dead.hold(&1).await.unwrap());
         cache.get_or_load(&1, || answers(7)).await.unwrap();
         assert!(cache.get(&1).await.unwrap().is_none(), "held");
-        t.advance(11).await;
+        t.advance(41).await;
         cache.get_or_load(&1, || answers(7)).await.unwrap();
         assert_eq!(cache.get(&1).await.unwrap().as_deref(), Some(&7));
     });

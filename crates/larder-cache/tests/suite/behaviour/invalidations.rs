@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use larder_testkit::{Topology, for_each_topology};
 
-use super::subject::{Numbers, answers, build, cache, fails, near};
+use super::subject::{LONG, Numbers, answers, build, cache, fails, near};
 
 async fn tagged(cache: &Numbers, key: u64, tag: &'static str) {
     let load = |ctx: larder_cache::LoadContext<u64>| async move {
@@ -48,7 +48,7 @@ fn a_value_loaded_before_an_invalidation_is_not_kept() {
 #[test]
 fn an_invalidation_ends_grace() {
     for_each_topology(async |t: Topology| {
-        let cache = build(&t, |b| b.ttl(t.units(10)).grace(t.units(60)).near(near(&t))).await;
+        let cache = build(&t, |b| b.ttl(t.units(10)).grace(t.units(LONG)).near(near(&t))).await;
         cache.get_or_load(&1, || answers(7)).await.unwrap();
         t.advance(11).await;
         cache.invalidate(&1).await.unwrap();

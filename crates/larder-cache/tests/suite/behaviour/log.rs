@@ -312,7 +312,7 @@ async fn a_process_that_was_cut_off_drops_what_was_invalidated_meanwhile_and_not
     let server = RedisServer::start().await;
     let proxy = Proxy::start(server.port()).await.expect("loopback has a free port");
     let near = async |port: u16| -> Numbers {
-        let config = StoreConfig::tcp("127.0.0.1", port).read_timeout(Duration::from_millis(300));
+        let config = StoreConfig::tcp("127.0.0.1", port).read_timeout(Duration::from_secs(1));
         let store = Store::connect(config).await.expect("the server is up");
         let builder = logged(Cache::builder("n")).store(&store).ttl(Duration::from_secs(600));
         builder.build().await.expect("the settings agree")

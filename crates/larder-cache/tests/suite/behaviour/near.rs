@@ -11,11 +11,11 @@ use super::subject::{Numbers, Rows, answers, build, fails};
 /// Longer than any push takes, even on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Runs `test` with the near tiers of two processes, whose copies live long.
+/// Runs `test` with the near tiers of two processes, whose copies live long, and are vouched for however late a proof is.
 #[allow(clippy::needless_pass_by_value, reason = "reads as the test's last argument")]
 fn with_two(test: impl AsyncFn(&Topology, &Numbers, &Numbers)) {
     for_each_topology(async |t: Topology| {
-        let near = || build(&t, |b| b.near(100).ttl(t.units(10_000)));
+        let near = || build(&t, |b| b.near(100).ttl(t.units(10_000)).max_staleness(SOON));
         let (here, there) = (near().await, near().await);
         test(&t, &here, &there).await;
     });
@@ -151,7 +151,7 @@ fn a_copy_lives_as_long_as_its_ttl() {
         if t.kind() != Kind::Embedded {
             return;
         }
-        let here = build(&t, |b| b.near(100)).await;
+        let here = build(&t, |b| b.near(100).ttl(t.units(20))).await;
         here.get_or_load(&1, || answers(7)).await.unwrap();
         t.advance(19).await;
         assert_eq!(tier(&here, 1).await, Some(Tier::Near));
@@ -194,7 +194,13 @@ fn a_server_that_stands_still_ends_near_hits_within_the_bound() {
 #[test]
 fn that_there_is_none_is_kept_near_too() {
     for_each_topology(async |t: Topology| {
-        let cache = build(&t, |b| b.near(100).negative_ttl(t.units(1_000)).source(Rows::of(0))).await;
+        let cache = build(&t, |b| {
+            b.near(100)
+                .max_staleness(SOON)
+                .negative_ttl(t.units(1_000))
+                .source(Rows::of(0))
+        })
+        .await;
         assert!(cache.get(&1).await.unwrap().is_none());
         let found = cache.lookup(&1).await.unwrap();
         assert!(found.is_negative() && found.tier() == Tier::Near, "{found:?}");
@@ -207,7 +213,7 @@ fn without_a_listener_a_copy_is_no_older_than_declared() {
         if t.kind() == Kind::Embedded {
             return;
         }
-        let max_staleness = t.units(10);
+        let max_staleness = t.units(40);
         let near = Coherence::TtlOnly { max_staleness };
         let (here, there) = (
             build(&t, |b| b.near(100).coherence(near)).await,
@@ -223,7 +229,7 @@ fn without_a_listener_a_copy_is_no_older_than_declared() {
         );
         here.invalidate(&1).await.unwrap();
         assert_eq!(tier(&here, 1).await, None, "the own process sees it at once");
-        t.advance(11).await;
+        t.advance(41).await;
         assert_eq!(tier(&there, 1).await, None);
     });
 }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use larder_testkit::{Topology, for_each_topology};
 
+use super::subject::LONG;
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct User {
     name: String,
@@ -26,7 +28,7 @@ fn others_read_what_is_put_and_the_reverse() {
     for_each_topology(async |t: Topology| {
         let mut store = t.store().await;
         let users = store.plain::<User>("user");
-        users.put(&42, &ada(), t.units(20)).await.unwrap();
+        users.put(&42, &ada(), t.units(LONG)).await.unwrap();
         let raw: String = store.get("user:42").await.unwrap();
         assert_eq!(raw, r#"{"name":"Ada","team":7}"#);
         let _: () = store
@@ -49,9 +51,9 @@ fn a_value_expires_and_a_touched_one_lives_on() {
     for_each_topology(async |t: Topology| {
         let users = t.store().await.plain::<User>("user");
         users.put(&1, &ada(), t.units(4)).await.unwrap();
-        users.put(&2, &ada(), t.units(4)).await.unwrap();
-        assert!(users.touch(&2, t.units(100)).await.unwrap());
-        t.advance(5).await;
+        users.put(&2, &ada(), t.units(40)).await.unwrap();
+        assert!(users.touch(&2, t.units(LONG)).await.unwrap());
+        t.advance(41).await;
         assert_eq!(
             (users.get(&1).await.unwrap(), users.get(&2).await.unwrap()),
             (None, Some(ada()))
@@ -71,13 +73,13 @@ fn a_load_never_replaces_what_was_put_meanwhile() {
             name: "Grace".into(),
             team: None,
         };
-        let loaded = users.get_or_load(&1, t.units(20), async || {
-            users.put(&1, &newer, t.units(20)).await.unwrap();
+        let loaded = users.get_or_load(&1, t.units(LONG), async || {
+            users.put(&1, &newer, t.units(LONG)).await.unwrap();
             Ok::<_, io::Error>(ada())
         });
         assert_eq!(loaded.await.unwrap(), ada());
         assert_eq!(users.get(&1).await.unwrap(), Some(newer));
-        assert!(!users.put_if_absent(&1, &ada(), t.units(20)).await.unwrap());
+        assert!(!users.put_if_absent(&1, &ada(), t.units(LONG)).await.unwrap());
         assert!(users.remove(&1).await.unwrap());
         assert!(!users.contains(&1).await.unwrap());
     });

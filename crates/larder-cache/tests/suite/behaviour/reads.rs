@@ -5,7 +5,7 @@ use std::io;
 use larder_cache::{Freshness, Tier};
 use larder_testkit::{Topology, for_each_topology};
 
-use super::subject::{Rows, answers, build, cache, fails, near};
+use super::subject::{LONG, Rows, answers, build, cache, fails, near};
 
 #[test]
 fn a_loaded_value_is_a_hit_for_every_process() {
@@ -44,7 +44,7 @@ fn a_lookup_tells_where_the_answer_came_from_and_what_remains() {
         let second = cache.lookup(&1).await.unwrap();
         assert_eq!((second.tier(), second.freshness()), (Tier::Store, Freshness::Fresh));
         assert!(
-            second.remaining() <= t.units(15) && second.remaining() > t.units(5),
+            second.remaining() <= t.units(LONG - 5) && second.remaining() > t.units(LONG / 2),
             "{second:?}"
         );
         assert!(second.age().unwrap() >= t.units(5), "{second:?}");
@@ -72,7 +72,7 @@ fn contains_and_ttl_load_nothing() {
         cache.get(&1).await.unwrap();
         assert!(cache.contains(&1).await.unwrap());
         let ttl = cache.ttl(&1).await.unwrap().unwrap();
-        assert!(ttl <= t.units(20) && ttl > t.units(10), "{ttl:?}");
+        assert!(ttl <= t.units(LONG) && ttl > t.units(LONG / 2), "{ttl:?}");
         assert_eq!(rows.loads(), 1);
     });
 }
@@ -81,15 +81,18 @@ fn contains_and_ttl_load_nothing() {
 fn that_there_is_none_is_remembered_for_its_own_time() {
     for_each_topology(async |t: Topology| {
         let rows = Rows::of(0);
-        let cache = build(&t, |b| b.source(rows.clone()).negative_ttl(t.units(10))).await;
+        let negative = async |units: u32| build(&t, |b| b.source(rows.clone()).negative_ttl(t.units(units))).await;
+        let (cache, forgetful) = (negative(LONG).await, negative(10).await);
         assert!(cache.get(&1).await.unwrap().is_none());
         assert!(cache.lookup(&1).await.unwrap().is_negative());
         assert!(!cache.contains(&1).await.unwrap());
         assert!(cache.get_or_load(&1, fails).await.unwrap_err().is_absent());
         assert_eq!(rows.loads(), 1);
+        assert!(forgetful.get(&2).await.unwrap().is_none());
         rows.set(7);
         t.advance(11).await;
-        assert_eq!(cache.get(&1).await.unwrap().as_deref(), Some(&7));
+        assert!(cache.get(&1).await.unwrap().is_none());
+        assert_eq!(forgetful.get(&2).await.unwrap().as_deref(), Some(&7));
     });
 }
 
@@ -118,7 +121,7 @@ fn a_failed_load_is_not_remembered_and_makes_nobody_wait() {
 #[test]
 fn a_loader_may_say_more_than_the_value() {
     for_each_topology(async |t: Topology| {
-        let cache = build(&t, |b| b.grace(t.units(60))).await;
+        let cache = build(&t, |b| b.grace(t.units(LONG))).await;
         let load = |value: u64| {
             cache.get_or_load_with(&1, move |ctx| async move {
                 assert!(ctx.previous().is_none());
@@ -128,7 +131,7 @@ fn a_loader_may_say_more_than_the_value() {
             })
         };
         assert_eq!(load(7).await.unwrap().as_deref(), Some(&7));
-        assert!(cache.ttl(&1).await.unwrap().unwrap() > t.units(100));
+        assert!(cache.ttl(&1).await.unwrap().unwrap() > t.units(LONG));
         cache.invalidate_tag("team:7").await.unwrap();
         assert_eq!(load(8).await.unwrap().as_deref(), Some(&8));
         let none = cache.get_or_load_with(&2, |_| async { Ok::<Option<u64>, io::Error>(None) });
@@ -140,9 +143,9 @@ fn a_loader_may_say_more_than_the_value() {
 #[test]
 fn an_unmodified_value_becomes_fresh_again_without_being_sent() {
     for_each_topology(async |t: Topology| {
-        let cache = build(&t, |b| b.ttl(t.units(10)).grace(t.units(60))).await;
+        let cache = build(&t, |b| b.ttl(t.units(60)).grace(t.units(LONG))).await;
         cache.get_or_load(&1, || answers(7)).await.unwrap();
-        t.advance(11).await;
+        t.advance(61).await;
         let kept = cache.get_or_load_with(&1, |ctx| async move {
             assert_eq!(ctx.previous().map(|value| **value), Some(7));
             Ok::<_, io::Error>(ctx.not_modified())
@@ -162,7 +165,7 @@ fn keys_of_any_kind_are_found_again() {
         let cache = builder
             .store(&store)
             .near(near(&t))
-            .ttl(t.units(20))
+            .ttl(t.units(LONG))
             .build()
             .await
             .unwrap();

@@ -25,8 +25,8 @@ pub(super) async fn shaky() -> Shaky {
     };
     let config = StoreConfig::from_url(&proxy.url())
         .unwrap()
-        .read_timeout(Duration::from_millis(150))
-        .write_timeout(Duration::from_millis(50))
+        .read_timeout(Duration::from_millis(750))
+        .write_timeout(Duration::from_millis(250))
         .retry(retry)
         .clock(Clock::system());
     let store = Store::connect(config).await.expect("the proxy lets it through");
@@ -134,7 +134,7 @@ async fn near_copies_serve_for_a_declared_time_where_that_is_chosen() {
         .unwrap();
     cache.get_or_load(&1, || answers(7)).await.unwrap();
     shaky.down();
-    eventually(Duration::from_secs(5), async || {
+    eventually(Duration::from_secs(20), async || {
         cache.lookup(&1).await.unwrap().is_stale()
     })
     .await;

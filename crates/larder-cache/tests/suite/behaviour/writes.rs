@@ -5,7 +5,7 @@ use std::io;
 use larder_cache::{Delivery, Freshness};
 use larder_testkit::{Topology, for_each_topology};
 
-use super::subject::{Rows, answers, build, cache, fails, meanwhile, near};
+use super::subject::{LONG, Rows, answers, build, cache, fails, meanwhile, near};
 
 #[test]
 fn the_last_put_wins_everywhere() {
@@ -105,10 +105,10 @@ fn that_there_is_none_does_not_keep_a_put_if_absent_out() {
 fn touch_gives_a_new_ttl_to_what_is_cached() {
     for_each_topology(async |t: Topology| {
         let cache = build(&t, |b| b.near(near(&t))).await;
-        assert!(!cache.touch(&1, t.units(100)).await.unwrap());
-        cache.put(&1, 7).await.unwrap();
-        assert!(cache.touch(&1, t.units(100)).await.unwrap());
-        t.advance(25).await;
+        assert!(!cache.touch(&1, t.units(LONG)).await.unwrap());
+        cache.put_with(&1, 7, |o| o.ttl(t.units(40))).await.unwrap();
+        assert!(cache.touch(&1, t.units(LONG)).await.unwrap());
+        t.advance(41).await;
         assert_eq!(cache.get(&1).await.unwrap().as_deref(), Some(&7));
         assert_eq!(
             *cache.get_or_load(&2, || answers(8)).await.unwrap(),
@@ -134,13 +134,17 @@ fn counters_lose_no_step_and_expire() {
             step.unwrap();
         }
         assert_eq!(there.counter(&1).await.unwrap(), Some(50));
-        t.advance(21).await;
+        let short = build(&t, |b| b.ttl(t.units(20))).await;
+        short.incr(&2, 1).await.unwrap();
+        t.advance(10).await;
+        short.incr(&2, 1).await.unwrap();
+        t.advance(11).await;
         assert_eq!(
-            here.counter(&1).await.unwrap(),
+            short.counter(&2).await.unwrap(),
             None,
             "a counter lives for the TTL from its first step"
         );
-        assert_eq!(here.incr(&1, 5).await.unwrap(), 5);
+        assert_eq!(here.incr(&2, 5).await.unwrap(), 5);
         assert!(here.reset_counter(&1).await.unwrap());
         assert!(!here.reset_counter(&1).await.unwrap());
     });
