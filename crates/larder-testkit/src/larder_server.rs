@@ -9,7 +9,10 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::child::OwnedChild;
+use crate::{
+    child::OwnedChild,
+    port::{PORTS_TRIED_MAX, free_port},
+};
 
 /// The variable that names the `larder` program to test with.
 pub const PROGRAM_VARIABLE: &str = "LARDER_BIN";
@@ -53,12 +56,21 @@ impl LarderServer {
     #[must_use]
     pub fn start_program(program: &Path, options: &[&str]) -> Self {
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-        let (child, port) = launch(program, 0, &options);
-        Self {
-            child,
-            port,
-            program: program.to_owned(),
-            options,
+        let mut tries = 1;
+        loop {
+            let port = free_port();
+            match launch(program, port, &options) {
+                Ok(child) => {
+                    return Self {
+                        child,
+                        port,
+                        program: program.to_owned(),
+                        options,
+                    };
+                }
+                Err(printed) => assert!(tries < PORTS_TRIED_MAX, "{printed}"),
+            }
+            tries += 1;
         }
     }
 
@@ -107,12 +119,12 @@ impl LarderServer {
     /// As [`start`](Self::start).
     pub fn restart(&mut self) {
         self.kill();
-        (self.child, self.port) = launch(&self.program, self.port, &self.options);
+        self.child = launch(&self.program, self.port, &self.options).unwrap_or_else(|printed| panic!("{printed}"));
     }
 }
 
-/// Starts the program on a loopback port (0 picks one) and waits until it says that it is ready: the process and its port.
-fn launch(program: &Path, port: u16, options: &[String]) -> (OwnedChild, u16) {
+/// Starts the program on a loopback port and waits until it says that it is ready; else what it said.
+fn launch(program: &Path, port: u16, options: &[String]) -> Result<OwnedChild, String> {
     let mut command = Command::new(program);
     command
         .args(["serve", "--bind", &format!("127.0.0.1:{port}")])
@@ -126,12 +138,11 @@ fn launch(program: &Path, port: u16, options: &[String]) -> (OwnedChild, u16) {
     BufReader::new(stdout)
         .read_line(&mut line)
         .expect("what it prints is text");
-    let port = line
-        .trim()
-        .strip_prefix("ready ")
-        .and_then(|addr| addr.rsplit(':').next()?.parse().ok());
-    let port = port.unwrap_or_else(|| panic!("`larder serve` printed `{}`, not `ready <addr>`", line.trim()));
-    (child, port)
+    if line.starts_with("ready ") {
+        Ok(child)
+    } else {
+        Err(format!("`larder serve` printed `{}`, not `ready <addr>`", line.trim()))
+    }
 }
 
 fn program() -> PathBuf {

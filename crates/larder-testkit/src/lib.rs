@@ -21,6 +21,7 @@ pub mod history;
 mod larder_server;
 pub mod naive;
 mod pg_server;
+mod port;
 mod proxy;
 mod redis_server;
 mod seed;

@@ -13,7 +13,7 @@ use larder_base::Clock;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tokio::sync::OnceCell;
 
-use crate::redis_server::free_port;
+use crate::port::free_port;
 
 /// The variable that names the folder of PostgreSQL's programs, where it is not the newest of Debian's.
 pub const PG_BIN_VARIABLE: &str = "LARDER_PG_BIN";

@@ -15,14 +15,14 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{child::OwnedChild, eventually};
+use crate::{
+    child::OwnedChild,
+    eventually,
+    port::{PORTS_TRIED_MAX, free_port},
+};
 
 /// The variable that picks another binary than the `redis-server` on the path, a Valkey for instance.
 pub const SERVER_VARIABLE: &str = "LARDER_REDIS";
-
-/// Between choosing a free port and the server's taking it another process may take it. Five in a row means
-/// that something else is wrong.
-const PORTS_TRIED_MAX: u32 = 5;
 
 /// A start takes 20 ms; on a machine busy with compiling, seconds.
 const START_DEADLINE: Duration = Duration::from_secs(20);
@@ -254,12 +254,6 @@ impl RedisServer {
         let launched = launch(self.port, &self.dir, &self.options).await;
         self.child = launched.unwrap_or_else(|error| panic!("redis-server did not start again: {error}"));
     }
-}
-
-/// A loopback port that nothing listens on at this moment.
-pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
 }
 
 fn socket_path(dir: &TempDir) -> PathBuf {
