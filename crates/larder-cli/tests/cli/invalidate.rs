@@ -20,7 +20,7 @@ struct Service {
 }
 
 /// Far from every TTL: what is loaded again within it was invalidated.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 
 impl Service {
     /// Holds 1, 2, 3 and 40, tagged as odd or even.

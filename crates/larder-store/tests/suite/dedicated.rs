@@ -31,13 +31,13 @@ async fn until_blocked(server: &RedisServer) {
 #[tokio::test]
 async fn a_blocked_command_stalls_nobody_and_has_no_deadline() {
     let server = RedisServer::start().await;
-    let mut store = opened(&server, "read_timeout=50ms").await;
+    let mut store = opened(&server, "read_timeout=250ms").await;
     let mut own = store.dedicated().await.unwrap();
     let waiting = tokio::spawn(async move { own.blpop::<_, (String, String)>("jobs", 0.0).await });
     until_blocked(&server).await;
     // Far longer than the command deadline, and the shared connection goes on all the while.
     let clock = Clock::system();
-    let until = clock.monotonic() + Duration::from_millis(400);
+    let until = clock.monotonic() + Duration::from_millis(1_500);
     while clock.monotonic() < until {
         store.ping().await.unwrap();
     }
@@ -84,17 +84,14 @@ async fn a_command_that_waits_by_its_own_words_may_take_that_long() {
     server.pause();
     let began = clock.monotonic();
     let error = StoreError::from(own.get::<_, Option<String>>("k").await.unwrap_err());
-    assert!(
-        error.is_timeout() && clock.monotonic() - began < Duration::from_secs(5),
-        "{error}"
-    );
+    assert!(error.is_timeout() && clock.monotonic() - began < SOON, "{error}");
     server.resume();
 }
 
 #[tokio::test]
 async fn the_pool_is_bounded_and_says_which_setting_bounds_it() {
     let server = RedisServer::start().await;
-    let store = opened(&server, "pool_size=1&pool_timeout=30ms").await;
+    let store = opened(&server, "pool_size=1&pool_timeout=500ms").await;
     let mut own = store.dedicated().await.unwrap();
     let first = id(&mut own).await;
     let error = store.dedicated().await.unwrap_err();
@@ -202,7 +199,7 @@ async fn a_subscription_comes_back_and_says_that_it_was_away() {
 #[tokio::test]
 async fn a_subscription_notices_a_silent_server() {
     let server = RedisServer::start().await;
-    let store = opened(&server, "read_timeout=50ms&connect_timeout=50ms").await;
+    let store = opened(&server, "read_timeout=500ms&connect_timeout=1s").await;
     let mut news = store.subscribe(["news"]).await.unwrap();
     server.pause();
     assert_eq!(soon(news.next()).await, Some(Event::Disconnected));

@@ -47,7 +47,7 @@ async fn connections_commands_and_what_went_wrong_are_counted() {
 #[tokio::test]
 async fn a_command_past_its_deadline_is_counted_as_an_overrun() {
     let server = RedisServer::start().await;
-    let url = format!("{}?read_timeout=100ms&write_timeout=100ms&max_attempts=1", server.url());
+    let url = format!("{}?read_timeout=500ms&write_timeout=500ms&max_attempts=1", server.url());
     let mut store = Store::open(&url).await.unwrap();
     server.pause();
     let failed: redis::RedisResult<Option<String>> = store.get("k").await;
