@@ -232,6 +232,7 @@ async fn play(random: Random, story: Story, ops: u64) -> Outcome {
         load_delay: Duration::from_millis(20),
         faults: story.faults.to_vec(),
         fault_every: Duration::from_millis(150),
+        ..Plan::default()
     };
     let bounds = Bounds {
         near: BOUND,

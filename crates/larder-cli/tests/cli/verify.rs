@@ -1,7 +1,7 @@
 //! `larder verify` acquits Larder, convicts what people write by hand, and its exit code says which.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _},
     net::TcpStream,
     process::Stdio,
     time::Duration,
@@ -80,7 +80,7 @@ fn larder_survives_a_server_that_is_killed_and_stopped() {
         ];
         let document = larder(&args).ended(0).json();
         let larder = &document["larder"];
-        let zeroes = ["stale_reads", "violations", "wrong_at_rest"];
+        let zeroes = ["stale_reads", "violations", "wrong_at_rest", "lost_writes"];
         assert!(zeroes.iter().all(|zero| larder[zero] == 0), "{document:#}");
         let counts = ["near_hits", "faults_made", "fills_rejected", "writes"];
         assert!(
@@ -182,6 +182,42 @@ async fn an_interrupted_run_removes_its_keys_too() {
     signal(&child, rustix::process::Signal::INT);
     let status = child.wait().expect("the command ends");
     assert_eq!((status.code(), size().await), (Some(130), 0));
+}
+
+/// A server that evicts and forgets loses leases too: no promise is broken by that, and the naive code's stale reads still are.
+#[tokio::test]
+async fn what_a_server_loses_by_itself_breaks_no_promise() {
+    let server = RedisServer::start().await;
+    let url = server.url();
+    let args = ["verify", "--store", &url, "--ops", "10000", "--json"];
+    let mut child = command(&args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    while child.try_wait().expect("it can be asked").is_none() {
+        server.cli(&["FLUSHALL"]);
+    }
+    let mut document = String::new();
+    let mut stdout = child.stdout.take().expect("stdout is piped");
+    stdout.read_to_string(&mut document).expect("text");
+    assert_eq!(child.wait().expect("it ended").code(), Some(0), "{document}");
+    let document: serde_json::Value = serde_json::from_str(&document).expect("one document");
+    let larder = &document["larder"];
+    let some = [&larder["overlaps_not_judged"], &larder["leases_lost"]["flushes"]];
+    assert!(some.iter().all(|count| count.as_u64() > Some(0)), "{document:#}");
+}
+
+/// The text names in words which rule was broken, and where it is explained.
+#[test]
+fn what_was_broken_is_said_in_words() {
+    let is_caught = |seed: &&str| {
+        let naive = ["verify", "--baseline", "naive", "--ops", "20000", "--seed", seed];
+        let text = larder(&naive).out;
+        let words = ["C1 (a stale read past the near tier)", "docs/guide/verify.md"];
+        words.iter().all(|words| text.contains(words))
+    };
+    assert!(SEEDS.iter().any(is_caught));
 }
 
 /// Nothing of the program runs any more that could end its server.

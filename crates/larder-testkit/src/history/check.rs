@@ -1,6 +1,6 @@
 //! The rules C1 to C7 and C9, in O(n log n) a key.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use hdrhistogram::Histogram;
 
@@ -41,7 +41,33 @@ pub enum Rule {
     C5,
     C6,
     C7,
+    C8,
     C9,
+}
+
+impl Rule {
+    /// What it means that this rule was broken, in a few words.
+    #[must_use]
+    pub const fn broken(self) -> &'static str {
+        match self {
+            Self::C1 => "a stale read past the near tier",
+            Self::C2 => "a stale near read, beyond its bound",
+            Self::C3 => "a strict write was missed",
+            Self::C4 => "a value served past its grace",
+            Self::C5 => "a key went back within one process",
+            Self::C6 => "a value that nobody wrote",
+            Self::C7 => "two loads of a key at one time",
+            Self::C8 => "a tier disagrees with the source at rest",
+            Self::C9 => "stale for longer than data may be lost",
+        }
+    }
+}
+
+/// `C1 (a stale read past the near tier)`.
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?} ({})", self.broken())
+    }
 }
 
 /// A rule broken, with what shows it.
@@ -68,6 +94,8 @@ pub struct Report {
     pub stale_reads: u64,
     /// Reads that did so within the bound: of a near tier, or in a window of lost data.
     pub late_reads: u64,
+    /// Loads of one key that overlapped around a moment when leases were lost: C7 is not judged there.
+    pub overlaps_not_judged: u64,
     /// Rules broken. Empty for a correct cache.
     pub violations: Vec<Violation>,
     /// How stale both kinds were, in microseconds: since the oldest write that they missed was acknowledged.
@@ -120,6 +148,7 @@ impl Report {
             loads: 0,
             stale_reads: 0,
             late_reads: 0,
+            overlaps_not_judged: 0,
             violations: Vec::new(),
             staleness,
         }
@@ -172,6 +201,14 @@ impl Settled {
             .get(self.0.partition_point(|(_, newest)| *newest <= version))
             .map(|(at, _)| *at)
     }
+}
+
+/// How a lease came to its end before its load did.
+enum Ended {
+    /// An invalidation or a hold ended it.
+    OnPurpose,
+    /// It was lost, or may have been.
+    ByLoss,
 }
 
 struct Checker<'a> {
@@ -244,7 +281,7 @@ impl Checker<'_> {
     fn in_rollback(&self, moment: Moment) -> bool {
         self.windows.iter().any(|window| match *window {
             Window::Rollback { start, end } => (start..=end).contains(&moment),
-            Window::LostLeases { .. } => false,
+            Window::LostLeases { .. } | Window::EndedLeases { .. } => false,
         })
     }
 
@@ -276,23 +313,34 @@ impl Checker<'_> {
         loads.sort_unstable_by_key(|load| load.start);
         let mut running: Option<Load> = None;
         for load in loads {
-            if let Some(other) = running.filter(|other| load.start < other.end)
-                && !self.lease_ended(other.asked.min(load.asked), load.start, writes)
-            {
-                self.note(Rule::C7, key, || format!("{load:?} beside {other:?}"));
+            if let Some(other) = running.filter(|other| load.start < other.end) {
+                match self.lease_ended(other.asked.min(load.asked), load.start, writes) {
+                    Some(Ended::OnPurpose) => {}
+                    Some(Ended::ByLoss) => self.report.overlaps_not_judged += 1,
+                    None => self.note(Rule::C7, key, || format!("{load:?} beside {other:?}")),
+                }
             }
             running = Some(running.filter(|other| other.end > load.end).unwrap_or(*load));
         }
     }
 
-    /// Whether an invalidation or a fault may have ended a lease between two moments. An invalidation takes
-    /// effect at some moment between the commit and its acknowledgement.
-    fn lease_ended(&self, from: Moment, to: Moment, writes: &[Write]) -> bool {
+    /// What may have ended a lease between two moments, if anything. An invalidation takes effect at some moment between
+    /// the commit and its acknowledgement.
+    fn lease_ended(&self, from: Moment, to: Moment, writes: &[Write]) -> Option<Ended> {
         let by_write = |write: &Write| write.committed <= to && write.acknowledged.is_none_or(|at| at >= from);
-        let by_fault = |window: &Window| match *window {
-            Window::LostLeases { start, end } | Window::Rollback { start, end } => start <= to && end >= from,
+        let in_window = |is_loss: bool| {
+            self.windows.iter().any(|window| match *window {
+                Window::EndedLeases { start, end } => !is_loss && start <= to && end >= from,
+                Window::LostLeases { start, end } | Window::Rollback { start, end } => {
+                    is_loss && start <= to && end >= from
+                }
+            })
         };
-        writes.iter().any(by_write) || self.windows.iter().any(by_fault)
+        if writes.iter().any(by_write) || in_window(false) {
+            Some(Ended::OnPurpose)
+        } else {
+            in_window(true).then_some(Ended::ByLoss)
+        }
     }
 
     fn note(&mut self, rule: Rule, key: u64, what: impl FnOnce() -> String) {

@@ -88,6 +88,13 @@ pub enum Window {
         /// to here.
         end: Moment,
     },
+    /// Leases were ended on purpose, by a hold or an invalidation of everything: loads may overlap.
+    EndedLeases {
+        /// From here
+        start: Moment,
+        /// to here.
+        end: Moment,
+    },
     /// Acknowledged state of the store may have been lost: rule C9 applies to reads that begin in it.
     Rollback {
         /// From here
@@ -227,6 +234,7 @@ fn encode(event: &Event) -> [u64; RECORD] {
         Event::Load(l) => [3, u64::from(l.process), l.key, l.start, l.end, l.asked, 0, 0],
         Event::Window(Window::LostLeases { start, end }) => [4, start, end, 0, 0, 0, 0, 0],
         Event::Window(Window::Rollback { start, end }) => [5, start, end, 0, 0, 0, 0, 0],
+        Event::Window(Window::EndedLeases { start, end }) => [6, start, end, 0, 0, 0, 0, 0],
     }
 }
 
@@ -258,6 +266,7 @@ fn decode(words: &[u64; RECORD]) -> Result<Event, ParseError> {
         }),
         4 => Event::Window(Window::LostLeases { start: a, end: b }),
         5 => Event::Window(Window::Rollback { start: a, end: b }),
+        6 => Event::Window(Window::EndedLeases { start: a, end: b }),
         _ => return Err(ParseError),
     })
 }

@@ -12,7 +12,7 @@
 //! | C4 | a value served past its TTL is within the declared grace, and C1 holds for it |
 //! | C5 | one process never sees a key go back |
 //! | C6 | no value is served that nobody wrote |
-//! | C7 | no two loads of a key overlap, but where a lease was declared lost |
+//! | C7 | no two loads of a key overlap, but where a lease was ended, or declared lost |
 //! | C8 | at rest, every tier of every process agrees with the source |
 //! | C9 | in a declared window of lost data, staleness stays within its own bound, and is measured |
 
@@ -25,4 +25,4 @@ mod tests;
 
 pub use check::{Bounds, Report, Rule, Violation, check};
 pub use event::{Event, History, Load, Moment, ParseError, Read, Recorder, Served, Window, Write};
-pub use rest::{Copy, Mismatch, compare_at_rest};
+pub use rest::{Copy, Mismatch, compare_at_rest, lost_writes};

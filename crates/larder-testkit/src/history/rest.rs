@@ -1,6 +1,8 @@
-//! C8: when everything has come to rest, all tiers agree with the source.
+//! C8: when everything has come to rest, all tiers agree with the source, and the source has every write.
 
 use std::collections::BTreeMap;
+
+use super::Event;
 
 /// What one tier holds of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,4 +36,17 @@ pub fn compare_at_rest(source: &BTreeMap<u64, u64>, copies: impl IntoIterator<It
         })
         .filter(|mismatch| mismatch.source != Some(mismatch.copy.version))
         .collect()
+}
+
+/// Acknowledged writes of `history` that `source` has not: its version of the key is older. To be called when nothing is on
+/// its way to the source any more.
+#[must_use]
+pub fn lost_writes(history: &[Event], source: &BTreeMap<u64, u64>) -> u64 {
+    let is_lost = |event: &&Event| match event {
+        Event::Write(write) if write.acknowledged.is_some() => {
+            write.version > source.get(&write.key).copied().unwrap_or(0)
+        }
+        _ => false,
+    };
+    history.iter().filter(is_lost).count() as u64
 }

@@ -213,8 +213,16 @@ fn c7_overlapping_loads_are_found_unless_a_lease_was_lost() {
     is_found(Rule::C7, bounds(), |history, _| _ = overlap(history));
     let mut history = correct(&Random::seeded(1));
     let start = overlap(&mut history);
-    history.push(Event::Window(Window::LostLeases { start, end: start + MS }));
-    assert_eq!(check(&history, &bounds()).count(Rule::C7), 0);
+    let end = start + MS;
+    for (window, not_judged) in [
+        (Window::LostLeases { start, end }, 1),
+        (Window::EndedLeases { start, end }, 0),
+    ] {
+        let mut history = history.clone();
+        history.push(Event::Window(window));
+        let report = check(&history, &bounds());
+        assert_eq!((report.count(Rule::C7), report.overlaps_not_judged), (0, not_judged));
+    }
 }
 
 /// A process that stood still between its lease and its load is seen to load when another does already.
@@ -259,6 +267,23 @@ fn c8_a_tier_that_disagrees_at_rest_is_found() {
 }
 
 #[test]
+fn an_acknowledged_write_that_the_source_has_not_is_lost() {
+    let write = |version, acknowledged| {
+        Event::Write(Write {
+            key: 7,
+            version,
+            committed: 1,
+            acknowledged,
+        })
+    };
+    let history = [write(3, Some(2)), write(4, Some(3)), write(5, None)];
+    for (source, lost) in [(None, 2), (Some(2), 2), (Some(3), 1), (Some(4), 0), (Some(9), 0)] {
+        let source = source.map(|version| (7, version)).into_iter().collect();
+        assert_eq!(lost_writes(&history, &source), lost, "{source:?}");
+    }
+}
+
+#[test]
 fn c9_staleness_in_a_window_of_lost_data_has_its_own_bound_and_is_measured() {
     let stale = |bound_ms: u64| {
         let random = Random::seeded(3);
@@ -291,6 +316,8 @@ fn a_history_survives_its_file_and_a_damaged_file_is_refused() {
     let recorder = Recorder::new();
     let mut history = correct(&Random::seeded(5));
     history.push(Event::Window(Window::Rollback { start: 1, end: 2 }));
+    history.push(Event::Window(Window::LostLeases { start: 3, end: 4 }));
+    history.push(Event::Window(Window::EndedLeases { start: 5, end: 6 }));
     history.push(Event::Write(Write {
         key: 1,
         version: 2,

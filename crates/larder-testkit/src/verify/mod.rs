@@ -9,9 +9,11 @@ mod plan;
 mod rows;
 mod run;
 mod subject;
+mod watch;
 
 pub use by_hand::ByHand;
 pub use plan::{Fault, Plan};
 pub use rows::Rows;
 pub use run::{Outcome, run};
 pub use subject::{Invalidated, Seen, Subject, Written};
+pub use watch::Losses;

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use larder_store::Store;
+
 /// A kind of trouble that a run makes, again and again at random moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -73,6 +75,9 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// The mean time between two of them. 20 ms by default.
     pub fault_every: Duration,
+    /// A connection of its own to the server that the subjects use. It is looked at all the time, so that leases which it
+    /// loses by itself, by eviction or a restart, are told from loads that no lease held apart. None by default.
+    pub watched: Option<Store>,
 }
 
 impl Default for Plan {
@@ -86,6 +91,7 @@ impl Default for Plan {
             load_delay: Duration::from_millis(2),
             faults: Vec::new(),
             fault_every: Duration::from_millis(20),
+            watched: None,
         }
     }
 }

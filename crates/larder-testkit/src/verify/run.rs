@@ -11,8 +11,13 @@ use std::{
 
 use larder_base::{Clock, Random, Tasks};
 
-use super::{Fault, Plan, Rows, Subject, Written};
-use crate::history::{Bounds, Copy, Event, Mismatch, Read, Report, Window, Write, check, compare_at_rest};
+use super::{
+    Fault, Plan, Rows, Subject, Written,
+    watch::{Losses, watch},
+};
+use crate::history::{
+    Bounds, Copy, Event, Mismatch, Moment, Read, Report, Window, Write, check, compare_at_rest, lost_writes,
+};
 
 /// What a run found.
 #[derive(Debug)]
@@ -27,13 +32,17 @@ pub struct Outcome {
     pub unanswered: u64,
     /// Faults made.
     pub faults: u64,
+    /// Acknowledged writes that the source has not at rest: neither them nor newer ones.
+    pub lost_writes: u64,
+    /// What the server lost by itself, where it was [watched](Plan::watched).
+    pub losses: Losses,
 }
 
 impl Outcome {
     /// Whether every promise was kept.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.report.violations.is_empty() && self.at_rest.is_empty()
+        self.report.violations.is_empty() && self.at_rest.is_empty() && self.lost_writes == 0
     }
 }
 
@@ -81,11 +90,19 @@ where
         }
     }
     let troublemaker = tasks.spawn("verify faults", shared.clone().make_trouble(make));
+    let watcher = plan.watched.clone().map(|store| {
+        let (shared, subjects) = (shared.clone(), subjects.clone());
+        tasks.spawn("verify watch", async move { watch(&shared, &store, &subjects).await })
+    });
     for task in running {
         task.await.expect("a subject does not panic");
     }
     shared.over.store(true, Ordering::Release);
     troublemaker.await.expect("making a fault does not panic");
+    let losses = match watcher {
+        Some(watcher) => watcher.await.expect("looking does not panic").unwrap_or_default(),
+        None => Losses::default(),
+    };
     let settled = async {
         while !subjects.iter().all(|subject| subject.is_settled()) {
             clock.sleep(LOOK_EVERY).await;
@@ -95,7 +112,8 @@ where
     let _ = clock.timeout(SETTLE_MAX, settled).await;
     clock.sleep(bounds.near).await;
     let at_rest = compare(&rows, &subjects).await;
-    let report = check(&rows.recorder().take(), &bounds);
+    let history = rows.recorder().take();
+    let report = check(&history, &bounds);
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     Outcome {
         report,
@@ -103,6 +121,8 @@ where
         pending: count(&shared.pending),
         unanswered: count(&shared.unanswered),
         faults: count(&shared.faults),
+        lost_writes: lost_writes(&history, &rows.all()),
+        losses,
     }
 }
 
@@ -122,15 +142,15 @@ async fn compare<S: Subject>(rows: &Rows, subjects: &[Arc<S>]) -> Vec<Mismatch> 
     compare_at_rest(&source, copies)
 }
 
-struct Shared {
+pub(super) struct Shared {
     plan: Plan,
     /// How long what a failover lost may show.
     rollback: Duration,
-    rows: Arc<Rows>,
-    clock: Clock,
+    pub(super) rows: Arc<Rows>,
+    pub(super) clock: Clock,
     random: Random,
     done: AtomicU64,
-    over: AtomicBool,
+    pub(super) over: AtomicBool,
     // Relaxed throughout: counts for the report, read after the tasks have ended.
     pending: AtomicU64,
     unanswered: AtomicU64,
@@ -190,7 +210,7 @@ impl Shared {
                 let start = held_since.unwrap_or(committed);
                 self.rows
                     .recorder()
-                    .note(Event::Window(Window::LostLeases { start, end: now }));
+                    .note(Event::Window(Window::EndedLeases { start, end: now }));
             }
             if acknowledged.is_none() {
                 self.pending.fetch_add(1, Ordering::Relaxed);
@@ -219,6 +239,11 @@ impl Shared {
         }
     }
 
+    /// Until when loads may overlap if leases are lost by now: one that is under way goes on beside the next one.
+    pub(super) fn lease_lost_until(&self) -> Moment {
+        self.rows.recorder().now() + 2 * self.plan.load_delay.as_nanos() as u64 + LEASE_LOST_FOR
+    }
+
     async fn make_trouble<F: Future<Output = ()>>(self: Arc<Self>, make: impl Fn(Fault) -> F) {
         while !self.over.load(Ordering::Acquire) && !self.plan.faults.is_empty() {
             self.clock
@@ -228,8 +253,7 @@ impl Shared {
             let start = self.rows.recorder().now();
             make(fault).await;
             self.faults.fetch_add(1, Ordering::Relaxed);
-            // A load that was under way when its lease was lost may go on beside the next one.
-            let end = self.rows.recorder().now() + 2 * self.plan.load_delay.as_nanos() as u64 + LEASE_LOST_FOR;
+            let end = self.lease_lost_until();
             self.rows
                 .recorder()
                 .note(Event::Window(Window::LostLeases { start, end }));

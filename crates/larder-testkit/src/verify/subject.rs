@@ -56,6 +56,13 @@ pub trait Subject: Send + Sync + 'static {
         true
     }
 
+    /// How often this process, by its own account, has gone without a lease: past a store that failed, or after it waited
+    /// too long for another's load. Loads may overlap where this grows. Looked at where the plan has something
+    /// [`watched`](super::Plan::watched). Never, by default.
+    fn unleased(&self) -> u64 {
+        0
+    }
+
     /// Writes `key`: a [`commit`](Rows::commit) of `rows`, made known. By default it commits, then invalidates.
     fn write(&self, key: u64, choice: u64, rows: &Arc<Rows>) -> impl Future<Output = Written> + Send {
         async move {

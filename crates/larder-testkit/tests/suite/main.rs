@@ -3,4 +3,5 @@
 mod proxy;
 mod servers;
 mod topologies;
+mod verify;
 mod workers;

@@ -130,6 +130,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         } else {
             FAULT_EVERY
         },
+        watched: Some(trouble.own_keys().0.clone()),
         ..Plan::default()
     };
     let setup = Setup::new(&args, &stores[0], seed);

@@ -1,15 +1,19 @@
 //! What was found, as text and as JSON.
 
-use std::fmt::{self, Display};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display},
+};
 
 use larder_cache::Cache;
-use larder_testkit::verify::Outcome as Run;
-use serde_json::{Value, json};
+use larder_testkit::{history::Rule, verify::Outcome as Run};
+use serde_json::{Map, Value, json};
 
 use super::setup::Setup;
 use crate::{
     context::Context,
     failure::{Failure, Outcome},
+    ui::count,
 };
 
 /// One cache's result.
@@ -44,30 +48,70 @@ impl Verdict {
         self.run.is_clean()
     }
 
-    /// What was broken, by the first few examples.
+    /// How often each rule was broken that was.
+    fn broken(&self) -> BTreeMap<Rule, usize> {
+        let mut broken = BTreeMap::new();
+        for violation in &self.run.report.violations {
+            *broken.entry(violation.rule).or_default() += 1;
+        }
+        if !self.run.at_rest.is_empty() {
+            broken.insert(Rule::C8, self.run.at_rest.len());
+        }
+        broken
+    }
+
+    /// What was broken, by the first few examples of each rule.
     fn first_violations(&self) -> impl Iterator<Item = String> + '_ {
+        self.broken().into_keys().flat_map(|rule| self.examples(rule))
+    }
+
+    fn examples(&self, rule: Rule) -> Vec<String> {
         /// More of them say nothing new.
         const SHOWN: usize = 3;
-        let violations = self.run.report.violations.iter();
-        violations
-            .take(SHOWN)
-            .map(|violation| format!("{:?} on key {}: {}", violation.rule, violation.key, violation.what))
+        let seen = self.run.report.violations.iter();
+        let seen = seen
+            .filter(|violation| violation.rule == rule)
+            .map(|violation| format!("{rule} on key {}: {}", violation.key, violation.what));
+        let at_rest = self.run.at_rest.iter().filter(|_| rule == Rule::C8).map(|mismatch| {
+            let (copy, source) = (&mismatch.copy, mismatch.source.unwrap_or(0));
+            format!(
+                "{rule} on key {}: {} holds version {}, the source {source}",
+                copy.key, copy.tier, copy.version
+            )
+        });
+        seen.chain(at_rest).take(SHOWN).collect()
+    }
+
+    fn why_leases_were_lost(&self) -> String {
+        let faults = count(self.run.faults, "fault made", "faults made");
+        let faults = (self.run.faults > 0).then_some(faults);
+        let losses = self.run.losses.any().then(|| self.run.losses.to_string());
+        [faults, losses].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
     fn json(&self) -> Value {
-        let report = &self.run.report;
+        let (report, losses) = (&self.run.report, &self.run.losses);
         json!({
             "reads": report.reads,
             "near_hits": self.near_hits,
             "stale_reads": report.stale_reads,
             "late_reads": report.late_reads,
             "violations": report.violations.len(),
+            "broken": self.broken().iter().map(|(rule, count)| (format!("{rule:?}"), json!(count))).collect::<Map<_, _>>(),
             "first_violations": self.first_violations().collect::<Vec<_>>(),
             "loads": report.loads,
             "fills_rejected": self.fills_rejected,
             "writes": report.writes,
-            // Nothing here writes through the cache: a write is the source's own.
-            "lost_writes": 0,
+            "lost_writes": self.run.lost_writes,
+            "overlaps_not_judged": report.overlaps_not_judged,
+            "leases_lost": {
+                "restarts": losses.restarts,
+                "evicted_keys": losses.evicted_keys,
+                "out_of_memory": losses.out_of_memory,
+                "flushes": losses.flushes,
+                "silences": losses.silences,
+                "unleased": losses.unleased,
+            },
             "pending": self.run.pending,
             "unanswered": self.run.unanswered,
             "faults_made": self.run.faults,
@@ -103,15 +147,30 @@ impl Display for Verdict {
         writeln!(f, "    loads           {}", report.loads)?;
         writeln!(f, "    fills rejected  {}", self.fills_rejected)?;
         writeln!(f, "    writes          {}", report.writes)?;
+        writeln!(f, "    lost writes     {}", self.run.lost_writes)?;
         writeln!(f, "    faults made     {}", self.run.faults)?;
+        if report.overlaps_not_judged > 0 {
+            let overlaps = count(report.overlaps_not_judged, "load", "loads");
+            let why = self.why_leases_were_lost();
+            writeln!(
+                f,
+                "    not judged      {overlaps} beside another, around lost leases: {why}"
+            )?;
+        }
         let kept = if self.is_clean() {
             "every promise held"
         } else {
             "promises were broken"
         };
         write!(f, "  => {kept}")?;
+        for (rule, times) in self.broken() {
+            write!(f, "\n     {rule}: {}", count(times as u64, "time", "times"))?;
+        }
         for violation in self.first_violations() {
             write!(f, "\n     {violation}")?;
+        }
+        if !self.is_clean() {
+            write!(f, "\n     what each rule means and what to do: docs/guide/verify.md")?;
         }
         Ok(())
     }

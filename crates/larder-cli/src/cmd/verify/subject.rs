@@ -137,6 +137,14 @@ impl Subject for Larder {
         }
     }
 
+    fn unleased(&self) -> u64 {
+        let stats = self.cache.stats();
+        // Past a store that is down, after the wait for another's load, while an invalidation is pending; and where the
+        // store failed or forgot.
+        let past = stats.bypasses + stats.waits_given_up + stats.quarantined_reads;
+        past + stats.store_errors + stats.fills_failed + stats.generations
+    }
+
     fn is_settled(&self) -> bool {
         self.cache.stats().pending == 0
     }
