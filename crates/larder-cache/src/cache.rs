@@ -9,6 +9,7 @@ use crate::{
     Batch, CacheBuilder, Error, Events, LoadContext, Loaded, Lookup, Matching, Stats, Tier,
     batch::{CallMany, NoLoader, SourceMany},
     channel::Change,
+    coherence::NearTier,
     core::Core,
     found::Freshness,
     loader::{FromCall, FromSource},
@@ -40,6 +41,8 @@ use crate::{
 /// ```
 pub struct Cache<K: CacheKey, V> {
     pub(crate) core: Arc<Core<K, V>>,
+    /// The core's: a hit need not go by way of the core.
+    near: Arc<NearTier<K, V>>,
 }
 
 // Derived, it would ask for `V: Clone`.
@@ -47,6 +50,7 @@ impl<K: CacheKey, V> Clone for Cache<K, V> {
     fn clone(&self) -> Self {
         Self {
             core: self.core.clone(),
+            near: self.near.clone(),
         }
     }
 }
@@ -77,8 +81,9 @@ where
         CacheBuilder::new(namespace)
     }
 
-    pub(crate) const fn of(core: Arc<Core<K, V>>) -> Self {
-        Self { core }
+    pub(crate) fn of(core: Arc<Core<K, V>>) -> Self {
+        let near = core.near.clone();
+        Self { core, near }
     }
 
     /// The hit path: a coarse clock, a lookup, two comparisons and a count in this thread's own stripe.
@@ -93,9 +98,8 @@ where
     /// As [`near_hit`](Self::near_hit), the value alone.
     #[inline]
     pub(crate) fn near_value(&self, key: &K) -> Option<Option<Arc<V>>> {
-        let core = &*self.core;
-        let value = core.near.value(key, core.clock.coarse())?;
-        core.count_near(value.is_some());
+        let value = self.near.value(key)?;
+        self.core.count_near(value.is_some());
         Some(value)
     }
 

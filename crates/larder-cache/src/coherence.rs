@@ -150,14 +150,15 @@ impl<K: CacheKey, V> NearTier<K, V> {
     /// The hit path: the proof, a lookup, a deadline, two comparisons.
     #[inline]
     pub(crate) fn hit(&self, key: &K, now: Duration) -> Option<Entry<V>> {
-        let near = self.near.as_ref().filter(|_| self.is_proven(now))?;
+        let near = self.near.as_ref().filter(|_| self.is_proven(nanos(now)))?;
         let entry = near.get(key, now)?;
         self.vouches_for(entry.stamp()).then_some(entry)
     }
 
-    /// As [`hit`](Self::hit), the value alone.
+    /// As [`hit`](Self::hit), the value alone, now.
     #[inline]
-    pub(crate) fn value(&self, key: &K, now: Duration) -> Option<Option<Arc<V>>> {
+    pub(crate) fn value(&self, key: &K) -> Option<Option<Arc<V>>> {
+        let now = nanos(self.clock.coarse());
         let near = self.near.as_ref().filter(|_| self.is_proven(now))?;
         near.value(key, now, |stamp| self.vouches_for(stamp))
     }
@@ -165,9 +166,9 @@ impl<K: CacheKey, V> NearTier<K, V> {
     /// Whether the stream was live a moment ago. To be asked before the lookup: a proof that comes after a copy was taken out
     /// says nothing of what was pushed between the two.
     #[inline]
-    fn is_proven(&self, now: Duration) -> bool {
+    fn is_proven(&self, now: u64) -> bool {
         // Acquire: who sees the proof sees what was dropped before it.
-        nanos(now) <= self.proven_until.load(Ordering::Acquire)
+        now <= self.proven_until.load(Ordering::Acquire)
     }
 
     #[inline]

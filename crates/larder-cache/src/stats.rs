@@ -198,14 +198,15 @@ struct Stripe([AtomicU64; KINDS]);
 /// The counters of one cache.
 #[derive(Debug)]
 pub(crate) struct Counters {
-    stripes: Box<[Stripe]>,
+    // Not boxed: a hit would fetch the address first.
+    stripes: [Stripe; STRIPES],
 }
 
 impl Default for Counters {
     fn default() -> Self {
         let stripe = || Stripe(std::array::from_fn(|_| AtomicU64::new(0)));
         Self {
-            stripes: (0..STRIPES).map(|_| stripe()).collect(),
+            stripes: std::array::from_fn(|_| stripe()),
         }
     }
 }
@@ -219,7 +220,8 @@ impl Counters {
     #[inline]
     pub(crate) fn add_many(&self, what: Count, n: u64) {
         let (stripe, is_own) = stripe::own();
-        let count = &self.stripes[stripe].0[what as usize];
+        // The remainder changes nothing and spares a bounds check.
+        let count = &self.stripes[stripe % STRIPES].0[what as usize];
         // Relaxed: nothing is ordered by a count.
         if is_own {
             count.store(count.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);

@@ -9,8 +9,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// Stripes, the shared one included. More threads than that count at once in few processes.
-pub(crate) const STRIPES: usize = 33;
+/// Stripes, the shared one included: a power of two. More threads than that count at once in few processes.
+pub(crate) const STRIPES: usize = 32;
 
 /// The stripe of all who have none of their own.
 const SHARED: usize = STRIPES - 1;

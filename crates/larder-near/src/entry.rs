@@ -85,6 +85,12 @@ impl<V> Entry<V> {
         self.value.as_ref()
     }
 
+    /// As [`into_value`](Self::into_value), from where the copy lies.
+    #[inline]
+    pub(crate) fn take_value(&mut self) -> Option<Arc<V>> {
+        self.value.take()
+    }
+
     /// The value, without counting a reference more.
     #[must_use]
     #[inline]
@@ -102,7 +108,12 @@ impl<V> Entry<V> {
     #[must_use]
     #[inline]
     pub fn is_fresh(&self, now: Duration) -> bool {
-        nanos(now) < self.deadline & !NOT_TIME
+        self.ends_after(nanos(now))
+    }
+
+    #[inline]
+    pub(crate) const fn ends_after(&self, now: u64) -> bool {
+        now < self.deadline & !NOT_TIME
     }
 
     /// What coherence needs to judge the copy.
