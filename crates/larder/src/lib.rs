@@ -55,6 +55,8 @@ mod guide {
     mod strict_writes {}
     #[doc = include_str!("../../../docs/guide/testing.md")]
     mod testing {}
+    #[doc = include_str!("../../../docs/guide/writing.md")]
+    mod writing {}
 }
 
 /// What most programs need: `use larder::prelude::*`.
