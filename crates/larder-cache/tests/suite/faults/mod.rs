@@ -40,4 +40,5 @@ mod fault_24;
 mod fault_30;
 mod fault_35;
 mod fault_37;
+mod fault_38;
 mod fault_40;
