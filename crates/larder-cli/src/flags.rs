@@ -13,7 +13,8 @@ use crate::failure::{Failure, OrHint as _, Outcome};
 /// It does not read `LARDER_STORE`: a tour must not write into a live store because a shell happens to name one.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct OwnStore {
-    /// Store to run on: `embedded:`, `redis://HOST:PORT/DB`, `redis+unix:///PATH`, `env:` for the REDIS_* variables.
+    /// Store to run on: `embedded:` (an engine in this process, gone afterwards), `redis://HOST:PORT/DB`,
+    /// `redis+unix:///PATH`, or `env:` for the REDIS_* variables.
     #[arg(long, value_name = "URL", default_value = "embedded:")]
     pub(crate) store: String,
 }
@@ -39,7 +40,7 @@ impl OwnStore {
 /// The store of a command that operates a live cache: it has no default, for `embedded:` would be empty.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct LiveStore {
-    /// Store to operate on: `redis://HOST:PORT/DB`, `redis+unix:///PATH`, `env:` for the REDIS_* variables.
+    /// Store to operate on: `redis://HOST:PORT/DB`, `redis+unix:///PATH`, or `env:` for the REDIS_* variables.
     #[arg(long, value_name = "URL", env = "LARDER_STORE", hide_env_values = true)]
     store: Option<String>,
 }

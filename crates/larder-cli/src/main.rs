@@ -21,10 +21,16 @@ use crate::{context::Context, failure::Failure, signals::Interrupted, ui::Ui};
 
 /// Larder: a typed two-tier cache over Redis, Valkey or an engine in process.
 #[derive(Debug, Parser)]
-#[command(name = "larder", version, about, disable_help_subcommand = true)]
+#[command(
+    name = "larder",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Begin with `larder demo`, which needs nothing installed; `larder COMMAND --help` explains each.\n\
+        Exit codes: 0 success, 1 failure, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM."
+)]
 struct Cli {
     /// Print one JSON document instead of text.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 1_000)]
     json: bool,
     #[command(subcommand)]
     command: cmd::Command,

@@ -14,12 +14,13 @@ use crate::{
 
 /// Run one Redis command and print its reply as redis-cli does.
 ///
-/// On a terminal types are told apart; into a pipe go the values alone. An error reply makes the exit code 1.
+/// On a terminal types are told apart; into a pipe go the values alone. An error reply makes the exit code 1. Flags such as
+/// --store come before the command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     store: LiveStore,
-    /// The command and its arguments.
+    /// The command and its arguments, such as: GET greeting.
     #[arg(
         required = true,
         trailing_var_arg = true,

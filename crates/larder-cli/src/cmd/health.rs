@@ -9,7 +9,10 @@ use crate::{
     flags::LiveStore,
 };
 
-/// Look at a store once: reachable, how fast, how full. Exit code 1 if anything is wrong.
+/// Look at a store once: reachable, how fast, how full.
+///
+/// Exit code 0 if it is healthy. 1 if it does not answer or something is wrong, which is named: memory that is nearly full
+/// without eviction, a replica that lost its primary.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -12,12 +12,13 @@ use crate::{
 
 /// Invalidate entries of a namespace: by key, by tag, by pattern, or all of them.
 ///
-/// Success means that the store has acknowledged it; processes with near copies are told by the store.
+/// Success means that the store has acknowledged it, whether or not anything was cached; processes with near copies are
+/// told by the store. The next read of what was invalidated goes to its source.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     store: LiveStore,
-    /// The namespace, as `Cache::builder` was given it.
+    /// The namespace, as `Cache::builder` was given it: what keys in the store begin with.
     namespace: String,
     #[command(flatten)]
     what: What,
@@ -26,13 +27,13 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = true)]
 struct What {
-    /// A key; may be given several times.
+    /// A key, such as 42; may be given several times.
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
-    /// A tag; may be given several times.
+    /// Every value with this tag; may be given several times.
     #[arg(long, value_name = "TAG", value_parser = tag)]
     tag: Vec<String>,
-    /// A glob pattern over keys as they are written in the store (a composite key as `eu:7`).
+    /// Every key that matches this glob pattern, in quotes; a composite key is written `eu:7`.
     #[arg(long, value_name = "PATTERN")]
     pattern: Option<String>,
     /// Everything in the namespace, in a moment, however much it is.

@@ -5,12 +5,14 @@ use redis::Value;
 
 use crate::{context::Context, failure::Outcome, flags::LiveStore, ui::count};
 
-/// List the keys that match a pattern. It scans step by step and never blocks the server, as KEYS would.
+/// List the keys that match a pattern.
+///
+/// It scans step by step (SCAN) and never blocks the server, as KEYS would.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     store: LiveStore,
-    /// Glob pattern.
+    /// Glob pattern of whole keys, in quotes: 'user:*'.
     #[arg(default_value = "*")]
     pattern: String,
     /// Most keys to list; 0 lists them all.

@@ -18,7 +18,7 @@ use crate::{
     flags,
 };
 
-/// Serve the engine over TCP and Unix sockets, in RESP2 and RESP3.
+/// Run a server that Redis clients can talk to: Larder's engine, in memory, in RESP2 and RESP3.
 ///
 /// Prints one line `ready <address>` once it accepts connections. SIGINT and SIGTERM end it after the commands that
 /// have arrived are answered.
@@ -30,16 +30,17 @@ pub(crate) struct Args {
     /// Unix socket to listen on.
     #[arg(long, value_name = "PATH")]
     unix: Option<PathBuf>,
-    /// Most bytes of keys and values, such as 100mb; 0 is no bound.
+    /// Most bytes of keys and values together, such as 100mb; 0 is no bound.
     #[arg(long, value_name = "SIZE", default_value = "0")]
     maxmemory: String,
-    /// What goes when memory is full: noeviction, allkeys-lru, volatile-ttl, ..
+    /// What to remove when memory is full: noeviction (writes are refused instead), or one of allkeys-lru, allkeys-lfu,
+    /// allkeys-random, volatile-lru, volatile-lfu, volatile-random and volatile-ttl (of keys with a TTL).
     #[arg(long, value_name = "POLICY", default_value = "noeviction")]
     maxmemory_policy: String,
     /// Password that clients must give. On the command line others can see it: prefer the variable or the file.
     #[arg(long, value_name = "PW", env = "LARDER_REQUIREPASS", hide_env_values = true)]
     requirepass: Option<String>,
-    /// File whose first line is the password.
+    /// File whose first line is the password that clients must give.
     #[arg(long, value_name = "PATH", conflicts_with = "requirepass")]
     requirepass_file: Option<PathBuf>,
     /// Most connections at one time.
@@ -48,7 +49,7 @@ pub(crate) struct Args {
     /// Seconds after which a silent connection is closed; 0 is never.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     timeout: u64,
-    /// Listen without a password even where other machines can reach it.
+    /// Serve, and show metrics, where other machines can reach it without a password.
     #[arg(long)]
     unprotected: bool,
     /// Folder of the append-only log; not built yet, and refused.

@@ -12,7 +12,7 @@ use crate::{
     lines::Lines,
 };
 
-/// Run commands as they are typed, on one connection: SELECT, MULTI and WATCH work as in redis-cli.
+/// Run Redis commands as they are typed, on one connection: SELECT, MULTI and WATCH work as in redis-cli.
 ///
 /// `exit`, `quit` or the end of input ends it. A line that fails is reported and the next one is read.
 #[derive(Debug, clap::Args)]

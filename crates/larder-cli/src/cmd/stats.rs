@@ -9,12 +9,15 @@ use serde::Serialize;
 use super::keys::{info, scan};
 use crate::{context::Context, failure::Outcome, flags::LiveStore, ui::count};
 
-/// Show keys and bytes of each namespace, hit ratio, memory, evictions, connections and command latency.
+/// Show keys and bytes of each namespace, hit ratio, memory, evictions, connections and command times.
+///
+/// These are the store's own figures, of all its clients: what a near tier answers never reaches it. Counts are since the
+/// server's start. A namespace is what comes before the first `:` of a key.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     store: LiveStore,
-    /// Most keys to look at for the figures of namespaces.
+    /// Most keys to look at for the figures of namespaces; 0 looks at all.
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     keys: usize,
 }
@@ -153,7 +156,8 @@ fn show(stats: &Stats, context: &Context) {
     let ui = &context.ui;
     let or_unknown = |value: Option<u64>| value.map_or("unknown".into(), |value| value.to_string());
     let ratio = stats.hit_ratio.map_or("no reads".into(), |ratio| {
-        format!("{:.1} % ({} hits, {} misses)", ratio * 100.0, stats.hits, stats.misses)
+        let (hits, misses) = (count(stats.hits, "hit", "hits"), count(stats.misses, "miss", "misses"));
+        format!("{:.1} % of reads of keys ({hits}, {misses})", ratio * 100.0)
     });
     let bound = stats
         .memory_max_bytes
@@ -164,14 +168,20 @@ fn show(stats: &Stats, context: &Context) {
         "memory        {} bytes, {bound}",
         or_unknown(stats.memory_used_bytes)
     ));
-    ui.line(format_args!("evicted       {}", or_unknown(stats.evicted_keys)));
-    ui.line(format_args!("expired       {}", or_unknown(stats.expired_keys)));
+    ui.line(format_args!(
+        "evicted       {} keys, for want of memory",
+        or_unknown(stats.evicted_keys)
+    ));
+    ui.line(format_args!(
+        "expired       {} keys, past their TTL",
+        or_unknown(stats.expired_keys)
+    ));
     ui.line(format_args!("connections   {}", or_unknown(stats.connections)));
     ui.line(format_args!(
         "ping          {:?}",
         Duration::from_secs_f64(stats.ping_seconds)
     ));
-    ui.line("namespaces");
+    ui.line("namespaces, by what comes before the first `:` of a key");
     for (name, namespace) in &stats.namespaces {
         ui.line(format_args!(
             "  {name:<24} {:>15} {:>14} bytes",
@@ -180,9 +190,9 @@ fn show(stats: &Stats, context: &Context) {
         ));
     }
     if stats.namespaces_cut {
-        ui.line("  (more keys than --keys; the figures are of those looked at)");
+        ui.line("  (there are more keys than --keys; the figures are of those looked at)");
     }
-    ui.line("commands");
+    ui.line("commands that took most of the server's time");
     for command in &stats.commands {
         ui.line(format_args!(
             "  {:<24} {:>10} calls {:>10.2} µs each",

@@ -88,6 +88,9 @@ async fn stats_count_reads_and_the_keys_of_each_namespace() {
     );
 
     let text = larder_on(&server.url(), &["stats", "--keys", "2"]).out;
-    assert!(text.contains("hit ratio     75.0 % (3 hits, 1 misses)"), "{text}");
+    assert!(
+        text.contains("hit ratio     75.0 % of reads of keys (3 hits, 1 miss)"),
+        "{text}"
+    );
     assert!(text.contains("more keys than --keys"), "{text}");
 }

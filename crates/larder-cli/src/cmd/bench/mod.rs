@@ -15,7 +15,10 @@ use larder_store::Store;
 
 use crate::{context::Context, failure::Outcome, flags::OwnStore, own_keys};
 
-/// Measure Larder on this machine. Trust the ratios and the CPU per operation where others use the machine too.
+/// Measure Larder on this machine.
+///
+/// Where others use the machine too, trust the ratios and the CPU per operation rather than the times. What a run puts on a
+/// store is removed afterwards.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -24,11 +27,11 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Hits in process: a typed value with a TTL through `Cache::get`.
+    /// Hits in this process: a typed value with a TTL through `Cache::get`.
     Near(Rounds),
     /// Hits in the store, against `MGET` and decoding by hand.
     Store(OnStore),
-    /// Pipelines of 100 against single commands.
+    /// Pipelines of 100 commands against 100 single ones.
     Pipeline(OnStore),
     /// Many callers on one missing key: how often it is loaded, and how long they wait.
     Stampede(stampede::Args),
@@ -36,7 +39,7 @@ enum What {
 
 #[derive(Debug, clap::Args)]
 struct Rounds {
-    /// Rounds of each subject; the middle one counts.
+    /// How often each is measured, in turns; the round in the middle counts.
     #[arg(long, default_value_t = 9, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rounds: u32,
 }

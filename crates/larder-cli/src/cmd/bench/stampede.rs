@@ -30,7 +30,7 @@ const CACHES: usize = 4;
 pub(crate) struct Args {
     #[command(flatten)]
     store: OwnStore,
-    /// Callers, spread over the caches.
+    /// Callers that ask for the key at one time, spread over four caches that share nothing but the store.
     #[arg(long, default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     callers: u32,
     /// How long a load takes, in milliseconds.

@@ -33,26 +33,26 @@ pub(crate) struct Args {
     /// Users to create in the demo's own database.
     #[arg(long, default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     users: u64,
-    /// Users written per transaction.
+    /// Users written to that database in one transaction.
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     batch: u64,
-    /// Reads per tier in the scene `warm`.
+    /// Reads of each tier (near, store) that the scene `warm` measures.
     #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     lookups: u64,
-    /// Makes every load from the database take this much longer (such as 2s), so that a miss is felt.
-    #[arg(long, default_value = "0", value_name = "D", value_parser = span)]
+    /// Make every load from the database take this much longer (such as 2s), so that a miss is felt.
+    #[arg(long, default_value = "0", value_name = "SPAN", value_parser = span)]
     load_delay: Duration,
     /// Read a table of this database (a path, sqlite:PATH or postgres://..) instead of the demo's own; nothing is
     /// written to it.
     #[arg(long, value_name = "URL", requires = "table")]
     db: Option<String>,
-    /// The table to read.
+    /// The table of --db to read.
     #[arg(long, value_name = "TABLE", requires = "db")]
     table: Option<String>,
-    /// The column that finds a row, where the table has no primary key of one column.
+    /// The column of --table that finds a row, where it has no primary key of one column.
     #[arg(long, value_name = "COLUMN", requires = "db")]
     key: Option<String>,
-    /// Play these scenes alone.
+    /// Play only these scenes, by name and separated by commas; --list shows them.
     #[arg(long = "scene", value_name = "NAME", value_delimiter = ',')]
     scenes: Vec<String>,
     /// List the scenes and play none.

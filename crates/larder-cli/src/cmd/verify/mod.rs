@@ -24,7 +24,7 @@ use crate::{
     own_keys,
 };
 
-/// Looks for stale reads: random reads and writes from several processes' points of view, under faults.
+/// Look for stale reads: random reads and writes from several processes' points of view, under faults.
 ///
 /// Every read, write and load is recorded and checked afterwards: a read is stale if a newer version had been
 /// acknowledged as invalidated before it began. The same workload can be given to the cache code that people write by
@@ -34,13 +34,13 @@ use crate::{
 pub(crate) struct Args {
     #[command(flatten)]
     store: OwnStore,
-    /// Reads and writes together, for each cache that is verified.
+    /// Reads and writes together, done with each cache that --baseline names.
     #[arg(long, default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u64).range(100..=100_000_000))]
     ops: u64,
-    /// Seed of the random choices; drawn and printed if it is not given.
+    /// Seed of the random choices, to make a run again; drawn and printed if it is not given.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Start a private server and verify on that: kill and pause need one of their own.
+    /// Start a private server and verify on that: the faults kill and pause need one of their own.
     #[arg(long, value_enum, conflicts_with = "store")]
     server: Option<server::Kind>,
     /// Faults to make again and again: evict (a key is lost), flush (all are), disconnect (a connection is cut), kill
@@ -57,10 +57,10 @@ pub(crate) struct Args {
     /// tier can have an older copy left; then a read is stale if the newer version was visible before it began).
     #[arg(long, value_enum, default_value_t = Promise::Bounded)]
     consistency: Promise,
-    /// How near copies are kept true.
+    /// How the near copies of one process learn what others invalidate.
     #[arg(long, value_enum, default_value_t = Coherence::Tracking)]
     coherence: Coherence,
-    /// Processes, each with a connection and a near tier of its own.
+    /// Processes to stand for, each with a connection and a near tier of its own.
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     processes: u32,
 }
@@ -81,9 +81,9 @@ enum Promise {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Coherence {
-    /// By what the server tells its clients.
+    /// The server tells its clients (client tracking in RESP3).
     Tracking,
-    /// By a log in the store.
+    /// They read a log of invalidations in the store.
     Log,
 }
 
