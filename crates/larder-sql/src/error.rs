@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use larder_cache::SinkError;
+
 use crate::db::{self, Meaning};
 
 /// What went wrong between a cache and its database, on what, and the setting that helps.
@@ -118,6 +120,92 @@ pub enum SqlError {
         why: String,
     },
 
+    /// A value does not become a row.
+    #[error("a value of {given} does not become a row of table {table:?}: {why}")]
+    Value {
+        /// The table.
+        table: String,
+        /// The type of the value.
+        given: &'static str,
+        /// The column and what is wrong; never the value.
+        why: String,
+    },
+
+    /// The key is not one that the table can have, or not the one that the value has.
+    #[error("the key is not written to table {table:?}: column {column:?} {why}")]
+    Key {
+        /// The table.
+        table: String,
+        /// The key column.
+        column: String,
+        /// What is wrong; never the key.
+        why: String,
+    },
+
+    /// A row that the database calls equal stands where the row should be.
+    #[error(
+        "nothing was written to table {table:?}: a row whose key is spelled differently, but equal to the database, is there (key {columns})"
+    )]
+    Spelling {
+        /// The table.
+        table: String,
+        /// The key columns.
+        columns: Names,
+    },
+
+    /// The database took the statement and wrote fewer rows.
+    #[error("table {table:?} took {taken} of {given} rows without an error: a trigger or a rule drops them")]
+    NotTaken {
+        /// The table.
+        table: String,
+        /// Rows written.
+        taken: usize,
+        /// Rows that should have been.
+        given: usize,
+    },
+
+    /// The table was not made ready for writing behind.
+    #[error(
+        "table {table:?} is not ready for writing behind: run `larder sql prepare --db URL --table {table} --namespace {namespace}`"
+    )]
+    NotPrepared {
+        /// The table.
+        table: String,
+        /// The namespace that wants to write.
+        namespace: String,
+    },
+
+    /// Another namespace writes to the table.
+    #[error(
+        "table {table:?} belongs to the namespace {owner:?}, and {namespace:?} cannot write to it as well: the order of their writes cannot be compared"
+    )]
+    Owned {
+        /// The table.
+        table: String,
+        /// The namespace that was first.
+        owner: String,
+        /// The namespace that was refused.
+        namespace: String,
+    },
+
+    /// The table cannot be made ready for writing behind.
+    #[error("table {table:?} cannot be written behind: {why}")]
+    NotVersioned {
+        /// The table.
+        table: String,
+        /// Why not, and what helps.
+        why: String,
+    },
+
+    /// The connection was lost, or the deadline passed, while a change was being committed.
+    #[error("it is not known whether the change was committed while {doing}")]
+    InDoubt {
+        /// What was being done.
+        doing: Doing,
+        /// What the driver said; nothing where the deadline passed.
+        source: Option<sqlx::Error>,
+    },
+
     /// The database did not answer in time.
     #[error(
         "the database did not answer within {waited:?} while {doing}; raise `deadline`, or look for a writer that holds its lock"
@@ -137,6 +225,16 @@ pub enum SqlError {
         /// What the driver said.
         source: sqlx::Error,
     },
+}
+
+impl From<SqlError> for SinkError {
+    fn from(error: SqlError) -> Self {
+        match error.kind() {
+            ErrorKind::Retryable => Self::retryable(error),
+            ErrorKind::Permanent => Self::permanent(error),
+            ErrorKind::InDoubt => Self::in_doubt(error),
+        }
+    }
 }
 
 /// What a statement was for.
@@ -173,6 +271,7 @@ impl SqlError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Deadline { .. } => ErrorKind::Retryable,
+            Self::InDoubt { .. } => ErrorKind::InDoubt,
             Self::Open { source, .. } | Self::Query { source, .. } => kind(source),
             _ => ErrorKind::Permanent,
         }
@@ -197,6 +296,21 @@ impl SqlError {
         db::meaning(error.as_ref()) == Some(Meaning::SchemaChanged)
     }
 
+    /// The error of what may have been committed: in doubt if the connection was lost.
+    pub(crate) fn committing(doing: String) -> impl FnOnce(sqlx::Error) -> Self {
+        let doing = Doing(doing);
+        move |source| {
+            let is_unknown = is_connection_lost(&source) || kind(&source) == ErrorKind::InDoubt;
+            match is_unknown {
+                true => Self::InDoubt {
+                    doing,
+                    source: Some(source),
+                },
+                false => Self::Query { doing, source },
+            }
+        }
+    }
+
     /// Whether the connection was lost, as it is when the database was started anew.
     pub(crate) fn is_connection_lost(&self) -> bool {
         matches!(self, Self::Query { source, .. } if is_connection_lost(source))
@@ -216,11 +330,12 @@ fn kind(error: &sqlx::Error) -> ErrorKind {
     }
 }
 
-fn is_connection_lost(error: &sqlx::Error) -> bool {
+/// Whether the connection that an error came over is gone.
+pub(crate) fn is_connection_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
-        // admin_shutdown, crash_shutdown
-        sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("57P01" | "57P02")),
+        // admin_shutdown, crash_shutdown, idle_session_timeout
+        sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P05")),
         _ => false,
     }
 }

@@ -5,7 +5,7 @@
 //! outlive every invalidation of the true one. So a row answers a key only if the key is written exactly as the
 //! row's own. How a key is bound, so that it finds the row at all, is each database's business.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use larder_base::{CacheKey, KeyPart};
 
@@ -41,6 +41,16 @@ pub(crate) fn written(cell: &Cell) -> Option<String> {
         Cell::Text(text) => Some(text.clone()),
         Cell::Blob(bytes) => Some(to_hex(bytes)),
     }
+}
+
+/// The key whose columns hold this; `None` if it is no such key.
+pub(crate) fn read<K: CacheKey>(cells: &[Cell]) -> Option<K> {
+    let part = |cell: &Cell| match cell {
+        Cell::Blob(bytes) => Some(Cow::Owned(bytes.clone())),
+        cell => written(cell).map(|text| Cow::Owned(text.into_bytes())),
+    };
+    let parts: Option<Vec<Cow<'_, [u8]>>> = cells.iter().map(part).collect();
+    K::from_parts(&parts?)
 }
 
 /// The text of `part`; `None` for bytes.
@@ -109,7 +119,7 @@ pub(crate) fn is_date(text: &str) -> bool {
     year > 0 && (1..=12).contains(&month) && (1..=days).contains(&day)
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes
         .iter()
         .fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {

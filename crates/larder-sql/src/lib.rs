@@ -9,7 +9,7 @@
 //! use larder_cache::Source;
 //! use larder_sql::{PoolConfig, SqlTable};
 //!
-//! #[derive(serde::Deserialize)]
+//! #[derive(serde::Serialize, serde::Deserialize)]
 //! struct User {
 //!     name: String,
 //! }
@@ -26,19 +26,26 @@
 //! # tokio::runtime::Runtime::new().unwrap().block_on(shown()).unwrap();
 //! ```
 
+mod behind;
 mod cell;
 mod db;
 mod error;
 mod key;
 mod pool;
+mod prepare;
+mod record;
 mod row;
+mod rows;
 mod schema;
+mod session;
+mod sink;
 mod statement;
 mod table;
 
 pub use db::Pool;
 pub use error::{Doing, ErrorKind, Names, SqlError};
 pub use pool::PoolConfig;
+pub use prepare::Prepare;
 pub use schema::{Column, Generated, TableSchema};
 #[cfg(feature = "postgres")]
 pub use sqlx::PgPool;

@@ -23,6 +23,8 @@ pub struct Column {
     pub(crate) kind: Kind,
     /// The type to cast a bound value to, as SQL.
     pub(crate) sql_type: String,
+    /// Whether values that the database calls equal are spelled alike.
+    pub(crate) is_exact: bool,
     /// The labels of an enum, in order.
     pub(crate) labels: Vec<String>,
 }
@@ -35,8 +37,10 @@ pub enum Generated {
     No,
     /// Where none is written: a default, an identity, a sequence, SQLite's row number.
     Default,
-    /// Always: it cannot be written.
-    Always,
+    /// Always, by counting: another value is taken only where Larder puts a row under its key.
+    Identity,
+    /// Always, computed from other columns: it is never written.
+    Computed,
 }
 
 /// How the values of a column are read and written.
@@ -73,6 +77,8 @@ pub struct TableSchema {
     pub name: String,
     /// The name as SQL, quoted.
     pub(crate) sql: String,
+    /// The name without that of its schema.
+    pub(crate) bare: String,
     /// Every column that a query can read, in order.
     pub columns: Vec<Column>,
     /// Positions in `columns` of the key columns, in key order.
@@ -95,6 +101,36 @@ impl TableSchema {
         self.read.iter().map(|&at| &self.columns[at])
     }
 
+    /// The place of the column `name` among all of them.
+    pub(crate) fn place(&self, database: &dyn Database, name: &str) -> Result<usize, SqlError> {
+        let found = self
+            .columns
+            .iter()
+            .position(|column| database.is_same_name(&column.name, name));
+        found.ok_or_else(|| SqlError::UnknownColumn {
+            table: self.name.clone(),
+            column: name.to_owned(),
+            existing: names_of(&self.columns),
+        })
+    }
+
+    /// Whether the database tells keys apart by their spelling.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.key_columns().all(|column| column.is_exact)
+    }
+
+    /// Whether a key of so many parts can be a key of this table.
+    pub(crate) fn check_parts(&self, parts: usize) -> Result<(), SqlError> {
+        if self.key.len() == parts {
+            return Ok(());
+        }
+        Err(SqlError::KeyShape {
+            table: self.name.clone(),
+            parts,
+            columns: self.key_names(),
+        })
+    }
+
     pub(crate) fn key_names(&self) -> Names {
         Names::new(self.key())
     }
@@ -109,23 +145,40 @@ pub(crate) struct Wanted {
 
 /// Looks up `table` and checks every name against what exists.
 pub(crate) async fn look_up(database: &dyn Database, table: &str, wanted: &Wanted) -> Result<TableSchema, SqlError> {
-    let table = find_table(database, table).await?;
+    describe(database, find_table(database, table).await?, wanted).await
+}
+
+/// As [`look_up`], for a table that is known to be there.
+pub(crate) async fn describe(
+    database: &dyn Database,
+    table: TableName,
+    wanted: &Wanted,
+) -> Result<TableSchema, SqlError> {
     let columns = database.columns(&table).await;
     let columns = columns.map_err(SqlError::query("listing the columns of the table"))?;
     let key = key_of(database, &table, &columns, &wanted.key)?;
     let read = match wanted.columns.as_slice() {
-        [] => (0..columns.len()).collect(),
+        [] => (0..columns.len()).filter(|&at| !is_version(&columns[at])).collect(),
         names => places(database, &table, &columns, names)?,
     };
     let schema = TableSchema {
         name: table.name,
         sql: table.sql,
+        bare: table.bare,
         columns,
         key,
         read,
     };
     check(database, &schema)?;
     Ok(schema)
+}
+
+/// The columns in which a row keeps the version of the write behind that made it.
+pub(crate) const VERSION: [&str; 2] = ["l_epoch", "l_seq"];
+
+/// Whether this is a column of Larder's own, and no part of a value.
+pub(crate) fn is_version(column: &Column) -> bool {
+    VERSION.contains(&column.name.as_str())
 }
 
 /// The table's name as the schema spells it.
@@ -149,7 +202,7 @@ fn check(database: &dyn Database, schema: &TableSchema) -> Result<(), SqlError> 
     if let Some(column) = schema.key_columns().find(|column| !database.is_key(column)) {
         return Err(refused(column, "be found by; name another with `key`"));
     }
-    match schema.read_columns().find(|column| database.read(column).is_none()) {
+    match schema.read_columns().find(|column| database.read(column, "").is_none()) {
         Some(column) => Err(refused(
             column,
             "be read; cast it in a view, or leave it out with `columns`",

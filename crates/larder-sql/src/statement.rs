@@ -1,9 +1,10 @@
 //! The statements that every database takes: built from names that the schema confirmed, with every value bound.
 
 use crate::{
-    cell::Cell,
+    cell::{Bind, Cell},
     db::{Database, Statement, quoted},
-    schema::{Column, TableSchema},
+    rows::Rows,
+    schema::{Column, Generated, TableSchema},
 };
 
 /// Selects, for each of these key tuples that a row has, its place, the key columns, and the columns that are read.
@@ -12,26 +13,188 @@ use crate::{
 /// index. The bound side has no affinity there, so a value is compared as if it stood in the condition itself.
 pub(crate) fn select(database: &dyn Database, schema: &TableSchema, tuples: &[&[Cell]]) -> Statement {
     let keys: Vec<&Column> = schema.key_columns().collect();
-    let wanted = database.wanted(&keys, tuples);
-    let names: Vec<String> = (0..keys.len()).map(|part| format!("k{part}")).collect();
+    let mut binds = Vec::new();
     let conditions: Vec<String> = keys
         .iter()
-        .zip(&names)
-        .map(|(column, wanted)| format!("t.{} = wanted.{wanted}", quoted(&column.name)))
+        .enumerate()
+        .map(|(part, column)| format!("t.{} = wanted.k{part}", quoted(&column.name)))
         .collect();
     let sql = format!(
-        "WITH wanted(place, {}) AS ({}) SELECT wanted.place, {}, {} FROM wanted CROSS JOIN {} AS t WHERE {}",
-        names.join(", "),
-        wanted.sql,
+        "WITH {} SELECT wanted.place, {}, {} FROM wanted CROSS JOIN {} AS t WHERE {}",
+        wanted(database, &keys, tuples, &mut binds),
         read(database, schema.key_columns()),
         read(database, schema.read_columns()),
         schema.sql,
         conditions.join(" AND "),
     );
-    Statement {
-        sql,
-        binds: wanted.binds,
+    Statement { sql, binds }
+}
+
+/// A condition that `t` is the row that `wanted` asks for, and spells its key alike.
+fn is_wanted(database: &dyn Database, keys: &[&Column]) -> String {
+    let condition = |(part, column): (usize, &&Column)| {
+        let wanted = format!("wanted.k{part}");
+        let equal = format!("t.{} = {wanted}", quoted(&column.name));
+        [Some(equal), database.is_spelled(column, &wanted)]
+            .into_iter()
+            .flatten()
+    };
+    let conditions: Vec<String> = keys.iter().enumerate().flat_map(condition).collect();
+    conditions.join(" AND ")
+}
+
+/// `wanted(place, k0, ..)` as a part of WITH.
+fn wanted(database: &dyn Database, columns: &[&Column], tuples: &[&[Cell]], binds: &mut Vec<Bind>) -> String {
+    let names: Vec<String> = (0..columns.len()).map(|part| format!("k{part}")).collect();
+    format!(
+        "wanted(place, {}) AS ({})",
+        names.join(", "),
+        database.wanted(columns, tuples, binds)
+    )
+}
+
+/// `given(column, ..)` as a part of WITH.
+fn given(database: &dyn Database, schema: &TableSchema, rows: &Rows, binds: &mut Vec<Bind>) -> String {
+    let columns = rows.columns(schema);
+    let cells: Vec<&[Cell]> = rows.rows.iter().map(Vec::as_slice).collect();
+    format!(
+        "given({}) AS ({})",
+        names(&columns),
+        database.given(&schema.sql, &columns, &cells, binds)
+    )
+}
+
+/// Puts rows under their keys, and returns the keys of those that were written. Guarded, a row stays that has a
+/// version no lower than the one given.
+pub(crate) fn upsert(database: &dyn Database, schema: &TableSchema, rows: &Rows, is_guarded: bool) -> Statement {
+    let mut binds = Vec::new();
+    let given = given(database, schema, rows, &mut binds);
+    let columns = rows.columns(schema);
+    let is_key = |column: &Column| schema.key_columns().any(|key| key.name == column.name);
+    let mut set: Vec<String> = columns
+        .iter()
+        .filter(|column| !is_key(column))
+        .map(|column| format!("{0} = EXCLUDED.{0}", quoted(&column.name)))
+        .collect();
+    if set.is_empty() {
+        // To the same value: a row that is only a key is there, and is returned.
+        set.extend(
+            schema
+                .key_columns()
+                .take(1)
+                .map(|key| format!("{0} = t.{0}", quoted(&key.name))),
+        );
     }
+    let guard = if is_guarded {
+        " WHERE (t.l_epoch, t.l_seq) < (EXCLUDED.l_epoch, EXCLUDED.l_seq)"
+    } else {
+        ""
+    };
+    let sql = format!(
+        "WITH {given} {} ON CONFLICT ({}) DO UPDATE SET {}{guard} RETURNING {}",
+        insert_into(database, schema, &columns),
+        names(&schema.key_columns().collect::<Vec<_>>()),
+        set.join(", "),
+        returned(database, schema.key_columns()),
+    );
+    Statement { sql, binds }
+}
+
+/// Inserts one row and returns its key.
+pub(crate) fn insert(database: &dyn Database, schema: &TableSchema, rows: &Rows) -> Statement {
+    let keys = returned(database, schema.key_columns());
+    if rows.columns.is_empty() {
+        return Statement::new(format!(
+            "INSERT INTO {} AS t DEFAULT VALUES RETURNING {keys}",
+            schema.sql
+        ));
+    }
+    let mut binds = Vec::new();
+    let given = given(database, schema, rows, &mut binds);
+    let into = insert_into(database, schema, &rows.columns(schema));
+    Statement {
+        sql: format!("WITH {given} {into} RETURNING {keys}"),
+        binds,
+    }
+}
+
+/// Changes the columns given in the row that one of these tuples finds, and returns what is read of it.
+pub(crate) fn update(database: &dyn Database, schema: &TableSchema, rows: &Rows, tuples: &[&[Cell]]) -> Statement {
+    let mut binds = Vec::new();
+    let keys: Vec<&Column> = schema.key_columns().collect();
+    let given = given(database, schema, rows, &mut binds);
+    let wanted = wanted(database, &keys, tuples, &mut binds);
+    let set: Vec<String> = rows
+        .columns(schema)
+        .iter()
+        .map(|column| format!("{0} = given.{0}", quoted(&column.name)))
+        .collect();
+    let sql = format!(
+        "WITH {given}, {wanted} UPDATE {} AS t SET {} FROM given, wanted WHERE {} RETURNING {}",
+        schema.sql,
+        set.join(", "),
+        is_wanted(database, &keys),
+        returned(database, schema.read_columns()),
+    );
+    Statement { sql, binds }
+}
+
+/// Deletes the rows that these tuples find, and returns one row for each.
+pub(crate) fn delete(database: &dyn Database, schema: &TableSchema, tuples: &[&[Cell]]) -> Statement {
+    let keys: Vec<&Column> = schema.key_columns().collect();
+    let mut binds = Vec::new();
+    let wanted = wanted(database, &keys, tuples, &mut binds);
+    let delete = database.delete(schema, &is_wanted(database, &keys));
+    Statement {
+        sql: format!("WITH {wanted} {delete}"),
+        binds,
+    }
+}
+
+/// As [`delete`], of rows whose version is lower than the one at the end of the tuple.
+pub(crate) fn delete_older(
+    database: &dyn Database,
+    schema: &TableSchema,
+    versions: [&Column; 2],
+    tuples: &[&[Cell]],
+) -> Statement {
+    let keys: Vec<&Column> = schema.key_columns().collect();
+    let columns: Vec<&Column> = keys.iter().copied().chain(versions).collect();
+    let mut binds = Vec::new();
+    let wanted = wanted(database, &columns, tuples, &mut binds);
+    let condition = format!(
+        "{} AND (t.l_epoch, t.l_seq) < (wanted.k{}, wanted.k{})",
+        is_wanted(database, &keys),
+        keys.len(),
+        keys.len() + 1,
+    );
+    let delete = database.delete(schema, &condition);
+    Statement {
+        sql: format!("WITH {wanted} {delete}"),
+        binds,
+    }
+}
+
+fn insert_into(database: &dyn Database, schema: &TableSchema, columns: &[&Column]) -> String {
+    let counts = columns.iter().any(|column| column.generated == Generated::Identity);
+    let overriding = if counts { database.overriding() } else { "" };
+    let names = names(columns);
+    // Without the condition SQLite would take ON CONFLICT for a join's.
+    format!(
+        "INSERT INTO {} AS t ({names}) {overriding}SELECT {names} FROM given WHERE true",
+        schema.sql
+    )
+}
+
+fn names(columns: &[&Column]) -> String {
+    let names: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
+    names.join(", ")
+}
+
+fn returned<'a>(database: &dyn Database, columns: impl Iterator<Item = &'a Column>) -> String {
+    let of = database.returned();
+    let expressions: Vec<String> = columns.filter_map(|column| database.read(column, of)).collect();
+    expressions.join(", ")
 }
 
 /// Selects the keys of the first `limit` rows, in key order.
@@ -53,7 +216,7 @@ pub(crate) fn first_keys(database: &dyn Database, schema: &TableSchema, limit: u
 
 fn read<'a>(database: &dyn Database, columns: impl Iterator<Item = &'a Column>) -> String {
     // Every column that gets here was found readable when the table was looked up.
-    let expressions: Vec<String> = columns.filter_map(|column| database.read(column)).collect();
+    let expressions: Vec<String> = columns.filter_map(|column| database.read(column, "t.")).collect();
     expressions.join(", ")
 }
 

@@ -3,17 +3,20 @@
 use std::{sync::Arc, time::Duration};
 
 use larder_base::{CacheKey, Clock, KeyPart};
-use larder_cache::{BoxError, Source};
+use larder_cache::{BoxError, SharedSink, Source};
 use parking_lot::Mutex;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Pool,
     cell::Cell,
     db::{self, Database, Statement},
     error::{Doing, SqlError},
-    key, row,
+    key,
+    prepare::Prepared,
+    row,
     schema::{TableSchema, Wanted, look_up},
+    session::Doubt,
     statement,
 };
 
@@ -43,7 +46,14 @@ pub struct SqlTable {
     wanted: Wanted,
     deadline: Duration,
     clock: Clock,
-    known: Arc<Mutex<Option<Arc<TableSchema>>>>,
+    known: Arc<Mutex<Known>>,
+}
+
+/// What was last seen of the table.
+#[derive(Debug, Default)]
+struct Known {
+    schema: Option<Arc<TableSchema>>,
+    prepared: Option<Arc<Prepared>>,
 }
 
 impl SqlTable {
@@ -111,7 +121,7 @@ impl SqlTable {
     pub async fn first_keys(&self, limit: u32) -> Result<Vec<String>, SqlError> {
         let read = async {
             let schema = self.look().await?;
-            self.check_parts(&schema, 1)?;
+            schema.check_parts(1)?;
             let rows = self.fetch("listing keys", statement::first_keys(self.database(), &schema, limit));
             Ok(rows.await?.iter().flatten().filter_map(key::written).collect())
         };
@@ -131,27 +141,78 @@ impl SqlTable {
         self.known = Arc::default();
     }
 
-    async fn within<T>(&self, doing: &str, work: impl Future<Output = Result<T, SqlError>>) -> Result<T, SqlError> {
-        let late = || SqlError::Deadline {
+    pub(crate) fn forget_schema(&self) {
+        *self.known.lock() = Known::default();
+    }
+
+    pub(crate) fn known_prepared(&self) -> Option<Arc<Prepared>> {
+        self.known.lock().prepared.clone()
+    }
+
+    pub(crate) fn keep_prepared(&self, prepared: Prepared) -> Arc<Prepared> {
+        let prepared = Arc::new(prepared);
+        self.known.lock().prepared = Some(prepared.clone());
+        prepared
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs `work` within the deadline, and once more with a fresh look at the table if it changed meanwhile, for then
+    /// nothing was committed.
+    pub(crate) async fn write<T, F>(
+        &self,
+        doing: &'static str,
+        work: impl Fn(Arc<TableSchema>, Doubt) -> F + Send + Sync,
+    ) -> Result<T, SqlError>
+    where
+        F: Future<Output = Result<T, SqlError>> + Send,
+    {
+        let doubt = Doubt::default();
+        let work = async {
+            match work(self.look().await?, doubt.clone()).await {
+                Err(changed) if changed.is_schema_change() => {
+                    self.forget_schema();
+                    work(self.look().await?, doubt.clone()).await
+                }
+                done => done,
+            }
+        };
+        match self.clock.timeout(self.deadline, work).await {
+            Some(done) => done,
+            None if doubt.is_open() => Err(SqlError::InDoubt {
+                doing: Doing(format!("{doing} of {:?}", self.name)),
+                source: None,
+            }),
+            None => Err(self.late(doing)),
+        }
+    }
+
+    fn late(&self, doing: &str) -> SqlError {
+        SqlError::Deadline {
             doing: Doing(format!("{doing} of {:?}", self.name)),
             waited: self.deadline,
-        };
+        }
+    }
+
+    async fn within<T>(&self, doing: &str, work: impl Future<Output = Result<T, SqlError>>) -> Result<T, SqlError> {
         self.clock
             .timeout(self.deadline, work)
             .await
-            .unwrap_or_else(|| Err(late()))
+            .unwrap_or_else(|| Err(self.late(doing)))
     }
 
     async fn look(&self) -> Result<Arc<TableSchema>, SqlError> {
-        if let Some(known) = self.known.lock().clone() {
+        if let Some(known) = self.known.lock().schema.clone() {
             return Ok(known);
         }
         let schema = Arc::new(look_up(self.database(), &self.name, &self.wanted).await?);
-        *self.known.lock() = Some(schema.clone());
+        self.known.lock().schema = Some(schema.clone());
         Ok(schema)
     }
 
-    fn database(&self) -> &dyn Database {
+    pub(crate) fn database(&self) -> &dyn Database {
         &*self.pool.0
     }
 
@@ -166,7 +227,7 @@ impl SqlTable {
     async fn load_fresh<K: CacheKey, V: DeserializeOwned>(&self, keys: &[K]) -> Result<Vec<(K, V)>, SqlError> {
         match self.load_all(keys).await {
             Err(changed) if changed.is_schema_change() => {
-                *self.known.lock() = None;
+                self.forget_schema();
                 self.load_all(keys).await
             }
             Err(lost) if lost.is_connection_lost() => self.load_all(keys).await,
@@ -174,12 +235,12 @@ impl SqlTable {
         }
     }
 
-    async fn load_all<K: CacheKey, V: DeserializeOwned>(&self, keys: &[K]) -> Result<Vec<(K, V)>, SqlError> {
+    pub(crate) async fn load_all<K: CacheKey, V: DeserializeOwned>(&self, keys: &[K]) -> Result<Vec<(K, V)>, SqlError> {
         let schema = self.look().await?;
         let mut tuples: Vec<Tuple> = Vec::with_capacity(keys.len());
         for (place, key) in keys.iter().enumerate() {
             let parts = key::parts_of(key);
-            self.check_parts(&schema, parts.len())?;
+            schema.check_parts(parts.len())?;
             let forms = forms(self.database(), &schema, &parts);
             tuples.extend(forms.into_iter().map(|cells| Tuple { place, cells }));
         }
@@ -219,18 +280,7 @@ impl SqlTable {
         Ok(())
     }
 
-    fn check_parts(&self, schema: &TableSchema, parts: usize) -> Result<(), SqlError> {
-        if schema.key.len() == parts {
-            return Ok(());
-        }
-        Err(SqlError::KeyShape {
-            table: schema.name.clone(),
-            parts,
-            columns: schema.key_names(),
-        })
-    }
-
-    fn decode<V: DeserializeOwned>(&self, schema: &TableSchema, cells: Vec<Cell>) -> Result<V, SqlError> {
+    pub(crate) fn decode<V: DeserializeOwned>(&self, schema: &TableSchema, cells: Vec<Cell>) -> Result<V, SqlError> {
         let names: Vec<&str> = schema.read_columns().map(|column| column.name.as_str()).collect();
         let cells = schema.read_columns().zip(cells);
         let cells = cells.map(|(column, cell)| row::settle(column.kind, cell)).collect();
@@ -245,7 +295,7 @@ impl SqlTable {
 impl<K, V> Source<K, V> for SqlTable
 where
     K: CacheKey,
-    V: DeserializeOwned + Send,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     async fn load(&self, key: &K) -> Result<Option<V>, BoxError> {
         let found = self.rows(std::slice::from_ref(key)).await?;
@@ -254,6 +304,10 @@ where
 
     async fn load_many(&self, keys: &[K]) -> Result<Vec<(K, V)>, BoxError> {
         Ok(self.rows(keys).await?)
+    }
+
+    fn sink(&self) -> Option<SharedSink<K, V>> {
+        Some(SharedSink::new(self.clone()))
     }
 }
 
@@ -284,7 +338,7 @@ impl Read {
 
 /// The values under which a row with this key may be found, as tuples of its parts: most keys have one, a key that no
 /// row can have has none.
-fn forms(database: &dyn Database, schema: &TableSchema, parts: &[KeyPart<'_>]) -> Vec<Vec<Cell>> {
+pub(crate) fn forms(database: &dyn Database, schema: &TableSchema, parts: &[KeyPart<'_>]) -> Vec<Vec<Cell>> {
     let mut tuples = vec![Vec::with_capacity(parts.len())];
     for (part, column) in parts.iter().zip(schema.key_columns()) {
         let forms = database.key_forms(part, column);

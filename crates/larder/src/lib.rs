@@ -39,7 +39,7 @@ pub use larder_cache::{
     SinkError, SinkErrorKind, Source, Stats, Tier, Ttl, Version, Warming, WriteGate, WritePolicy, Written,
 };
 #[cfg(feature = "sql")]
-pub use larder_sql::{Pool, PoolConfig, SqlError, SqlTable};
+pub use larder_sql::{Pool, PoolConfig, Prepare, SqlError, SqlTable};
 pub use larder_store::{Store, StoreConfig, StoreError, StoreStats, redis};
 
 /// The complete examples of the guide, run as tests.
@@ -53,6 +53,9 @@ mod guide {
     mod serving_stale {}
     #[doc = include_str!("../../../docs/guide/strict-writes.md")]
     mod strict_writes {}
+    #[cfg(feature = "sql")]
+    #[doc = include_str!("../../../docs/guide/databases.md")]
+    mod databases {}
     #[doc = include_str!("../../../docs/guide/testing.md")]
     mod testing {}
     #[doc = include_str!("../../../docs/guide/writing.md")]

@@ -1,13 +1,15 @@
 //! The seam between what is written once and what each database does its own way.
 //!
-//! A database is one file here, which implements [`Database`] and exports a [`Driver`], and one line in [`DRIVERS`].
+//! A database is one folder here, which implements [`Database`] and exports a [`Driver`], and one line in [`DRIVERS`].
 //! See decision 0010.
 
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod write;
 
+pub(crate) use self::write::{Ddl, Scope, Session, Writes};
 use std::{any::Any, fmt, pin::Pin, sync::Arc};
 
 use larder_base::KeyPart;
@@ -99,12 +101,14 @@ pub(crate) struct TableName {
     pub(crate) name: String,
     /// With the name of the schema before it, where the database has schemas.
     pub(crate) full: String,
+    /// Without it.
+    pub(crate) bare: String,
     /// As SQL, quoted.
     pub(crate) sql: String,
 }
 
 /// What differs between databases; everything else is written once over it.
-pub(crate) trait Database: fmt::Debug + Send + Sync + 'static {
+pub(crate) trait Database: Writes + fmt::Debug + Send + Sync + 'static {
     /// Its name, for errors.
     fn product(&self) -> &'static str;
 
@@ -129,9 +133,9 @@ pub(crate) trait Database: fmt::Debug + Send + Sync + 'static {
     /// Whether two spellings of a column's name mean the same.
     fn is_same_name(&self, a: &str, b: &str) -> bool;
 
-    /// `column` of the table `t` as an expression whose value [`fetch`](Self::fetch) can read; `None` if it cannot
-    /// be read.
-    fn read(&self, column: &Column) -> Option<String>;
+    /// `column` of the table or alias `of` as an expression whose value [`fetch`](Self::fetch) can read; `None` if it
+    /// cannot be read.
+    fn read(&self, column: &Column, of: &str) -> Option<String>;
 
     /// Whether rows can be found by this column.
     fn is_key(&self, column: &Column) -> bool;
@@ -142,8 +146,9 @@ pub(crate) trait Database: fmt::Debug + Send + Sync + 'static {
     /// How many key tuples of `parts` values one statement takes.
     fn tuples_per_statement(&self, parts: usize) -> usize;
 
-    /// A query for the rows `(place, k0, k1, ..)` of these tuples, places counted from 0, with what it binds.
-    fn wanted(&self, keys: &[&Column], tuples: &[&[Cell]]) -> Statement;
+    /// A query for the rows `(place, k0, k1, ..)` of these tuples, places counted from 0; what it binds goes after
+    /// `binds`.
+    fn wanted(&self, keys: &[&Column], tuples: &[&[Cell]], binds: &mut Vec<Bind>) -> String;
 }
 
 /// A pool of connections to a database: what tables are read from and written to.

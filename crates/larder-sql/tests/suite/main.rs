@@ -1,8 +1,11 @@
 //! Tables of every database behind a cache: one suite, run on SQLite and on PostgreSQL.
 
+mod behind;
 mod databases;
 mod hostile;
 mod postgres;
 mod reads;
 mod sqlite;
 mod statements;
+mod trouble;
+mod writes;

@@ -1,9 +1,21 @@
 //! PostgreSQL: the server converts every value to one of six types that are read here, so that no client code knows
 //! how it writes a date or a numeric.
 
-use std::{any::Any, pin::Pin, str::FromStr as _, sync::Arc};
+mod types;
+mod write;
 
-use larder_base::KeyPart;
+use std::{
+    any::Any,
+    pin::Pin,
+    str::FromStr as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use larder_base::{Clock, KeyPart};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Decode, Executor, PgPool, Postgres, Row as _, TypeInfo as _,
     ValueRef as _,
@@ -16,11 +28,11 @@ use super::{Answer, Database, Driver, Meaning, Pool, Row, Statement, TableName, 
 use crate::{
     PoolConfig, SqlError,
     cell::{Bind, Cell},
-    error::ErrorKind,
-    key,
+    error::{ErrorKind, is_connection_lost},
     pool::Location,
-    schema::{Column, Generated, Kind},
+    schema::{Column, Kind},
 };
+use types::{COLUMNS, column, key_array, key_cast, key_form};
 
 pub(super) const DRIVER: Driver = Driver {
     product: PRODUCT,
@@ -35,12 +47,51 @@ const PRODUCT: &str = "PostgreSQL";
 /// read in two.
 const KEYS_PER_STATEMENT: usize = 8192;
 
+/// A connection that stood idle for longer is asked first whether it is still there.
+const PING_AFTER: Duration = Duration::from_secs(1);
+
+/// Between the last use of a connection and the moment from which the pool counts it idle.
+const SLACK: Duration = Duration::from_millis(50);
+
 #[derive(Debug)]
-struct Pg(PgPool);
+struct Pg {
+    pool: PgPool,
+    losses: Losses,
+}
 
 impl From<PgPool> for Pool {
     fn from(pool: PgPool) -> Self {
-        Self(Arc::new(Pg(pool)))
+        Self(Arc::new(Pg {
+            pool,
+            losses: Losses::default(),
+        }))
+    }
+}
+
+/// When a connection was last found lost: those that stood idle then are probably lost as well.
+#[derive(Clone, Debug, Default)]
+struct Losses {
+    clock: Clock,
+    /// Nanoseconds of the monotonic clock; 0 is never.
+    at: Arc<AtomicU64>,
+}
+
+impl Losses {
+    /// Hands `result` on, and remembers it if it says that a connection was lost.
+    fn seen<T>(&self, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        if result.as_ref().is_err_and(is_connection_lost) {
+            let now = u64::try_from(self.clock.monotonic().as_nanos()).unwrap_or(u64::MAX);
+            // A hint when to ask; nothing else hangs on it.
+            self.at.store(now, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// Whether a connection that stood idle for so long has to be asked whether it is still there.
+    fn is_suspect(&self, idle_for: Duration) -> bool {
+        let at = self.at.load(Ordering::Relaxed);
+        let since = self.clock.monotonic().saturating_sub(Duration::from_nanos(at));
+        idle_for > PING_AFTER || at > 0 && idle_for + SLACK >= since
     }
 }
 
@@ -48,7 +99,7 @@ impl Pool {
     /// The pool of sqlx behind this, if the database is PostgreSQL.
     #[must_use]
     pub fn postgres(&self) -> Option<&PgPool> {
-        self.0.as_any().downcast_ref::<Pg>().map(|pg| &pg.0)
+        self.0.as_any().downcast_ref::<Pg>().map(|pg| &pg.pool)
     }
 }
 
@@ -83,14 +134,31 @@ async fn open(config: PoolConfig) -> Result<Pool, SqlError> {
     let first = first.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failed)?;
     first.close().await.map_err(failed)?;
     let settings = session(&config);
+    let losses = Losses {
+        clock: config.clock.clone(),
+        ..Losses::default()
+    };
+    let suspects = losses.clone();
     let pool = PgPoolOptions::new()
         .max_connections(config.connections)
         .acquire_timeout(config.acquire_timeout)
+        // A ping before each use would double the round trips; one that was just used is taken to be alive.
+        .test_before_acquire(false)
+        .before_acquire(move |connection, state| {
+            let is_suspect = suspects.is_suspect(state.idle_for);
+            Box::pin(async move {
+                if is_suspect {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .after_connect(move |connection, _| {
             let settings = settings.clone();
             Box::pin(async move { set_up(connection, settings).await })
         });
-    pool.connect_with(options).await.map(Pool::from).map_err(failed)
+    let pool = pool.connect_with(options).await.map_err(failed)?;
+    Ok(Pool(Arc::new(Pg { pool, losses })))
 }
 
 /// Where that is, without what is secret.
@@ -126,29 +194,6 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname NOT LIKE 'pg\_temp%'
 ORDER BY NOT pg_table_is_visible(c.oid), 1, 2";
 
-/// Of each column its name, declared type, base type without its modifier, the base type's name, class and category,
-/// the name and class of its elements, its place in the primary key, whether it may be NULL, how the database fills
-/// it, and its labels if it is an enum. A domain stands for the type that it is made of.
-const COLUMNS: &str = r"
-WITH RECURSIVE base(attnum, oid) AS (
-    SELECT a.attnum, a.atttypid FROM pg_attribute a
-    WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped
-    UNION ALL
-    SELECT base.attnum, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.oid WHERE t.typtype = 'd'
-)
-SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), format_type(t.oid, -1),
-    t.typname::text, t.typtype::text, t.typcategory::text, coalesce(e.typname::text, ''), coalesce(e.typtype::text, ''),
-    coalesce((
-        SELECT k.place FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(attnum, place)
-        WHERE i.indrelid = a.attrelid AND i.indisprimary AND k.attnum = a.attnum AND k.place <= i.indnkeyatts
-    ), 0)::int8,
-    NOT a.attnotnull, a.attgenerated::text || a.attidentity::text, a.atthasdef,
-    ARRAY(SELECT l.enumlabel::text FROM pg_enum l WHERE l.enumtypid = t.oid ORDER BY l.enumsortorder)
-FROM base JOIN pg_type t ON t.oid = base.oid AND t.typtype <> 'd'
-JOIN pg_attribute a ON a.attrelid = $1::regclass AND a.attnum = base.attnum
-LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
-ORDER BY a.attnum";
-
 impl Database for Pg {
     fn product(&self) -> &'static str {
         PRODUCT
@@ -159,21 +204,22 @@ impl Database for Pg {
     }
 
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(self.0.close())
+        Box::pin(self.pool.close())
     }
 
     fn fetch(&self, statement: Statement) -> Answer<'_, Vec<Row>> {
-        Box::pin(fetch(&self.0, statement))
+        Box::pin(async { self.losses.seen(fetch(&self.pool, statement).await) })
     }
 
     fn tables(&self) -> Answer<'_, Vec<TableName>> {
         Box::pin(async {
-            let listed: Vec<(String, String, bool)> = sqlx::query_as(TABLES).fetch_all(&self.0).await?;
+            let listed: Vec<(String, String, bool)> = sqlx::query_as(TABLES).fetch_all(&self.pool).await?;
             let named = |(schema, table, is_visible): (String, String, bool)| {
                 let full = format!("{schema}.{table}");
                 TableName {
                     sql: format!("{}.{}", quoted(&schema), quoted(&table)),
-                    name: if is_visible { table } else { full.clone() },
+                    name: if is_visible { table.clone() } else { full.clone() },
+                    bare: table,
                     full,
                 }
             };
@@ -189,7 +235,7 @@ impl Database for Pg {
 
     fn columns<'a>(&'a self, table: &'a TableName) -> Answer<'a, Vec<Column>> {
         Box::pin(async {
-            let rows = sqlx::query(COLUMNS).bind(&table.sql).fetch_all(&self.0).await?;
+            let rows = sqlx::query(COLUMNS).bind(&table.sql).fetch_all(&self.pool).await?;
             rows.iter().map(column).collect()
         })
     }
@@ -198,8 +244,8 @@ impl Database for Pg {
         a == b
     }
 
-    fn read(&self, column: &Column) -> Option<String> {
-        let name = format!("t.{}", quoted(&column.name));
+    fn read(&self, column: &Column, of: &str) -> Option<String> {
+        let name = format!("{of}{}", quoted(&column.name));
         Some(match column.kind {
             Kind::Integer => format!("{name}::int8"),
             Kind::Float => format!("{name}::float8"),
@@ -227,123 +273,26 @@ impl Database for Pg {
         KEYS_PER_STATEMENT
     }
 
-    fn wanted(&self, keys: &[&Column], tuples: &[&[Cell]]) -> Statement {
+    fn wanted(&self, keys: &[&Column], tuples: &[&[Cell]], binds: &mut Vec<Bind>) -> String {
         let names: Vec<String> = (0..keys.len()).map(|part| format!("k{part}")).collect();
-        let arrays: Vec<String> = keys
-            .iter()
-            .enumerate()
-            .map(|(at, column)| format!("${}::{}", at + 1, key_array(column).unwrap_or("text[]")))
-            .collect();
+        let first = binds.len() + 1;
+        let array =
+            |(at, column): (usize, &&Column)| format!("${}::{}", first + at, key_array(column).unwrap_or("text[]"));
+        let arrays: Vec<String> = keys.iter().enumerate().map(array).collect();
         let typed: Vec<String> = keys
             .iter()
             .zip(&names)
             .map(|(column, name)| format!("u.{name}{}", key_cast(column)))
             .collect();
         let of_part = |part: usize| tuples.iter().map(|tuple| tuple[part].clone()).collect();
-        Statement {
-            sql: format!(
-                "SELECT u.place - 1, {} FROM unnest({}) WITH ORDINALITY AS u({}, place)",
-                typed.join(", "),
-                arrays.join(", "),
-                names.join(", "),
-            ),
-            binds: (0..keys.len()).map(|part| Bind::Many(of_part(part))).collect(),
-        }
+        binds.extend((0..keys.len()).map(|part| Bind::Many(of_part(part))));
+        format!(
+            "SELECT u.place - 1, {} FROM unnest({}) WITH ORDINALITY AS u({}, place)",
+            typed.join(", "),
+            arrays.join(", "),
+            names.join(", "),
+        )
     }
-}
-
-/// The array that keys of this column are bound as; `None` if rows are not found by such a column.
-fn key_array(column: &Column) -> Option<&'static str> {
-    match column.kind {
-        Kind::Integer => Some("int8[]"),
-        Kind::Bool => Some("bool[]"),
-        Kind::Bytes => Some("bytea[]"),
-        Kind::Text | Kind::Uuid | Kind::Enum | Kind::Number | Kind::Date => Some("text[]"),
-        _ => None,
-    }
-}
-
-/// What makes a bound key comparable with the column by its index. An integer of any width is compared as it is:
-/// one that the column is too narrow for finds nothing, where a cast would fail.
-fn key_cast(column: &Column) -> String {
-    match column.kind {
-        Kind::Integer | Kind::Bool | Kind::Bytes => String::new(),
-        _ => format!("::{}", column.sql_type),
-    }
-}
-
-/// The value under which a row may have this key. What the server could not convert is no row's key, and must not
-/// fail the statement for the other keys in it.
-fn key_form(part: &KeyPart<'_>, column: &Column) -> Option<Cell> {
-    let text = key::text_of(part);
-    match column.kind {
-        Kind::Integer => key::as_integer(part).map(Cell::Integer),
-        Kind::Bool => match text?.as_str() {
-            "true" => Some(Cell::Bool(true)),
-            "false" => Some(Cell::Bool(false)),
-            _ => None,
-        },
-        Kind::Bytes => match part {
-            KeyPart::Bytes(bytes) => Some(Cell::Blob(bytes.to_vec())),
-            KeyPart::Uuid(uuid) => Some(Cell::Blob(uuid.as_bytes().to_vec())),
-            _ => key::from_hex(&text?).map(Cell::Blob),
-        },
-        // No text of PostgreSQL holds a NUL.
-        Kind::Text => text.filter(|text| !text.contains('\0')).map(Cell::Text),
-        Kind::Uuid => text.filter(|text| key::is_uuid(text)).map(Cell::Text),
-        Kind::Enum => text.filter(|text| column.labels.contains(text)).map(Cell::Text),
-        Kind::Number => text.filter(|text| key::is_decimal(text)).map(Cell::Text),
-        Kind::Date => text.filter(|text| key::is_date(text)).map(Cell::Text),
-        _ => None,
-    }
-}
-
-fn column(row: &PgRow) -> Result<Column, sqlx::Error> {
-    let text = |at: usize| row.try_get::<String, _>(at);
-    let filled = text(10)?;
-    Ok(Column {
-        name: text(0)?,
-        declared: text(1)?,
-        sql_type: text(2)?,
-        kind: kind(&text(3)?, &text(4)?, &text(5)?, &text(6)?, &text(7)?),
-        key_place: usize::try_from(row.try_get::<i64, _>(8)?).unwrap_or(0),
-        nullable: row.try_get(9)?,
-        generated: match filled.as_str() {
-            "" if !row.try_get::<bool, _>(11)? => Generated::No,
-            "" | "d" => Generated::Default,
-            _ => Generated::Always,
-        },
-        labels: row.try_get(12)?,
-    })
-}
-
-/// How values of a type travel: by its name, class and category, and the name and class of its elements.
-fn kind(name: &str, class: &str, category: &str, element: &str, element_class: &str) -> Kind {
-    match name {
-        "int2" | "int4" | "int8" => Kind::Integer,
-        "float4" | "float8" => Kind::Float,
-        "bool" => Kind::Bool,
-        "numeric" => Kind::Number,
-        "bytea" => Kind::Bytes,
-        "uuid" => Kind::Uuid,
-        "json" | "jsonb" => Kind::Json,
-        "date" => Kind::Date,
-        "timestamp" | "timestamptz" => Kind::Time,
-        "time" | "timetz" | "inet" | "cidr" | "macaddr" | "macaddr8" | "xml" => Kind::Other,
-        _ if class == "e" => Kind::Enum,
-        _ if category == "S" => Kind::Text,
-        _ if category == "A" => match kind(element, element_class, "S", "", "") {
-            Kind::Integer | Kind::Float | Kind::Bool | Kind::Json | Kind::Date | Kind::Time => Kind::List,
-            Kind::Text if element_class == "b" && !is_textual(element) => Kind::Unknown,
-            Kind::Text | Kind::Uuid | Kind::Enum | Kind::Number | Kind::Other => Kind::TextList,
-            _ => Kind::Unknown,
-        },
-        _ => Kind::Unknown,
-    }
-}
-
-fn is_textual(name: &str) -> bool {
-    matches!(name, "text" | "varchar" | "bpchar" | "name" | "citext")
 }
 
 async fn fetch<'e>(

@@ -1,5 +1,7 @@
 //! SQLite: a type belongs to the value, not to the column; one writer at a time.
 
+mod write;
+
 use std::{any::Any, pin::Pin, str::FromStr as _, sync::Arc};
 
 use larder_base::KeyPart;
@@ -31,6 +33,10 @@ pub(super) const DRIVER: Driver = Driver {
 };
 
 const PRODUCT: &str = "SQLite";
+
+/// The columns of unique indexes whose collation calls different texts equal.
+const INEXACT: &str = "SELECT x.name FROM pragma_index_list($1) AS l, pragma_index_xinfo(l.name) AS x \
+     WHERE l.\"unique\" AND x.key AND x.coll <> 'BINARY' AND x.name IS NOT NULL";
 
 /// Most rows of keys in one statement. What is parsed grows with it, so that two statements of this size are no
 /// slower than one of twice that.
@@ -149,6 +155,7 @@ impl Database for Lite {
             let named = |name: String| TableName {
                 sql: quoted(&name),
                 full: name.clone(),
+                bare: name.clone(),
                 name,
             };
             Ok(listed.fetch_all(&self.0).await?.into_iter().map(named).collect())
@@ -169,6 +176,14 @@ impl Database for Lite {
             let rows = rows.bind(&table.name).fetch_all(&self.0).await?;
             let mut columns: Vec<Column> = rows.iter().map(column).collect::<Result<_, _>>()?;
             mark_row_id(&mut columns);
+            for name in sqlx::query_scalar::<_, String>(INEXACT)
+                .bind(&table.name)
+                .fetch_all(&self.0)
+                .await?
+            {
+                let of_name = columns.iter_mut().filter(|column| column.name == name);
+                of_name.for_each(|column| column.is_exact = false);
+            }
             Ok(columns)
         })
     }
@@ -177,8 +192,8 @@ impl Database for Lite {
         a.eq_ignore_ascii_case(b)
     }
 
-    fn read(&self, column: &Column) -> Option<String> {
-        Some(format!("t.{}", quoted(&column.name)))
+    fn read(&self, column: &Column, of: &str) -> Option<String> {
+        Some(format!("{of}{}", quoted(&column.name)))
     }
 
     fn is_key(&self, _column: &Column) -> bool {
@@ -196,21 +211,22 @@ impl Database for Lite {
 
     /// Filled up to a power of two, so that a connection keeps a dozen prepared statements instead of one for every
     /// batch size: the last tuple is repeated under places that nobody asked for.
-    fn wanted(&self, keys: &[&Column], tuples: &[&[Cell]]) -> Statement {
+    fn wanted(&self, keys: &[&Column], tuples: &[&[Cell]], binds: &mut Vec<Bind>) -> String {
         let size = tuples.len().next_power_of_two();
-        let parts = keys.len();
-        let row = |place: usize| {
-            let variables: Vec<String> = (1..=parts).map(|part| format!("${}", place * parts + part)).collect();
-            format!("({place}, {})", variables.join(", "))
-        };
+        let first = binds.len() + 1;
+        let row = |place: usize| format!("({place}, {})", variables(first + place * keys.len(), keys.len()));
         let rows: Vec<String> = (0..size).map(row).collect();
         let last = tuples.last().into_iter();
         let padded = tuples.iter().chain(last.cycle().take(size - tuples.len()));
-        Statement {
-            sql: format!("VALUES {}", rows.join(", ")),
-            binds: padded.flat_map(|tuple| tuple.iter().cloned().map(Bind::One)).collect(),
-        }
+        binds.extend(padded.flat_map(|tuple| tuple.iter().cloned().map(Bind::One)));
+        format!("VALUES {}", rows.join(", "))
     }
+}
+
+/// `$3, $4` for two from 3.
+fn variables(first: usize, count: usize) -> String {
+    let variables: Vec<String> = (first..first + count).map(|at| format!("${at}")).collect();
+    variables.join(", ")
 }
 
 /// A UUID is kept as 16 bytes by some and as text by others. In a column that converts nothing, text may also
@@ -252,8 +268,9 @@ fn column(row: &SqliteRow) -> Result<Column, sqlx::Error> {
         generated: match row.try_get::<i64, _>(4)? {
             0 if row.try_get(5)? => Generated::Default,
             0 => Generated::No,
-            _ => Generated::Always,
+            _ => Generated::Computed,
         },
+        is_exact: true,
         labels: Vec::new(),
     })
 }
