@@ -300,9 +300,13 @@ impl<K: Clone + Eq + Hash, T: Clone> Leader<K, T> {
     /// To be called right before the fill is handed to the connection: whoever came until now shares it if it is stored.
     pub(crate) fn fill_handed_on(&self) {
         let mut state = self.flight.state.lock();
-        if state.adopted.is_none() {
-            state.adopted = state.next.take();
+        if state.adopted.is_some() {
+            return;
         }
+        let adopted = state.next.take();
+        // Left over from a leader that went away: who waited for the end of its fill waits for that of this one.
+        state.next = adopted.as_ref().and_then(|adopted| adopted.state.lock().next.take());
+        state.adopted = adopted;
     }
 
     /// Notes the token of a request whose answer was not seen, in case this leader goes away.

@@ -162,3 +162,25 @@ async fn cancelled_callers_never_leave_the_others_waiting() {
     );
     assert_eq!(flights.len(), 0);
 }
+
+/// The first leader goes away when its fill is under way: by then some waited for the load, and some for the fill.
+#[test]
+fn who_waited_for_the_fill_of_a_leader_that_went_away_is_not_forgotten() {
+    let flights: Table = Flights::new();
+    let (first, second) = (flights.join(&1), flights.join(&1));
+    let leader = lead(&first);
+    leader.handed_on();
+    let during_load = flights.join(&1);
+    leader.fill_handed_on();
+    let during_fill = flights.join(&1);
+    drop(leader);
+    drop(first);
+    let leader = lead(&second);
+    leader.handed_on();
+    leader.fill_handed_on();
+    leader.finish(7, Share::Adopted);
+    assert_eq!([&second, &during_load].map(outcome), [Some(7); 2]);
+    lead(&during_fill).finish(8, Share::Members);
+    assert_eq!(outcome(&during_fill), Some(8));
+    assert_eq!(flights.len(), 0);
+}

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{
     explore::{Found, Machine, explore},
+    page,
     parts::{Id, Marker, Stamp},
 };
 
@@ -539,4 +540,5 @@ fn every_rule_of_holds_dropped_alone_is_found() {
     for machine in mutants {
         assert!(run(machine).violation.is_some(), "{:?} was not found", machine.mutant);
     }
+    page::names("holds", &mutants.map(|machine| machine.mutant));
 }

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `leases` | readers that load, writers that invalidate, losses, late copies of requests |
 //! | `holds` | writers that store what they commit |
+//! | `flights` | callers of one process that share what is read and loaded |
 //! | `near` | near tiers behind connections that break, and a store that fails over |
 //!
 //! It is a crate of its own because it is compiled with optimisation even for tests: millions of states take seconds then.
@@ -16,10 +17,14 @@
 #[cfg(test)]
 mod explore;
 #[cfg(test)]
+mod flights;
+#[cfg(test)]
 mod holds;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
 mod near;
+#[cfg(test)]
+mod page;
 #[cfg(test)]
 mod parts;

@@ -1,10 +1,14 @@
 //! What the exploration shows.
 
-use super::{Budget, By, DEFAULT, Leases, Mutant, State};
-use crate::explore::{Found, explore};
+use super::{Budget, By, Claim, DEFAULT, Leases, Mutant, State};
+use crate::{
+    explore::{Found, explore},
+    page,
+};
 
 fn run(mutant: Mutant, writers: &[By], budget: Budget) -> Found<State> {
     explore(&Leases {
+        claim: Claim::NothingOutdated,
         mutant,
         writers: writers.to_vec(),
         budget,
@@ -18,6 +22,27 @@ const PAIRS: [&[By]; 5] = [
     &[By::Clear, By::Key],
     &[By::Clear, By::Tag],
 ];
+
+/// Without these rules something outdated is answered.
+const OUTDATING: [Mutant; 11] = {
+    use Mutant as M;
+    [
+        M::M1,
+        M::M2,
+        M::M3,
+        M::M3b,
+        M::M5,
+        M::M6,
+        M::M13,
+        M::M26,
+        M::M27,
+        M::M40,
+        M::M43,
+    ]
+};
+
+/// Without these somebody waits where nobody loads.
+const STALLING: [Mutant; 3] = [Mutant::M45, Mutant::KeptForNothing, Mutant::KeptTooLong];
 
 /// T1: whatever is lost, late or repeated, no read is older than the newest acknowledged write.
 #[test]
@@ -61,21 +86,8 @@ fn no_reachable_state_answers_an_outdated_value() {
 
 #[test]
 fn every_rule_dropped_alone_is_found() {
-    use Mutant as M;
-    for mutant in [
-        M::M1,
-        M::M2,
-        M::M3,
-        M::M3b,
-        M::M5,
-        M::M6,
-        M::M13,
-        M::M26,
-        M::M27,
-        M::M40,
-        M::M43,
-    ] {
-        let budget = if mutant == M::M43 {
+    for mutant in OUTDATING {
+        let budget = if mutant == Mutant::M43 {
             Budget {
                 losses: 1,
                 ages: 0,
@@ -89,6 +101,37 @@ fn every_rule_dropped_alone_is_found() {
             .any(|writers| run(mutant, writers, budget).violation.is_some());
         assert!(found, "{mutant:?} was not found");
     }
+}
+
+/// Whether somebody waits where nobody loads. Without attempts whose answers were lost: their leases are nobody's, and
+/// run out.
+fn waits_for_nobody(mutant: Mutant, writers: &[By]) -> Found<State> {
+    explore(&Leases {
+        claim: Claim::NobodyWaitsForNobody,
+        mutant,
+        writers: writers.to_vec(),
+        budget: Budget { retries: 0, ..DEFAULT },
+    })
+}
+
+#[test]
+fn nobody_waits_where_nobody_loads() {
+    let mut total = 0;
+    for writers in PAIRS {
+        let found = waits_for_nobody(Mutant::None, writers);
+        assert!(found.violation.is_none(), "{writers:?}: {:?}", found.violation);
+        total += found.states;
+    }
+    println!("{total} states, 0 violations");
+    for mutant in STALLING {
+        let is_found = |writers: &&[By]| waits_for_nobody(mutant, writers).violation.is_some();
+        assert!(PAIRS.iter().any(is_found), "{mutant:?} was not found");
+    }
+}
+
+#[test]
+fn the_page_names_what_is_found() {
+    page::names("leases", &[&OUTDATING[..], &STALLING].concat());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Readers that load under a lease beside writers that invalidate.
 //!
-//! One key, one tag, two loaders. A lease may expire or be taken over, a load may fail, the record, its marker and
-//! either stamp may be lost, stamps may age, a `get` may time out and be repeated while its first copy runs at any later moment,
+//! One key, one tag, two loaders. A lease may expire or be taken over. A load may fail: its lease is given back, or kept
+//! for a while where an older value is served meanwhile. The record, its marker and either stamp may be lost, stamps may age, a `get` may time out and be repeated while its first copy runs at any later moment,
 //! and an `invtag` may run once more at any later moment.
 
 mod claims;
@@ -21,6 +21,15 @@ enum Loader {
     Idle,
     Leased { token: Id },
     Loaded { token: Id, version: u8 },
+}
+
+impl Loader {
+    const fn token(self) -> Option<Id> {
+        match self {
+            Self::Idle => None,
+            Self::Leased { token } | Self::Loaded { token, .. } => Some(token),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,7 +82,17 @@ struct State {
     left: Budget,
 }
 
+/// What is claimed of every state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    /// T1: nothing that is answered is older than what was acknowledged.
+    NothingOutdated,
+    /// Who is told to wait for a load is not told so where nobody loads.
+    NobodyWaitsForNobody,
+}
+
 struct Leases {
+    claim: Claim,
     mutant: Mutant,
     writers: Vec<By>,
     budget: Budget,
@@ -100,10 +119,16 @@ impl Machine for Leases {
     }
 
     fn is_violation(&self, state: &State) -> bool {
-        state
-            .tier
-            .answer(self.mutant)
-            .is_some_and(|version| version < state.acked)
+        match self.claim {
+            Claim::NothingOutdated => {
+                let answered = state.tier.answer(self.mutant);
+                answered.is_some_and(|version| version < state.acked)
+            }
+            Claim::NobodyWaitsForNobody => {
+                let waited_for = state.tier.waited_for(self.mutant);
+                waited_for.is_some_and(|awaited| !state.loaders.iter().any(|loader| loader.token() == Some(awaited)))
+            }
+        }
     }
 
     fn steps(&self, state: &State, next: &mut dyn FnMut(State)) {
@@ -178,6 +203,11 @@ impl Leases {
                 ..state.tier
             };
             next(with(Loader::Idle, released));
+            let has_older = matches!(state.tier.record, Record::Value { .. });
+            if has_older || self.mutant == Mutant::KeptForNothing {
+                // Nobody tries again for a while: the older value is served, and the lease stays.
+                next(with(Loader::Idle, state.tier));
+            }
         }
     }
 

@@ -30,4 +30,10 @@ pub(super) enum Mutant {
     M42,
     /// A retry repeats its incarnation candidate.
     M43,
+    /// A refused fill keeps its lease. Breaks no promise on age: somebody waits for nobody.
+    M45,
+    /// A failed load keeps its lease although there is no value to serve meanwhile. Likewise.
+    KeptForNothing,
+    /// A lease counts although the value that came with it is not valid any more. Likewise.
+    KeptTooLong,
 }

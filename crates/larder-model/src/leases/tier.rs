@@ -97,6 +97,18 @@ impl Tier {
         current.then_some(version)
     }
 
+    /// The lease whose load a reader is told to wait for.
+    pub(super) fn waited_for(&self, mutant: Mutant) -> Option<Id> {
+        let (incarnation, token) = match self.record {
+            Record::Lease { incarnation, token, .. } => (incarnation, token),
+            // A value that came with a lease and is not valid any more ends the lease, too.
+            Record::Value { incarnation, token, .. } if mutant == Mutant::KeptTooLong => (incarnation, token),
+            Record::Absent | Record::Value { .. } => return None,
+        };
+        let counts = self.marker.is_some_and(|marker| marker.incarnation == incarnation);
+        (counts && token != 0 && self.answer(mutant).is_none()).then_some(token)
+    }
+
     /// One execution of `get` in mode `lease`. `None`: answered or refused, nothing granted. The lease that stands
     /// counts as expired, for it may be at any moment.
     pub(super) fn get(mut self, token: Id, candidate: Id, mutant: Mutant) -> Self {
@@ -172,6 +184,9 @@ impl Tier {
             None => marker.tseq > lease_tseq && !matches!(mutant, Mutant::M3 | Mutant::M3b),
         };
         if outdated {
+            if mutant == Mutant::M45 {
+                return self;
+            }
             return Self {
                 record: self.record.released(),
                 ..self

@@ -1,7 +1,7 @@
 //! What the exploration shows.
 
 use super::{Budget, Kind, Mutant, Repair, World};
-use crate::explore::explore;
+use crate::{explore::explore, page};
 
 const CALM: Budget = Budget {
     reads: 2,
@@ -198,4 +198,5 @@ fn every_rule_dropped_alone_is_found() {
         .map(|world| world.mutant)
         .collect();
     assert!(unnoticed.is_empty(), "not found: {unnoticed:?}");
+    page::names("near", &missing.map(|world| world.mutant));
 }

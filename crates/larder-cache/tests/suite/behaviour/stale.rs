@@ -310,27 +310,48 @@ fn after_a_while_one_caller_tries_again() {
     });
 }
 
+/// Each way to invalidate a value.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Key,
+    Tag,
+    Clear,
+}
+
 #[test]
 fn an_invalidation_ends_the_pause_and_the_stale_value() {
-    for_each_topology(async |t: Topology| {
-        let rows = Rows::of(7);
-        let (here, there) = (
-            stale(&t, &rows, |b| b.retry_after(t.units(LONG))).await,
-            build(&t, |b| b.source(rows.clone())).await,
-        );
-        rows.fail(true);
-        here.get(&1).await.unwrap();
-        assert!(passes(&t, 50, || here.stats().load_failures() == 1).await);
-        there.invalidate(&1).await.unwrap();
-        assert!(here.get(&1).await.unwrap_err().is_load(), "never stale after it");
-        rows.set(8);
-        rows.fail(false);
-        assert_eq!(
-            here.get(&1).await.unwrap().as_deref(),
-            Some(&8),
-            "a failure is not remembered"
-        );
-    });
+    for by in [By::Key, By::Tag, By::Clear] {
+        for_each_topology(async |t: Topology| {
+            let rows = Rows::of(7);
+            let (here, there) = (
+                stale(&t, &rows, |b| b.retry_after(t.units(LONG)).tags(|_| ["T"])).await,
+                build(&t, |b| b.source(rows.clone())).await,
+            );
+            rows.fail(true);
+            here.get(&1).await.unwrap();
+            assert!(passes(&t, 50, || here.stats().load_failures() == 1).await);
+            match by {
+                By::Key => there.invalidate(&1).await.unwrap(),
+                By::Tag => there.invalidate_tag("T").await.unwrap(),
+                By::Clear => there.clear().await.unwrap(),
+            }
+            let began = t.clock().monotonic();
+            let read = meanwhile(&t, here.get(&1)).await;
+            assert!(read.unwrap_err().is_load(), "{by:?}: never stale after it");
+            let waited = t.clock().monotonic() - began;
+            assert!(
+                waited < t.units(LONG / 20),
+                "{by:?}: it waited {waited:?} where nobody loads"
+            );
+            rows.set(8);
+            rows.fail(false);
+            assert_eq!(
+                here.get(&1).await.unwrap().as_deref(),
+                Some(&8),
+                "a failure is not remembered"
+            );
+        });
+    }
 }
 
 #[test]

@@ -159,6 +159,20 @@ pub(crate) fn g_refused_fill_gives_its_lease_back(lab: &mut Lab) {
     assert_eq!(l.c(&["EXISTS", &l.e("z")]).int(), 0);
 }
 
+/// The lease may be one that was kept after a failed load, so that nobody loads: who needs the key must not wait for it.
+pub(crate) fn g3_an_invalidated_tag_ends_the_lease_beside_its_value(lab: &mut Lab) {
+    let l = &mut lab.l;
+    l.stored("k", b"OLD", Put::tags(&["T"]));
+    let (kept, answer) = l.early("k");
+    assert_eq!(word(&answer), "FRESH_LEASE");
+    assert_eq!(l.state("k"), "HIT", "the value serves meanwhile");
+    l.invtag(&["T"]);
+    let (token, answer) = l.get("k");
+    assert_eq!(word(&answer), "LEASE");
+    assert_eq!(why(&l.fill("k", kept, b"OLD")), "superseded");
+    assert_eq!(word(&l.fill("k", token, b"v")), "OK");
+}
+
 pub(crate) fn g2_release_and_renew(lab: &mut Lab) {
     let l = &mut lab.l;
     let (token, _) = l.get("k");

@@ -11,7 +11,7 @@ mod holds;
 mod lab;
 mod leases;
 mod log;
-mod mutants;
+pub(crate) mod mutants;
 mod near;
 mod scripts;
 mod tags;
@@ -62,6 +62,7 @@ checks! {
     leases::f_negative_entry_is_a_hit,
     leases::g_refused_fill_gives_its_lease_back,
     leases::g2_release_and_renew,
+    leases::g3_an_invalidated_tag_ends_the_lease_beside_its_value,
     damage::h_foreign_and_damaged_records_are_absent,
     damage::h2_every_flipped_byte_is_survived,
     damage::h3_wrong_types_are_healed,
