@@ -140,7 +140,7 @@ where
 
     /// A near copy in doubt, if there is one and it still holds.
     async fn revalidate(&self) -> Option<Lookup<V>> {
-        let copy = self.core.near.doubtful(self.key, self.core.clock.coarse())?;
+        let copy = self.core.near.doubtful(self.key, self.core.coarse())?;
         self.leader.handed_on();
         self.core.revalidate(self.key, self.place, copy).await
     }

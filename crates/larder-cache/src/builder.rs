@@ -23,7 +23,7 @@ use crate::{
     layout::Layout,
     loading::Slots,
     log::{self, Agreement, LOG_LEAST},
-    metric,
+    metric, mutant,
     pace::Pace,
     pending::Pending,
     recovery, registry,
@@ -441,7 +441,7 @@ where
         if vouching == Vouching::Nobody || self.settings.reads_log() {
             return Ok(None);
         }
-        match store.listen(near.clone()).await {
+        match store.listen(mutant::listener(near.clone())).await {
             Ok(listening) => Ok(Some(listening)),
             Err(error) if self.settings.near == 0 => {
                 tracing::debug!(%error, "the store does not tell what changes; reads that wait for a load poll");
@@ -501,6 +501,7 @@ where
     metric::METRICS.iter().for_each(Metric::describe);
     larder_base::metric::register(core);
     housekeeping::start(core);
+    mutant::tick(&core.clock, &core.tasks);
     recovery::start(core);
     settle::start(core);
     if core.settings.reads_log() {

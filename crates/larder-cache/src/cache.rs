@@ -90,7 +90,7 @@ where
     #[inline]
     pub(crate) fn near_hit(&self, key: &K) -> Option<larder_near::Entry<V>> {
         let core = &*self.core;
-        let entry = core.near.hit(key, core.clock.coarse())?;
+        let entry = core.near.hit(key, core.coarse())?;
         core.count_near(entry.value().is_some());
         Some(entry)
     }
@@ -143,7 +143,7 @@ where
     }
 
     pub(crate) fn near_lookup(&self, entry: larder_near::Entry<V>) -> Lookup<V> {
-        let remaining = entry.deadline().saturating_sub(self.core.clock.coarse());
+        let remaining = entry.deadline().saturating_sub(self.core.coarse());
         let ttl = self.core.full_ttl(entry.value().is_none());
         let found = Lookup::fresh(entry.into_value(), Tier::Near, remaining, ttl);
         // A copy whose time was cut short says nothing of its value's.

@@ -158,7 +158,7 @@ impl<K: CacheKey, V> NearTier<K, V> {
     /// As [`hit`](Self::hit), the value alone, now.
     #[inline]
     pub(crate) fn value(&self, key: &K) -> Option<Option<Arc<V>>> {
-        let now = nanos(self.clock.coarse());
+        let now = nanos(mutant::coarse(&self.clock));
         let near = self.near.as_ref().filter(|_| self.is_proven(now))?;
         near.value(key, now, |stamp| self.vouches_for(stamp))
     }
@@ -467,11 +467,16 @@ impl<K: CacheKey, V: Send + Sync> Invalidations for NearTier<K, V> {
     }
 
     fn confirmed(&self, beat: Heartbeat) {
+        let proof = if mutant::lives(Mutant::M9) {
+            beat.received
+        } else {
+            beat.sent
+        };
         let until = match self.vouching {
             // What is read within the bound after it was sent is told everything from before it was sent.
             Vouching::Stream { bound } => {
-                self.proven_at.store(nanos(beat.sent), Ordering::Relaxed);
-                nanos(beat.sent.saturating_add(bound).saturating_sub(TICK))
+                self.proven_at.store(nanos(proof), Ordering::Relaxed);
+                nanos(proof.saturating_add(bound).saturating_sub(TICK))
             }
             Vouching::Embedded | Vouching::Nobody => u64::MAX,
         };

@@ -49,7 +49,7 @@ where
         let envelope = Envelope {
             schema: self.schema,
             source_version: notes.version,
-            key: place.address.full(),
+            key: place.sealed_key(),
         };
         let encoded: Encoded = match value {
             Some(value) => self

@@ -12,6 +12,8 @@ use std::{fmt, future::IntoFuture, pin::Pin, sync::Arc};
 use larder_base::CacheKey;
 use larder_store::StoreError;
 
+#[cfg(feature = "mutants")]
+use crate::mutant::{self, Mutant};
 use crate::{Error, channel::Change, core::Core, deliver::pending, owed::Owed};
 
 /// Keys that the server looks at per step: a fraction of a millisecond of it.
@@ -131,6 +133,10 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     }
 
     async fn drop_entries(&self, entries: Vec<Vec<u8>>) -> Result<(), StoreError> {
+        #[cfg(feature = "mutants")]
+        if mutant::lives(Mutant::M25) {
+            return mutant::unlink(&self.store, entries).await;
+        }
         let keys: Vec<K> = entries.iter().filter_map(|e| self.key_of(e)).collect();
         // Whose key is stored as a digest: nothing of it is kept near, but it may be being read.
         let has_digests = keys.len() < entries.len();

@@ -49,7 +49,7 @@ impl<K: CacheKey, V: DeserializeOwned + Send + Sync + 'static> Core<K, V> {
 
     /// Reads a record whose lengths are known to be right.
     pub(crate) fn decode(&self, place: &Place, record: Record) -> Result<Opened<V>, Unusable> {
-        let envelope = record.envelope(place.address.full());
+        let envelope = record.envelope(place.sealed_key());
         let unusable = match self.settings.codec.decode(record.flags(), record.payload(), &envelope) {
             Err(CodecError::Checksum) => Unusable::Corrupt,
             _ if record.schema() != self.schema => other_schema(record.schema(), self.schema),

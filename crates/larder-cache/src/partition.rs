@@ -14,7 +14,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::{layout::PARTITIONS, record::Meta};
+use crate::{
+    layout::PARTITIONS,
+    mutant::{self, Mutant},
+    record::Meta,
+};
 
 /// The revisions of a partition at some moment.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +61,9 @@ pub(crate) struct MetaWrite<'a>(&'a Partitions);
 impl Drop for MetaWrite<'_> {
     fn drop(&mut self) {
         self.0.known.lock().writes -= 1;
+        if mutant::lives(Mutant::M48) {
+            return self.0.tags_moved();
+        }
         // Whatever M was read meanwhile may be from before.
         self.0.suspect_all();
     }
@@ -141,6 +148,17 @@ impl Partitions {
         MetaWrite(self)
     }
 
+    /// Without a look at M: tagged copies die, and that is all.
+    fn tags_moved(&self) {
+        for partition in 0..PARTITIONS as u8 {
+            let [untagged, tagged] = self.pair(partition) else {
+                return;
+            };
+            untagged.fetch_and(!1, Ordering::AcqRel);
+            tagged.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
     fn touch(&self, known: &mut Known, partition: u8) {
         known.touches = known.touches.wrapping_add(1);
         for revision in self.pair(partition) {
@@ -189,7 +207,7 @@ impl Partitions {
         let before = std::mem::replace(&mut known.meta, meta);
         let (mut same_incarnation, mut same_tags) = (false, false);
         if let (Some(before), Some(meta)) = (before, meta) {
-            same_incarnation = before[..8] == meta[..8];
+            same_incarnation = before[..8] == meta[..8] || mutant::lives(Mutant::M47);
             same_tags = before == meta;
         }
         for (revision, lives_on) in self.pair(suspect.partition).iter().zip([same_incarnation, same_tags]) {

@@ -159,7 +159,7 @@ where
     }
 
     async fn look_at(&self, key: &K, place: &Place) -> Outcome<V> {
-        if let Some(copy) = self.near.doubtful(key, self.clock.coarse())
+        if let Some(copy) = self.near.doubtful(key, self.coarse())
             && let Some(found) = self.revalidate(key, place, copy).await
         {
             return Ok(found);

@@ -80,7 +80,7 @@ where
 
     /// What the near tier has; the other keys, each once.
     fn near_many(&self, keys: &[K], batch: &mut Batch<K, V>) -> Vec<K> {
-        let now = self.clock.coarse();
+        let now = self.coarse();
         let mut seen = HashSet::with_capacity_and_hasher(keys.len(), ahash::RandomState::new());
         let mut missing = Vec::with_capacity(keys.len());
         for key in keys {

@@ -1,104 +1,156 @@
 //! Rules of the library left out one at a time: each must be noticed, by a named check or by a simulated world.
 //!
-//! The rules that stand in scripts are left out by `protocol::mutants`.
+//! The rules that stand in scripts are left out by `protocol::mutants`. All of them, with what notices them, are listed in
+//! `docs/verification.md`, and the list is checked here.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    collections::HashSet,
+    fmt::Write as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use larder_cache::mutant::{self, Mutant};
 
 use crate::{
+    behaviour::{patterns, trouble},
+    protocol,
     races::{self, joins, retries},
     recovery::order,
-    simulation,
+    simulation::scenes,
 };
 
 /// What must notice that a rule is missing.
 enum Killer {
     /// A test that fails without it.
     Check(&'static str, fn()),
-    /// Worlds of a story, of which one shows something stale, and the seed to begin with: shortly before one that did.
-    Worlds(&'static str, fn(u64) -> u64, u64),
+    /// Worlds of a story, of which one shows something stale.
+    Worlds(&'static str, fn(u64) -> u64),
 }
 
 use Killer::{Check, Worlds};
 
+/// A check under its own name.
+macro_rules! check {
+    ($module:ident::$name:ident) => {
+        Check(stringify!($name), $module::$name)
+    };
+}
+
 /// Every mutant with its killer.
 const MUTANTS: &[(Mutant, Killer)] = &[
-    (Mutant::M2, Worlds("everything", races::stale_in_crowded_worlds, 1)),
-    (Mutant::M7, Worlds("rough", simulation::stale_in_rough_worlds, 285)),
-    (Mutant::M8, Worlds("rough", simulation::stale_in_rough_worlds, 150)),
+    (Mutant::M2, Worlds("everything at once", races::stale_in_crowded_worlds)),
+    (Mutant::M7, check!(scenes::a_read_that_was_overtaken_leaves_no_copy)),
+    (Mutant::M8, check!(scenes::a_connection_that_was_lost_ends_every_copy)),
+    (
+        Mutant::M9,
+        check!(scenes::news_that_was_held_up_is_not_overtaken_by_its_proof),
+    ),
+    (
+        Mutant::M10,
+        check!(scenes::news_that_was_held_up_is_not_overtaken_by_its_proof),
+    ),
     (
         Mutant::M11,
-        Check(
-            "a caller after an own invalidation does not wait for a late hit",
-            joins::a_caller_after_an_own_invalidation_does_not_wait_for_a_late_hit,
-        ),
+        check!(joins::a_caller_after_an_own_invalidation_does_not_wait_for_a_late_hit),
     ),
     (
         Mutant::M13,
-        Check(
-            "a late attempt does not revive the lease of its retry",
-            retries::a_late_attempt_does_not_revive_the_lease_of_its_retry,
-        ),
+        check!(retries::a_late_attempt_does_not_revive_the_lease_of_its_retry),
     ),
     (
         Mutant::M14,
-        Check(
-            "what is pending reaches the store before its quarantine ends",
-            order::what_is_pending_reaches_the_store_before_its_quarantine_ends,
-        ),
+        check!(order::what_is_pending_reaches_the_store_before_its_quarantine_ends),
     ),
-    (Mutant::M29, Worlds("rough", simulation::stale_in_rough_worlds, 28)),
+    (Mutant::M24, check!(trouble::a_record_copied_from_another_key_is_a_miss)),
+    (
+        Mutant::M25,
+        check!(patterns::a_writers_hold_stays_and_still_keeps_fills_out),
+    ),
+    (Mutant::M29, check!(scenes::an_own_invalidation_ends_the_own_copy)),
     (
         Mutant::M30,
-        Check(
-            "a caller after an acknowledged write does not share a late hit",
-            joins::a_caller_after_an_acknowledged_write_does_not_share_a_late_hit,
-        ),
+        check!(joins::a_caller_after_an_acknowledged_write_does_not_share_a_late_hit),
     ),
     (
         Mutant::M31,
-        Check(
-            "a caller during a load does not share its refusal",
-            joins::a_caller_during_a_load_does_not_share_its_refusal,
-        ),
+        check!(joins::a_caller_during_a_load_does_not_share_its_refusal),
+    ),
+    (
+        Mutant::M38,
+        check!(scenes::a_process_that_stood_still_serves_nothing_from_before),
     ),
     (
         Mutant::M43,
-        Check(
-            "a late attempt does not revive the incarnation of its retry",
-            retries::a_late_attempt_does_not_revive_the_incarnation_of_its_retry,
-        ),
+        check!(retries::a_late_attempt_does_not_revive_the_incarnation_of_its_retry),
     ),
-    (Mutant::M46, Worlds("rough", simulation::stale_in_rough_worlds, 278)),
+    (Mutant::M46, check!(scenes::a_flush_ends_every_copy)),
+    (Mutant::M47, check!(scenes::a_clear_ends_untagged_copies_of_others)),
+    (Mutant::M48, check!(scenes::an_own_tag_invalidation_leaves_nobody_deaf)),
+];
+
+/// The protocol's list (verification 5.5): its parts on the store, writers, near tier, flights and recovery. M37 is a rule of
+/// write-behind.
+const OF_THE_PROTOCOL: &[&str] = &[
+    "M1", "M2", "M3", "M3b", "M4", "M5", "M6", "M7", "M8", "M9", "M10", "M11", "M12", "M13", "M14", "M24", "M25",
+    "M26", "M27", "M28", "M29", "M30", "M31", "M32", "M33", "M34", "M35", "M36", "M36b", "M38", "M40", "M43", "M44",
+    "M45", "M46", "M47", "M48",
 ];
 
 /// The protocol's own number of seeds within which a mutant must be found.
 const WORLDS_MAX: u64 = 2_000;
 
+const PAGE: &str = include_str!("../../../../docs/verification.md");
+
 #[test]
 fn every_mutant_is_killed() {
     let mut survivors = Vec::new();
-    for (mutant, killer) in MUTANTS {
-        let (name, found) = mutant::with(Some(*mutant), || killer.strikes());
+    for mutant in Mutant::ALL {
+        let killer = MUTANTS
+            .iter()
+            .find(|(known, _)| known == mutant)
+            .map(|(_, killer)| killer);
+        let found = killer.and_then(|killer| mutant::with(Some(*mutant), || killer.strikes()));
         match found {
-            Some(worlds) => println!("{mutant:?}: {name}, {worlds}"),
-            None => survivors.push((mutant, name)),
+            Some(worlds) => println!("{mutant:?}: {}, {worlds}", killer.map_or("", Killer::name)),
+            None => survivors.push(mutant),
         }
     }
     assert!(survivors.is_empty(), "not noticed: {survivors:?}");
 }
 
+#[test]
+fn every_mutant_of_the_protocol_is_here_or_among_the_scripts() {
+    let scripts = protocol::mutants::names().filter_map(|name| name.split(' ').next());
+    let here = MUTANTS.iter().map(|(mutant, _)| format!("{mutant:?}"));
+    let all: HashSet<String> = here.chain(scripts.map(str::to_owned)).collect();
+    let missing: Vec<_> = OF_THE_PROTOCOL.iter().filter(|name| !all.contains(**name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_page_lists_every_mutant_with_what_notices_it() {
+    let mut table = String::from("| mutant | left out | noticed by |\n|---|---|---|\n");
+    for (mutant, killer) in MUTANTS {
+        let _written = writeln!(table, "| {mutant:?} |{} | {} |", mutant.what(), killer.name());
+    }
+    assert!(PAGE.contains(&table), "docs/verification.md should have:\n{table}");
+    let scripts = protocol::mutants::table();
+    assert!(PAGE.contains(&scripts), "docs/verification.md should have:\n{scripts}");
+}
+
 impl Killer {
-    /// Its name, and how much of it was needed if it noticed.
-    fn strikes(&self) -> (&'static str, Option<u64>) {
+    fn name(&self) -> &str {
         match self {
-            Check(name, check) => (name, catch_unwind(AssertUnwindSafe(check)).is_err().then_some(1)),
-            Worlds(name, worlds, first) => {
-                // One after the other, for the first one that shows it ends the search.
-                let found = (*first..first + WORLDS_MAX).find(|seed| worlds(*seed) > 0);
-                (name, found)
-            }
+            Check(name, _) | Worlds(name, _) => name,
+        }
+    }
+
+    /// How much of it was needed, if it noticed.
+    fn strikes(&self) -> Option<u64> {
+        match self {
+            Check(_, check) => catch_unwind(AssertUnwindSafe(check)).is_err().then_some(1),
+            // One after the other, for the first one that shows it ends the search.
+            Worlds(_, worlds) => (1..=WORLDS_MAX).find(|seed| worlds(*seed) > 0),
         }
     }
 }

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::io::DuplexStream;
 
 use super::link::{Break, Dialer, Link};
-use crate::Wire;
+use crate::{Answer, Wire};
 
 /// How often something happened: as long as this moves, nobody waits for time alone.
 #[derive(Clone, Debug, Default)]
@@ -170,7 +170,7 @@ impl Sea {
         /// Turns without anything happening after which everyone waits for time.
         const IDLE: u32 = 15;
         /// So many such waits without an end mean that nobody will ever go on.
-        const WAITS_MAX: u32 = 200_000;
+        const WAITS_MAX: u32 = 4_000_000;
         for _ in 0..WAITS_MAX {
             let before = self.steps.count();
             for _ in 0..IDLE {
@@ -193,7 +193,7 @@ fn fork(random: &Random) -> Random {
     Random::seeded(random.next_u64())
 }
 
-/// What a server held at some moment: strings and hashes, with what was left of their time.
+/// What a server held at some moment: strings, hashes and streams, with what was left of their time.
 #[derive(Clone, Debug)]
 pub struct Snapshot(Vec<(Vec<u8>, Kept, i64)>);
 
@@ -201,6 +201,8 @@ pub struct Snapshot(Vec<(Vec<u8>, Kept, i64)>);
 enum Kept {
     Text(Vec<u8>),
     Hash(Vec<Vec<u8>>),
+    /// Each item's id, and its fields with their values.
+    Stream(Vec<(Vec<u8>, Vec<Vec<u8>>)>),
 }
 
 impl Snapshot {
@@ -214,11 +216,15 @@ impl Snapshot {
         let mut kept = Vec::new();
         for key in keys {
             let left = ask(&[b"PTTL", &key]).int();
-            let value = if ask(&[b"TYPE", &key]).text() == "hash" {
-                let all = ask(&[b"HGETALL", &key]);
-                Kept::Hash(all.list().iter().map(|item| item.bytes().to_vec()).collect())
-            } else {
-                Kept::Text(ask(&[b"GET", &key]).bytes().to_vec())
+            let bytes = |all: &Answer| all.list().iter().map(|item| item.bytes().to_vec()).collect();
+            let value = match ask(&[b"TYPE", &key]).text().as_str() {
+                "hash" => Kept::Hash(bytes(&ask(&[b"HGETALL", &key]))),
+                "stream" => {
+                    let items = ask(&[b"XRANGE", &key, b"-", b"+"]);
+                    let item = |item: &Answer| (item.list()[0].bytes().to_vec(), bytes(&item.list()[1]));
+                    Kept::Stream(items.list().iter().map(item).collect())
+                }
+                _ => Kept::Text(ask(&[b"GET", &key]).bytes().to_vec()),
             };
             kept.push((key, value, left));
         }
@@ -234,6 +240,13 @@ impl Snapshot {
                     let mut args: Vec<&[u8]> = vec![b"HSET", key];
                     args.extend(items.iter().map(Vec::as_slice));
                     tell(&args);
+                }
+                Kept::Stream(items) => {
+                    for (id, fields) in items {
+                        let mut args: Vec<&[u8]> = vec![b"XADD", key, id];
+                        args.extend(fields.iter().map(Vec::as_slice));
+                        tell(&args);
+                    }
                 }
             }
             if *left > 0 {

@@ -93,7 +93,7 @@ fn an_abandoned_pattern_leaves_the_rest_as_it_was() {
 }
 
 #[test]
-fn a_writers_hold_stays_and_still_keeps_fills_out() {
+pub(crate) fn a_writers_hold_stays_and_still_keeps_fills_out() {
     for_each_topology(async |t: Topology| {
         let cache = filled(&t, 10).await;
         let hold = cache.hold(&1).await.unwrap();

@@ -280,3 +280,35 @@ async fn an_invalidation_that_the_store_refuses_is_not_ok() {
     assert!(cache.invalidate(&1).await.unwrap_err().is_pending());
     assert!(cache.invalidate_tag("all").await.unwrap_err().is_pending());
 }
+
+/// Where a record stands is part of what its checksum covers: an operator who copies one, or a script with a wrong key,
+/// hands nobody somebody else's value.
+#[test]
+pub(crate) fn a_record_copied_from_another_key_is_a_miss() {
+    for_each_topology(async |t: Topology| {
+        let cache = cache(&t).await;
+        // So many that some share a partition, which is what makes the rest of a record right.
+        cache.put_many((0..200).map(|key| (key, key))).await.unwrap();
+        let mut wire = t.wire();
+        let keys = wire.call(&["KEYS", "*:e:*"]).unwrap();
+        let mut names: Vec<String> = keys.list().iter().map(larder_testkit::Answer::text).collect();
+        names.sort_unstable();
+        let key_of = |name: &str| {
+            name.rsplit_once(':')
+                .and_then(|(_, key)| key.parse::<u64>().ok())
+                .unwrap()
+        };
+        let partition = |name: &str| name.split_once('}').unwrap().0.to_owned();
+        let pair = names
+            .windows(2)
+            .find(|pair| partition(&pair[0]) == partition(&pair[1]))
+            .unwrap();
+        let record = wire.call(&["GET", &pair[0]]).unwrap();
+        wire.call(&[b"SET".as_slice(), pair[1].as_bytes(), record.bytes(), b"PX", b"60000"])
+            .unwrap();
+        let (from, to) = (key_of(&pair[0]), key_of(&pair[1]));
+        assert_eq!(cache.get(&to).await.unwrap(), None, "the value of {from} under {to}");
+        assert_eq!(cache.get(&from).await.unwrap().as_deref(), Some(&from));
+        assert_eq!(cache.stats().decode_failures, 1);
+    });
+}

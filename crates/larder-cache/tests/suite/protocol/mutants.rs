@@ -2,7 +2,10 @@
 //!
 //! What the changed line is there for is told by the script; the names are those of the list of mutants.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    fmt::Write as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use super::{
     CHECKS,
@@ -114,6 +117,8 @@ const MUTANTS: &[Mutant] = &[
         "g_refused_fill_gives_its_lease_back"),
     mutant("fill compares an absent version", "fill",
         ["if stored ~= none and offered ~= none then", "do"], "e_unversioned_refresh_of_a_versioned_value"),
+    mutant("get heeds a lease beside an outdated value", "get",
+        ["        token = ZERO --", "        --"], "g3_an_invalidated_tag_ends_the_lease_beside_its_value"),
     mutant("get serves a fallback as fresh", "get",
         ["if has(flags, 32) then state = 'fallback' elseif", "if"], "i_soft_expired_value_serves_only_as_fallback"),
     mutant("get accepts another format", "get",
@@ -139,6 +144,24 @@ const MUTANTS: &[Mutant] = &[
     mutant("rotate is logged only beside an M", "rotate",
         ["if KEYS[4] then", "if KEYS[4] and redis.call('EXISTS', KEYS[1]) == 1 then"], "y_log_mode"),
 ];
+
+/// What is left out, each with its name in the list of mutants where it has one.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    MUTANTS.iter().map(|mutant| mutant.name)
+}
+
+/// The table of `docs/verification.md`.
+pub(crate) fn table() -> String {
+    let mut table = String::from("| mutant | script | noticed by |\n|---|---|---|\n");
+    for mutant in MUTANTS {
+        let _written = writeln!(
+            table,
+            "| {} | `{}.lua` | {} |",
+            mutant.name, mutant.script, mutant.killed_by
+        );
+    }
+    table
+}
 
 #[test]
 fn every_mutant_is_killed_by_its_check() {

@@ -8,31 +8,79 @@
 //! anything. With it, a mutant lives on the thread that called [`with`](self::with) and nowhere else: tests run side by side in
 //! one process, and a simulated world is on one thread. Nothing but a test may turn the feature on.
 
-/// A rule left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mutant {
+#[cfg(feature = "mutants")]
+mod behind;
+#[cfg(feature = "mutants")]
+mod ticker;
+#[cfg(feature = "mutants")]
+mod unlink;
+
+/// The mutants, and the list of all.
+macro_rules! mutants {
+    ($($(#[doc = $what:literal])+ $name:ident,)*) => {
+        /// A rule left out.
+        #[cfg_attr(
+            not(feature = "mutants"),
+            expect(dead_code, reason = "some hooks are there only with the feature")
+        )]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Mutant {
+            $($(#[doc = $what])+ $name,)*
+        }
+
+        #[cfg(feature = "mutants")]
+        impl Mutant {
+            /// Every one, so that a test can see that none goes unnoticed.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// What is left out.
+            #[must_use]
+            pub const fn what(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($what),+),)*
+                }
+            }
+        }
+    };
+}
+
+mutants! {
     /// A lease token per client instead of one per attempt.
     M2,
     /// What is read is installed by how things are when it comes, not by what happened since it was asked for.
     M7,
     /// A lost connection does not end the epoch.
     M8,
+    /// The stream counts as proven live from when the answer to a heartbeat came, not from when it was asked for.
+    M9,
+    /// Pushes are applied by a task behind a channel, not where they are read.
+    M10,
     /// A local invalidation does not detach the flight under way.
     M11,
     /// A retry of a lease request repeats its token.
     M13,
     /// What is pending is sent after its quarantine was lifted.
     M14,
+    /// The checksum does not cover the key.
+    M24,
+    /// A purge by pattern deletes what it finds, the holds of writers too.
+    M25,
     /// An own write drops no copy, although the server tells nobody of his own.
     M29,
     /// A caller who comes after the request was handed on shares its answer.
     M30,
     /// A load whose fill was refused is shared with those who came after its lease was requested.
     M31,
+    /// The hit path's clock is one that this process advances itself.
+    M38,
     /// A retry of a lease request repeats its incarnation candidate.
     M43,
     /// A push of everything leaves copies alone.
     M46,
+    /// A push of M leaves untagged copies alone when everything of the partition was cleared.
+    M47,
+    /// After an own write of M, which ends its tracking, M is not read again.
+    M48,
 }
 
 #[cfg(feature = "mutants")]
@@ -68,13 +116,42 @@ mod switch {
 }
 
 #[cfg(feature = "mutants")]
+pub(crate) use behind::listener;
+#[cfg(feature = "mutants")]
 pub(crate) use switch::lives;
 #[cfg(feature = "mutants")]
 pub use switch::with;
+#[cfg(feature = "mutants")]
+pub(crate) use ticker::{coarse, tick};
+#[cfg(feature = "mutants")]
+pub(crate) use unlink::unlink;
 
-/// No rule is ever left out.
+/// The hooks of a build in which no rule is ever left out.
 #[cfg(not(feature = "mutants"))]
-#[inline(always)]
-pub(crate) const fn lives(_: Mutant) -> bool {
-    false
+mod off {
+    use std::{sync::Arc, time::Duration};
+
+    use larder_base::{Clock, Tasks};
+    use larder_store::Invalidations;
+
+    use super::Mutant;
+
+    #[inline(always)]
+    pub(crate) const fn lives(_: Mutant) -> bool {
+        false
+    }
+
+    pub(crate) fn listener<L: Invalidations + 'static>(listener: Arc<L>) -> Arc<dyn Invalidations> {
+        listener
+    }
+
+    #[inline(always)]
+    pub(crate) fn coarse(clock: &Clock) -> Duration {
+        clock.coarse()
+    }
+
+    pub(crate) const fn tick(_: &Clock, _: &Tasks) {}
 }
+
+#[cfg(not(feature = "mutants"))]
+pub(crate) use off::{coarse, listener, lives, tick};

@@ -1,0 +1,36 @@
+//! M38: the hit path reads a cell that a task of this process advances. While the process stands still, so does the cell.
+
+use std::{cell::Cell, time::Duration};
+
+use larder_base::{Clock, Tasks};
+
+use super::{Mutant, lives};
+
+/// How often the cell is advanced.
+const EVERY: Duration = Duration::from_millis(1);
+
+thread_local! {
+    static CELL: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// What the hit path takes for the time.
+#[inline]
+pub(crate) fn coarse(clock: &Clock) -> Duration {
+    if lives(Mutant::M38) { CELL.get() } else { clock.coarse() }
+}
+
+/// Starts what advances the cell, if the mutant lives.
+pub(crate) fn tick(clock: &Clock, tasks: &Tasks) {
+    if !lives(Mutant::M38) {
+        return;
+    }
+    let clock = clock.clone();
+    CELL.set(clock.coarse());
+    let ticks = async move {
+        loop {
+            clock.sleep(EVERY).await;
+            CELL.set(clock.coarse());
+        }
+    };
+    drop(tasks.spawn("mutant clock", ticks));
+}
