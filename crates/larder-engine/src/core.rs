@@ -10,6 +10,7 @@ use crate::{
     db::Db,
     evict::Pool,
     expire::Sweep,
+    log::Effects,
     pubsub::PubSub,
     script::Scripts,
     settings::Settings,
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) stats: Stats,
     pub(crate) slow_log: SlowLog,
     pub(crate) sweep: Sweep,
+    pub(crate) effects: Effects,
     /// Memory is full and nothing more can be evicted: found before each command, see `make_room`.
     pub(crate) out_of_memory: bool,
     pub(crate) eviction_pool: Pool,
@@ -94,6 +96,7 @@ impl Core {
             stats: Stats::default(),
             slow_log: SlowLog::default(),
             sweep: Sweep::default(),
+            effects: Effects::default(),
             out_of_memory: false,
             eviction_pool: Pool::default(),
             evict_next: 0,

@@ -3,7 +3,7 @@
 //! Reading goes through [`Ctx::read`], which lets an expired key vanish first. Changing goes through
 //! [`Ctx::update`], [`Ctx::upsert`], [`Ctx::put`] and [`Ctx::remove`], and **every change is followed by one
 //! [`Ctx::modified`]**, which removes a collection that became empty and tells everyone who watches the key:
-//! transactions, tracking clients, subscribers of keyspace events.
+//! transactions, tracking clients, subscribers of keyspace events, the log.
 
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ impl<'a> Ctx<'a> {
     fn find(&mut self, key: &[u8], touch: bool) -> Option<usize> {
         let now = self.now();
         let (position, entry) = self.core.dbs[self.db].find(key)?;
-        if entry.is_expired(now) {
+        if entry.is_expired(now) && !self.core.effects.is_loading {
             self.core.expire(self.db, key);
             return None;
         }
@@ -188,6 +188,7 @@ impl<'a> Ctx<'a> {
     /// Announces that this command changed `key`: the one place where watchers, tracking clients and subscribers
     /// of keyspace events learn of it. A collection that became empty goes, as a `del`.
     pub(crate) fn modified(&mut self, key: &[u8], class: Class, event: &'static str) {
+        self.core.effects.changed();
         self.core.announce(self.db, key, Some(self.client), class, event);
         let db = &self.core.dbs[self.db];
         if class.is_of_collections() && db.entry(key).is_some_and(|entry| entry.value.is_empty()) {

@@ -35,6 +35,8 @@ pub(crate) struct Entry {
     pub(crate) used_at: u64,
     /// How often it was used, on a logarithmic scale; counted while the policy is an LFU one.
     frequency: u8,
+    /// The last rewrite of the log whose base has this entry, or that began before the entry came: see [`Db::mark`].
+    mark: u32,
 }
 
 impl Entry {
@@ -80,6 +82,8 @@ pub(crate) struct Db {
     /// The keys with a deadline, for active expiry and the `volatile-*` policies.
     volatile: IndexSet<Key, RandomState>,
     used: usize,
+    /// What new entries are marked with.
+    mark: u32,
 }
 
 impl Db {
@@ -88,6 +92,7 @@ impl Db {
             keys: IndexMap::with_hasher(hasher.clone()),
             volatile: IndexSet::with_hasher(hasher.clone()),
             used: 0,
+            mark: 0,
         }
     }
 
@@ -137,6 +142,7 @@ impl Db {
             expires_at,
             used_at: now,
             frequency: Entry::FREQUENCY_NEW,
+            mark: self.mark,
         };
         if let Some((position, known, slot)) = self.keys.get_full_mut(key) {
             self.used = self.used + cost(known, &entry) - cost(known, slot);
@@ -184,6 +190,17 @@ impl Db {
             None => self.volatile.swap_remove(key),
         };
         true
+    }
+
+    /// From now on new entries carry this number, and entries that are there do not.
+    pub(crate) fn begin_marks(&mut self, number: u32) {
+        self.mark = number;
+    }
+
+    /// Marks the entry at a position with this number; whether it did not carry it yet.
+    pub(crate) fn mark(&mut self, position: usize, number: u32) -> bool {
+        let entry = self.keys.get_index_mut(position);
+        entry.is_some_and(|(_, entry)| std::mem::replace(&mut entry.mark, number) != number)
     }
 
     /// The key and entry at a position below [`len`](Self::len); positions change with every removal.

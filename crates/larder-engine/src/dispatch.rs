@@ -4,6 +4,8 @@ use crate::{
     ErrorReply, Reply, Resp,
     command::{self, Args, Command, Flags, abort_transaction},
     ctx::Ctx,
+    log,
+    transaction::Queue,
 };
 
 /// Runs one command for a client, or queues it if the client has begun a transaction.
@@ -25,6 +27,9 @@ pub(crate) fn run(ctx: &mut Ctx<'_>, args: &[&[u8]]) -> Reply {
             Reply::Error(error)
         }
     };
+    if ctx.core.effects.is_recorded() {
+        ctx.core.commit_effects();
+    }
     if ctx.core.tracking.is_in_use() {
         end_caching(ctx, args);
         ctx.core.settle_tracking();
@@ -116,6 +121,8 @@ fn admit(ctx: &mut Ctx<'_>, command: Command, standing: Standing) -> Result<(), 
         ErrorReply::NO_AUTH
     } else if standing.is_listening && !SUBSCRIBER_COMMANDS.contains(&command.name) {
         ErrorReply::subscriber_only(command.name)
+    } else if let Some(refusal) = ctx.core.effects.refusal().filter(|_| is_write(ctx, command)) {
+        refusal
     } else if is_too_large(ctx, command) {
         ErrorReply::OUT_OF_MEMORY
     } else {
@@ -137,6 +144,13 @@ fn is_too_large(ctx: &mut Ctx<'_>, command: Command) -> bool {
         Some(queue) if command.name == "EXEC" => queue.needs_memory(),
         Some(_) => !ENDS_OR_STAYS_OUTSIDE.contains(&command.name),
     }
+}
+
+/// Whether the command changes data, or is an `EXEC` of one that does. A script is asked when it calls one that does.
+fn is_write(ctx: &mut Ctx<'_>, command: Command) -> bool {
+    let queue = ctx.client().transaction.queue.as_ref();
+    let ends = command.name == "EXEC" && queue.is_some_and(Queue::writes);
+    ends || command.flags.has(Flags::WRITE)
 }
 
 fn enqueue(ctx: &mut Ctx<'_>, command: Command, args: &[&[u8]]) -> Reply {
@@ -164,7 +178,11 @@ pub(crate) fn call(ctx: &mut Ctx<'_>, command: Command, args: &Args<'_>) -> Repl
 /// Runs a command and counts the call; for scripts, which declare by themselves what they read.
 pub(crate) fn invoke(ctx: &mut Ctx<'_>, command: Command, args: &Args<'_>) -> Reply {
     let started = ctx.core.clock.coarse();
-    let result = (command.run)(ctx, args);
+    let result = if ctx.core.effects.is_recorded() && command.flags.has(Flags::WRITE) {
+        log::recorded(ctx, command, args)
+    } else {
+        (command.run)(ctx, args)
+    };
     let spent = ctx.core.clock.coarse().saturating_sub(started);
     ctx.core.stats.count(command.number, spent, result.is_err());
     if let Err(error) = &result {

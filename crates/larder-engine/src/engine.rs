@@ -6,11 +6,13 @@ use larder_base::{Clock, Random, metric::Metric};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
+    ErrorReply,
     client::{Client, ClientId, Peer, PushSink},
     core::Core,
     ctx::Ctx,
     dispatch,
     evict::EvictionPolicy,
+    log::{Log, LogConfig, LogError, Receipt, Recorder},
     metric,
     reply::Reply,
     serve::ServeConfig,
@@ -84,15 +86,43 @@ impl EngineBuilder {
     /// The engine.
     #[must_use]
     pub fn build(self) -> Engine {
-        /// As Redis has by default.
-        const DATABASES: usize = 16;
-        let core = Core::new(DATABASES, self.settings, self.random, self.clock.clone());
+        let core = self.core();
         Engine {
             shared: Arc::new(Shared {
                 core: Mutex::new(core),
                 clock: self.clock,
+                log: None,
             }),
         }
+    }
+
+    /// The engine with what its append-only log holds; from now on what is written goes there too. Reading the log
+    /// takes about a second for a million commands, and holds up the thread.
+    ///
+    /// # Errors
+    /// Another engine has the folder; the disk refuses; the log is damaged, or foreign. Each says what to do.
+    pub fn open(self, config: LogConfig) -> Result<Engine, LogError> {
+        let mut core = self.core();
+        let log = Log::open(&mut core, &self.clock, config)?;
+        core.effects.recorder = Some(Box::new(Recorder::new(log.clone())));
+        let shared = Arc::new(Shared {
+            core: Mutex::new(core),
+            clock: self.clock,
+            log: Some(log.clone()),
+        });
+        log.belongs_to(Arc::downgrade(&shared));
+        Ok(Engine { shared })
+    }
+
+    fn core(&self) -> Core {
+        /// As Redis has by default.
+        const DATABASES: usize = 16;
+        Core::new(
+            DATABASES,
+            self.settings.clone(),
+            self.random.clone(),
+            self.clock.clone(),
+        )
     }
 }
 
@@ -105,6 +135,15 @@ pub struct Engine {
 pub(crate) struct Shared {
     core: Mutex<Core>,
     clock: Clock,
+    log: Option<Arc<Log>>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(log) = &self.log {
+            log.close();
+        }
+    }
 }
 
 impl Shared {
@@ -189,7 +228,29 @@ impl Engine {
         let mut core = self.shared.core.lock();
         let removed = core.sweep_at_length(now);
         core.settle_tracking();
+        core.commit_effects();
         removed
+    }
+
+    /// Waits until everything that was written is in the log and would survive a loss of power, whatever the policy;
+    /// at once without a log. Dropping the last handle does the same, and holds up the thread.
+    ///
+    /// # Errors
+    /// The log is broken (`MISCONF`): what was not acknowledged under [`Fsync::Always`](crate::Fsync::Always) may be lost.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops only the waiting.
+    pub async fn flush(&self) -> Result<(), ErrorReply> {
+        match &self.shared.log {
+            Some(log) => log.queue.flushed().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it has an append-only log.
+    #[must_use]
+    pub fn is_logged(&self) -> bool {
+        self.shared.log.is_some()
     }
 
     /// From now on the process's metrics show this engine: its memory, clients, commands, evictions. With several
@@ -245,16 +306,81 @@ impl Session {
     }
 
     /// Runs one command to completion: its name, then its arguments.
+    ///
+    /// On an engine whose log syncs before it answers this holds up the thread until the log got there; a task calls
+    /// [`submit`](Self::submit) and [`settled`](Self::settled) instead. If the log fails meanwhile, the reply is that.
     #[must_use]
     pub fn execute(&self, args: &[&[u8]]) -> Reply {
-        self.turn().execute(args)
+        let mut receipt = Receipt::default();
+        let reply = self.submit(args, &mut receipt);
+        match self.settle(receipt) {
+            Ok(()) => reply,
+            Err(error) => Reply::Error(error),
+        }
     }
 
-    /// Runs several commands without anyone else's in between, as a pipeline that happens not to be interrupted.
+    /// Runs one command, and adds to `receipt` what its reply rests on: the reply may be shown when
+    /// [`settled`](Self::settled) says so.
+    #[must_use]
+    #[inline]
+    pub fn submit(&self, args: &[&[u8]], receipt: &mut Receipt) -> Reply {
+        let mut turn = self.turn();
+        let reply = turn.execute(args);
+        turn.sign(receipt);
+        reply
+    }
+
+    /// Runs several commands as [`submit`](Self::submit) does, without anyone else's in between.
+    #[must_use]
+    pub fn submit_all(&self, commands: &[&[&[u8]]], receipt: &mut Receipt) -> Vec<Reply> {
+        let mut turn = self.turn();
+        let replies = commands.iter().map(|args| turn.execute(args)).collect();
+        turn.sign(receipt);
+        replies
+    }
+
+    /// Waits until the replies behind `receipt` may be shown: when what they rest on is in the log, as its policy asks.
+    /// At once without a log.
+    ///
+    /// # Errors
+    /// The log failed (`MISCONF`), and what these commands wrote may be lost: show this in place of their replies.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops only the waiting.
+    pub async fn settled(&self, receipt: Receipt) -> Result<(), ErrorReply> {
+        match &self.shared.log {
+            Some(log) => log.queue.settled(receipt).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same at once; `None` if it is yet to come.
+    #[must_use]
+    #[inline]
+    pub fn settles(&self, receipt: Receipt) -> Option<Result<(), ErrorReply>> {
+        match &self.shared.log {
+            Some(log) => log.queue.settles(receipt),
+            None => Some(Ok(())),
+        }
+    }
+
+    fn settle(&self, receipt: Receipt) -> Result<(), ErrorReply> {
+        match &self.shared.log {
+            Some(log) => log.queue.settle(receipt),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs several commands without anyone else's in between, as a pipeline that happens not to be interrupted. Waits
+    /// as [`execute`](Self::execute) does.
     #[must_use]
     pub fn execute_all(&self, commands: &[&[&[u8]]]) -> Vec<Reply> {
-        let mut turn = self.turn();
-        commands.iter().map(|args| turn.execute(args)).collect()
+        let mut receipt = Receipt::default();
+        let replies = self.submit_all(commands, &mut receipt);
+        match self.settle(receipt) {
+            Ok(()) => replies,
+            Err(error) => replies.iter().map(|_| Reply::Error(error.clone())).collect(),
+        }
     }
 }
 
@@ -266,6 +392,14 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
+    /// Adds what the replies so far rest on.
+    #[inline]
+    pub(crate) fn sign(&mut self, receipt: &mut Receipt) {
+        if let Some(recorder) = &mut self.core.effects.recorder {
+            recorder.sign(receipt);
+        }
+    }
+
     /// Runs one command to completion.
     pub(crate) fn execute(&mut self, args: &[&[u8]]) -> Reply {
         dispatch::run(&mut Ctx::new(&mut self.core, self.id, self.now), args)

@@ -166,6 +166,7 @@ impl Core {
         let Some((db, key)) = victim else { return false };
         self.dbs[db].take(&key);
         self.stats.evicted_keys += 1;
+        self.effects.gone(db, &key);
         self.announce(db, &key, None, Class::Evicted, "evicted");
         true
     }

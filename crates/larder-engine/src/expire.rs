@@ -43,6 +43,7 @@ impl Core {
     pub(crate) fn expire(&mut self, db: usize, key: &[u8]) {
         if self.dbs[db].take(key).is_some() {
             self.stats.expired_keys += 1;
+            self.effects.gone(db, key);
             self.announce(db, key, None, Class::Expired, "expired");
         }
     }
@@ -53,6 +54,7 @@ impl Core {
         if now.abs_diff(self.sweep.last) >= STEP_EVERY {
             self.sweep.last = now;
             self.note_memory();
+            self.rewrite_if_grown(now);
             self.stats.rate.sample(now, self.stats.commands);
             if self.sweep.is_active {
                 self.sweep(now, ROUNDS_IN_COMMAND);
@@ -63,6 +65,7 @@ impl Core {
     /// Looks for dead keys at length; how many were removed.
     pub(crate) fn sweep_at_length(&mut self, now: u64) -> usize {
         self.sweep.last = now;
+        self.rewrite_if_grown(now);
         if self.sweep.is_active {
             self.sweep(now, ROUNDS_IN_TICK)
         } else {

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) script: ScriptLimit,
     /// `tracking-table-max-keys`.
     pub(crate) tracking: TrackingLimit,
+    /// `auto-aof-rewrite-percentage` and `auto-aof-rewrite-min-size`.
+    pub(crate) rewrite: RewriteLimits,
 }
 
 /// How much the databases may hold.
@@ -72,6 +74,24 @@ pub(crate) struct TrackingLimit {
 impl Default for TrackingLimit {
     fn default() -> Self {
         Self { keys_max: 1_000_000 }
+    }
+}
+
+/// When the log is rewritten by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RewriteLimits {
+    /// By how much it has grown since the last rewrite, in percent; 0 is never.
+    pub(crate) percentage: u64,
+    /// Bytes below which it is left alone.
+    pub(crate) min_size: u64,
+}
+
+impl Default for RewriteLimits {
+    fn default() -> Self {
+        Self {
+            percentage: 100,
+            min_size: 64 << 20,
+        }
     }
 }
 

@@ -49,6 +49,13 @@ impl Queue {
             .any(|queued| queued.command.flags.has(Flags::DENYOOM))
     }
 
+    /// Whether a command in it changes data.
+    pub(crate) fn writes(&self) -> bool {
+        self.commands
+            .iter()
+            .any(|queued| queued.command.flags.has(Flags::WRITE))
+    }
+
     /// Adds a command, if all of them together hold at most `bytes_max` bytes.
     pub(crate) fn add(&mut self, command: Command, args: &[&[u8]], bytes_max: usize) -> Result<(), ErrorReply> {
         /// What holding an argument costs beside its bytes.

@@ -12,6 +12,8 @@ use crate::{
     refuse,
     remote::Loan,
 };
+#[cfg(feature = "embedded")]
+use larder_engine::Receipt;
 
 /// A connection that nobody else uses: for `BLPOP` and its kin, `WATCH` and `MULTI` by hand, `SELECT`.
 ///
@@ -78,7 +80,12 @@ impl Dedicated {
         refuse::check_dedicated(cmd)?;
         match &mut self.conn {
             #[cfg(feature = "embedded")]
-            Conn::Embedded(embedded) => Ok(embedded.command(cmd)),
+            Conn::Embedded(embedded) => {
+                let mut receipt = Receipt::default();
+                let answer = embedded.command(cmd, &mut receipt);
+                embedded.settled(receipt, || command::label(cmd).into()).await?;
+                Ok(answer)
+            }
             Conn::Remote(loan) => {
                 let limit = limit(Wait::of(cmd), &self.config);
                 let label = || command::label(cmd);
@@ -95,7 +102,12 @@ impl Dedicated {
         pipeline.cmd_iter().try_for_each(refuse::check_dedicated)?;
         match &mut self.conn {
             #[cfg(feature = "embedded")]
-            Conn::Embedded(embedded) => embedded.commands(pipeline, offset, count),
+            Conn::Embedded(embedded) => {
+                let mut receipt = Receipt::default();
+                let answers = embedded.commands(pipeline, offset, count, &mut receipt);
+                embedded.settled(receipt, || "pipeline".into()).await?;
+                answers
+            }
             Conn::Remote(loan) => {
                 let wait = pipeline.cmd_iter().map(Wait::of).fold(Wait::None, Wait::then);
                 let limit = limit(wait, &self.config);

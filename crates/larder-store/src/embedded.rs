@@ -1,12 +1,15 @@
 //! The engine in this process as a store: no socket, no encoding, one short lock.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use larder_base::metric::Text;
-use larder_engine::{Engine, PushSink, Reply, Session};
+use larder_engine::{Engine, EngineBuilder, ErrorReply, LogConfig, PushSink, Receipt, Reply, Session};
 use redis::{Arg, Cmd, Pipeline, PushKind, RedisError, RedisResult, Value};
 use smallvec::SmallVec;
 
@@ -43,14 +46,23 @@ pub(crate) struct Embedded {
 impl Embedded {
     /// A new engine, as the settings say.
     pub(crate) fn open(config: &StoreConfig) -> Result<Self, StoreError> {
-        let Target::Embedded { maxmemory, policy } = &config.target else {
+        let Target::Embedded {
+            maxmemory,
+            policy,
+            folder,
+            fsync,
+        } = &config.target
+        else {
             unreachable!("called for an embedded target")
         };
-        let engine = Engine::builder()
+        let builder = Engine::builder()
             .clock(config.clock.clone())
             .random(config.random.clone())
-            .maxmemory(*maxmemory)
-            .build();
+            .maxmemory(*maxmemory);
+        let engine = match folder {
+            Some(folder) => open_log(builder, folder, fsync.as_deref())?,
+            None => builder.build(),
+        };
         engine.show_metrics();
         let embedded = Self::join(engine, config)?;
         if let Some(policy) = policy {
@@ -89,12 +101,13 @@ impl Embedded {
         self.transit.is_some()
     }
 
-    /// Runs a request, at once or after its travel.
+    /// Runs a request, at once or after its travel. It is answered when the log of the engine is as far as the answer
+    /// needs it; `run` adds that to the receipt.
     #[inline]
     pub(crate) async fn carry<T>(
         self: &Arc<Self>,
-        command: impl FnOnce() -> Text,
-        run: impl FnOnce(&Self) -> T,
+        command: impl Fn() -> Text,
+        run: impl FnOnce(&Self, &mut Receipt) -> T,
         late: impl FnOnce(Arc<Self>) -> Box<dyn FnOnce() + Send>,
     ) -> Result<T, StoreError> {
         self.check_open()?;
@@ -109,11 +122,27 @@ impl Embedded {
         if self.figures.begin() {
             let clock = self.engine.clock();
             let began = clock.monotonic();
-            let answer = run(self);
+            let mut receipt = Receipt::default();
+            let answer = run(self, &mut receipt);
+            let settled = self.settled(receipt, &command).await;
             figures::timed(command(), clock.monotonic().saturating_sub(began));
-            return Ok(answer);
+            return settled.map(|()| answer);
         }
-        Ok(run(self))
+        let mut receipt = Receipt::default();
+        let answer = run(self, &mut receipt);
+        self.settled(receipt, &command).await?;
+        Ok(answer)
+    }
+
+    /// Waits until an answer may be given.
+    #[inline]
+    pub(crate) async fn settled(&self, receipt: Receipt, command: impl Fn() -> Text) -> Result<(), StoreError> {
+        let settled = match self.session.settles(receipt) {
+            Some(settled) => settled,
+            // In a box, so that the way without a log stays small.
+            None => Box::pin(self.session.settled(receipt)).await,
+        };
+        settled.map_err(|error| unlogged(&error, &command()))
     }
 
     /// Lets a request travel: `run` is called when it arrives, or what `late` gives if it outlives its sender.
@@ -121,16 +150,19 @@ impl Embedded {
         self: &Arc<Self>,
         transit: &Arc<dyn Transit>,
         command: Arc<str>,
-        run: impl FnOnce(&Self) -> T,
+        run: impl FnOnce(&Self, &mut Receipt) -> T,
         late: impl FnOnce(Arc<Self>) -> Box<dyn FnOnce() + Send>,
     ) -> Result<T, StoreError> {
+        let mut receipt = Receipt::default();
         match transit.request(&command).await {
             Fate::Arrives => {
-                let answer = run(self);
+                let answer = run(self, &mut receipt);
+                let name: Text = command.to_string().into();
+                self.settled(receipt, || name.clone()).await?;
                 transit.reply(&command).await;
                 return Ok(answer);
             }
-            Fate::ReplyLost => drop(run(self)),
+            Fate::ReplyLost => drop(run(self, &mut receipt)),
             Fate::Lost => {}
             Fate::Late => transit.stuck(Stuck(late(self.clone()))),
         }
@@ -139,36 +171,53 @@ impl Embedded {
     }
 
     fn setup(&self, args: &[&[u8]], setting: &str) -> Result<(), StoreError> {
-        match self.session.execute(args) {
+        match self.submit(args) {
             Reply::Error(error) => Err(StoreError::config(format!("the engine refuses `{setting}`: {error}"))),
             _ => Ok(()),
         }
     }
 
+    /// Runs a command that reads and writes no data, and so waits for no log.
+    fn submit(&self, args: &[&[u8]]) -> Reply {
+        without_data(&self.session, args)
+    }
+
     #[inline]
-    pub(crate) fn command(&self, cmd: &Cmd) -> Value {
-        self.run(cmd)
+    pub(crate) fn command(&self, cmd: &Cmd, receipt: &mut Receipt) -> Value {
+        self.run(cmd, receipt)
     }
 
     /// A pipeline; an atomic one runs as one transaction.
-    pub(crate) fn commands(&self, pipeline: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
+    pub(crate) fn commands(
+        &self,
+        pipeline: &Pipeline,
+        offset: usize,
+        count: usize,
+        receipt: &mut Receipt,
+    ) -> RedisResult<Vec<Value>> {
         if pipeline.is_transaction() {
-            return self.transaction(pipeline, offset, count);
+            return self.transaction(pipeline, offset, count, receipt);
         }
         Ok(pipeline
             .cmd_iter()
-            .map(|cmd| self.run(cmd))
+            .map(|cmd| self.run(cmd, receipt))
             .skip(offset)
             .take(count)
             .collect())
     }
 
     #[inline]
-    fn run(&self, cmd: &Cmd) -> Value {
-        value::from_reply(with_args(cmd, |args| self.session.execute(args)))
+    fn run(&self, cmd: &Cmd, receipt: &mut Receipt) -> Value {
+        value::from_reply(with_args(cmd, |args| self.session.submit(args, receipt)))
     }
 
-    fn transaction(&self, pipeline: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
+    fn transaction(
+        &self,
+        pipeline: &Pipeline,
+        offset: usize,
+        count: usize,
+        receipt: &mut Receipt,
+    ) -> RedisResult<Vec<Value>> {
         let commands: Vec<Vec<Vec<u8>>> = pipeline.cmd_iter().map(|cmd| with_args(cmd, to_owned)).collect();
         let borrowed: Vec<Args<'_>> = commands
             .iter()
@@ -178,7 +227,7 @@ impl Embedded {
         all.push(&[b"MULTI"]);
         all.extend(borrowed.iter().map(|args| &args[..]));
         all.push(&[b"EXEC"]);
-        let mut replies = self.session.execute_all(&all);
+        let mut replies = self.session.submit_all(&all, receipt);
         if let Some(Reply::Error(_)) = replies.last() {
             let error = replies.pop().map(value::from_reply).unwrap_or_default();
             return error.extract_error().map(|_| Vec::new());
@@ -192,13 +241,13 @@ impl Embedded {
     }
 
     /// Runs a script, which is loaded on its first use.
-    pub(crate) fn call(&self, call: &ScriptCall) -> Result<Value, StoreError> {
-        let reply = match call.with_args(|args| self.session.execute(args)) {
+    pub(crate) fn call(&self, call: &ScriptCall, receipt: &mut Receipt) -> Result<Value, StoreError> {
+        let reply = match call.with_args(|args| self.session.submit(args, receipt)) {
             Reply::Error(error) if error.code() == "NOSCRIPT" => {
                 let source = call.script().source(true).as_bytes();
-                match self.session.execute(&[b"SCRIPT", b"LOAD", source]) {
+                match self.session.submit(&[b"SCRIPT", b"LOAD", source], receipt) {
                     Reply::Error(error) => Reply::Error(error),
-                    _ => call.with_args(|args| self.session.execute(args)),
+                    _ => call.with_args(|args| self.session.submit(args, receipt)),
                 }
             }
             reply => reply,
@@ -215,7 +264,7 @@ impl Embedded {
         Ok(listening.on_last(move || {
             // Without this the engine would go on remembering every key that is read.
             if let Some(session) = session.upgrade() {
-                let _off = session.execute(&[b"CLIENT", b"TRACKING", b"OFF"]);
+                let _off = without_data(&session, &[b"CLIENT", b"TRACKING", b"OFF"]);
             }
         }))
     }
@@ -224,7 +273,7 @@ impl Embedded {
     pub(crate) fn subscribe(&self, topics: &Topics) -> Result<Subscription, StoreError> {
         let events = subscribe::queue();
         let session = self.engine.connect_with(Arc::new(Messages(events.clone())));
-        let _greeting = session.execute(&[b"HELLO", b"3"]);
+        let _greeting = without_data(&session, &[b"HELLO", b"3"]);
         for (command, names) in [
             (b"SUBSCRIBE".as_slice(), &topics.channels),
             (b"PSUBSCRIBE", &topics.patterns),
@@ -235,7 +284,7 @@ impl Embedded {
             let args: Args<'_> = std::iter::once(command)
                 .chain(names.iter().map(Vec::as_slice))
                 .collect();
-            if let Reply::Error(error) = session.execute(&args) {
+            if let Reply::Error(error) = without_data(&session, &args) {
                 return Err(StoreError::config(format!(
                     "the engine refuses the subscription: {error}"
                 )));
@@ -245,8 +294,11 @@ impl Embedded {
     }
 
     /// Refuses every further command of this client. The engine goes on for its other clients.
-    pub(crate) fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        if let Err(error) = self.engine.flush().await {
+            tracing::error!(%error, "the append-only log could not be synced at the end");
+        }
     }
 
     pub(crate) fn check_open(&self) -> Result<(), StoreError> {
@@ -269,6 +321,29 @@ impl Embedded {
     pub(crate) const fn engine(&self) -> &Engine {
         &self.engine
     }
+}
+
+fn without_data(session: &Session, args: &[&[u8]]) -> Reply {
+    session.submit(args, &mut Receipt::default())
+}
+
+fn unlogged(error: &ErrorReply, command: &str) -> StoreError {
+    StoreError::Unlogged {
+        command: command.strip_prefix(figures::SCRIPT).unwrap_or(command).into(),
+        reason: error.as_str().into(),
+    }
+}
+
+fn open_log(builder: EngineBuilder, folder: &Path, fsync: Option<&str>) -> Result<Engine, StoreError> {
+    let mut log = LogConfig::new(folder);
+    if let Some(policy) = fsync {
+        log = log.fsync(
+            policy
+                .parse()
+                .map_err(|error| StoreError::config(format!("`fsync`: {error}")))?,
+        );
+    }
+    builder.open(log).map_err(|error| StoreError::Log(Arc::new(error)))
 }
 
 /// Runs `run` with the arguments of `cmd`, borrowed where possible.

@@ -118,6 +118,18 @@ pub enum StoreError {
         /// How long was waited.
         within: Duration,
     },
+    /// The append-only log of an embedded engine could not be opened; nothing was changed. The text says what to do.
+    #[error("{0}")]
+    Log(Arc<dyn Error + Send + Sync>),
+    /// An embedded engine did what was asked and could not write it to its append-only log: it holds until the process
+    /// ends, and may be lost then. Later writes are refused with `MISCONF`.
+    #[error("{command} was done, and its log failed: {reason}")]
+    Unlogged {
+        /// The name of the command.
+        command: Arc<str>,
+        /// What the engine says of it, and what to do.
+        reason: Arc<str>,
+    },
     /// [`Store::close`](crate::Store::close) was called.
     #[error("the store {address} was closed")]
     Closed {
@@ -156,7 +168,10 @@ impl StoreError {
     /// running it twice is as good as once.
     #[must_use]
     pub const fn is_unknown_outcome(&self) -> bool {
-        matches!(self, Self::Lost { .. } | Self::Timeout { sent: true, .. })
+        matches!(
+            self,
+            Self::Lost { .. } | Self::Unlogged { .. } | Self::Timeout { sent: true, .. }
+        )
     }
 
     /// Whether the server could not be talked to: unreachable, silent, cut off, or given up on by the breaker.
@@ -229,6 +244,8 @@ impl StoreError {
             | Self::Refused { .. }
             | Self::Tracking { .. }
             | Self::Abandoned { .. }
+            | Self::Log(_)
+            | Self::Unlogged { .. }
             | Self::Server(_) => io::ErrorKind::Unsupported,
         }
     }

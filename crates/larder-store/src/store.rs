@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use larder_base::{Clock, Random};
 #[cfg(feature = "embedded")]
-use larder_engine::Engine;
+use larder_engine::{Engine, Receipt};
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value, aio::ConnectionLike};
 
 use crate::{
@@ -88,7 +88,7 @@ impl Store {
     /// # Errors
     /// As [`open`](Self::open).
     pub async fn connect(config: StoreConfig) -> Result<Self, StoreError> {
-        let store = Self::from_config(config)?;
+        let store = Self::opened(config).await?;
         store.ping().await?;
         if let Backend::Remote(remote) = &store.inner.backend
             && store.inner.config.pool.min_idle > 0
@@ -139,6 +139,15 @@ impl Store {
     pub fn embedded_with(engine: Engine, config: StoreConfig) -> Result<Self, StoreError> {
         let embedded = Embedded::join(engine, &config)?;
         Ok(Self::of(config, Backend::Embedded(Arc::new(embedded))))
+    }
+
+    /// [`from_config`](Self::from_config) beside the runtime where it reads a log, which takes a while.
+    async fn opened(config: StoreConfig) -> Result<Self, StoreError> {
+        if !config.is_logged() {
+            return Self::from_config(config);
+        }
+        let opening = tokio::task::spawn_blocking(move || Self::from_config(config)).await;
+        opening.map_err(|error| StoreError::Log(Arc::new(error)))?
     }
 
     fn from_config(config: StoreConfig) -> Result<Self, StoreError> {
@@ -196,14 +205,15 @@ impl Store {
         }
     }
 
-    /// Ends the connections. Commands that wait for an answer fail, and every later one does.
+    /// Ends the connections. Commands that wait for an answer fail, and every later one does. What an embedded engine
+    /// wrote to its append-only log is synced.
     ///
     /// # Cancel safety
     /// Commands are refused from the first poll on; only the wait for the tasks to end is lost.
     pub async fn close(&self) {
         match &self.inner.backend {
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => embedded.close(),
+            Backend::Embedded(embedded) => embedded.close().await,
             Backend::Remote(remote) => remote.close().await,
         }
     }
@@ -247,8 +257,14 @@ impl Store {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => {
                 let name = || script_name(call.script().name());
-                let late = |embedded: Arc<Embedded>| later(call.clone(), move |call| drop(embedded.call(call)));
-                embedded.carry(name, |embedded| embedded.call(call), late).await?
+                let late = |embedded: Arc<Embedded>| {
+                    later(call.clone(), move |call| {
+                        drop(embedded.call(call, &mut Receipt::default()));
+                    })
+                };
+                embedded
+                    .carry(name, |embedded, receipt| embedded.call(call, receipt), late)
+                    .await?
             }
             Backend::Remote(remote) => remote.call(call).await,
         }
@@ -262,10 +278,13 @@ impl Store {
         match &self.inner.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) if embedded.has_transit() => {
-                let run = |embedded: &Embedded| calls.iter().map(|call| embedded.call(call)).collect();
+                let run = |embedded: &Embedded, receipt: &mut Receipt| {
+                    calls.iter().map(|call| embedded.call(call, receipt)).collect()
+                };
                 let late = |embedded: Arc<Embedded>| {
                     later(calls.to_vec(), move |calls| {
-                        calls.iter().for_each(|call| drop(embedded.call(call)));
+                        let mut receipt = Receipt::default();
+                        calls.iter().for_each(|call| drop(embedded.call(call, &mut receipt)));
                     })
                 };
                 let carried = embedded.carry(|| "pipeline".into(), run, late).await;
@@ -428,11 +447,18 @@ impl Store {
         match &self.inner.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => {
-                let run = move |embedded: &Embedded, pipeline: &Pipeline| embedded.commands(pipeline, offset, count);
-                let late =
-                    |embedded: Arc<Embedded>| later(pipeline.clone(), move |pipeline| drop(run(&embedded, pipeline)));
+                let run = move |embedded: &Embedded, pipeline: &Pipeline, receipt: &mut Receipt| {
+                    embedded.commands(pipeline, offset, count, receipt)
+                };
+                let late = |embedded: Arc<Embedded>| {
+                    later(pipeline.clone(), move |pipeline| {
+                        drop(run(&embedded, pipeline, &mut Receipt::default()));
+                    })
+                };
                 let name = || "pipeline".into();
-                embedded.carry(name, |embedded| run(embedded, pipeline), late).await?
+                embedded
+                    .carry(name, |embedded, receipt| run(embedded, pipeline, receipt), late)
+                    .await?
             }
             Backend::Remote(remote) => remote.commands(pipeline, offset, count).await,
         }
@@ -443,9 +469,15 @@ impl Store {
 #[inline]
 async fn embedded_command(embedded: &Arc<Embedded>, cmd: &Cmd) -> RedisResult<Value> {
     refuse::check(cmd)?;
-    let late = |embedded: Arc<Embedded>| later(cmd.clone(), move |cmd| drop(embedded.command(cmd)));
+    let late = |embedded: Arc<Embedded>| {
+        later(cmd.clone(), move |cmd| {
+            drop(embedded.command(cmd, &mut Receipt::default()));
+        })
+    };
     let name = || crate::command::label(cmd).into();
-    Ok(embedded.carry(name, |embedded| embedded.command(cmd), late).await?)
+    Ok(embedded
+        .carry(name, |embedded, receipt| embedded.command(cmd, receipt), late)
+        .await?)
 }
 
 /// A run of `request` that outlives its sender.

@@ -9,6 +9,7 @@
 //! - [`Wire`]: a bare client that shows exactly what a server said.
 //! - [`Proxy`]: a network that delays, holds back and cuts.
 //! - [`sim`]: a server, a network and a clock in memory alone, for thousands of seeded worlds.
+//! - [`SimDisk`]: a disk that keeps only what was synced, for the engine's log.
 //! - [`worker`]: more processes of the same test, killed and paused like the rest.
 //! - [`naive`]: the cache code that people write by hand, to compare with.
 //! - [`Case`]: seeded random cases that print their seed when they fail.
@@ -26,6 +27,7 @@ mod proxy;
 mod redis_server;
 mod seed;
 pub mod sim;
+mod sim_disk;
 mod topology;
 pub mod verify;
 mod wait;
@@ -38,6 +40,7 @@ pub use pg_server::{PG_BIN_VARIABLE, PgServer};
 pub use proxy::Proxy;
 pub use redis_server::{RedisServer, SERVER_VARIABLE};
 pub use seed::{Case, SEED_VARIABLE};
+pub use sim_disk::{SimDisk, Trouble};
 pub use topology::{Kind, Outcome, TOPOLOGY_VARIABLE, Topology, for_each_topology};
 pub use wait::{UNIT, eventually};
 pub use wire::Wire;

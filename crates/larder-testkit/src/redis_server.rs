@@ -109,6 +109,12 @@ impl RedisServer {
         self.port
     }
 
+    /// The folder of its files: `dump.rdb`, `appendonlydir`.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     /// The process id; another one after a restart.
     #[must_use]
     pub fn pid(&self) -> u32 {

@@ -110,6 +110,11 @@ impl<'r, 'c> Run<'r, 'c> {
         if flags.has(Flags::WRITE) && self.rules.read_only {
             return Err(ErrorReply::SCRIPT_READ_ONLY);
         }
+        if flags.has(Flags::WRITE)
+            && let Some(refusal) = self.ctx.core.effects.refusal()
+        {
+            return Err(refusal);
+        }
         let full = self.rules.out_of_memory && !self.rules.allow_oom;
         // A script that has written goes on: stopping it in the middle would leave half of it done.
         if flags.has(Flags::DENYOOM) && full && !self.wrote {

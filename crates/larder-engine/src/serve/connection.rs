@@ -9,7 +9,7 @@ use larder_base::Clock;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::{
-    Reply, Resp, Session,
+    ErrorReply, Receipt, Reply, Resp, Session,
     client::ReplyMode,
     engine::Turn,
     serve::{
@@ -37,6 +37,8 @@ pub(crate) enum Ending {
     Stopped,
     Protocol(ProtocolError),
     Socket(io::ErrorKind),
+    /// What it was about to be answered could not be made to last.
+    LogFailed,
 }
 
 /// What happened while the task waited.
@@ -45,6 +47,15 @@ enum Event {
     Sent(io::Result<usize>),
     Woken,
     IdleCheck,
+    Settled(Result<(), ErrorReply>),
+}
+
+/// Replies that may not be shown yet: what they rest on is on its way to the log.
+#[derive(Clone, Copy)]
+struct Held {
+    receipt: Receipt,
+    /// Where in the output they begin. Nothing is sent meanwhile, so it stays there.
+    from: usize,
 }
 
 pub(crate) struct Connection {
@@ -52,6 +63,7 @@ pub(crate) struct Connection {
     outbox: Arc<Outbox>,
     decoder: Decoder,
     out: Output,
+    held: Option<Held>,
     limits: WireLimits,
     clock: Clock,
     active_at: Duration,
@@ -71,6 +83,7 @@ impl Connection {
             outbox,
             decoder: Decoder::new(input),
             out: Output::default(),
+            held: None,
             limits,
             clock,
             active_at,
@@ -118,6 +131,13 @@ impl Connection {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
+        if let Some(held) = self.held {
+            return tokio::select! {
+                biased;
+                settled = self.session.settled(held.receipt) => Event::Settled(settled),
+                () = self.outbox.woken() => Event::Woken,
+            };
+        }
         let unsent = self.out.unsent();
         let idle_left = self.idle_left();
         tokio::select! {
@@ -136,6 +156,7 @@ impl Connection {
             Event::Sent(Ok(bytes)) => self.out.note_sent(bytes),
             Event::Received(Err(error)) | Event::Sent(Err(error)) => return Some(Ending::Socket(error.kind())),
             Event::Woken => self.outbox.take(self.out.bytes()),
+            Event::Settled(settled) => return self.release(settled),
             Event::IdleCheck => return self.is_idle().then_some(Ending::Idle),
         }
         None
@@ -144,19 +165,39 @@ impl Connection {
     /// Runs every command that is complete, unless one of them ends the connection.
     fn receive(&mut self) {
         self.active_at = self.clock.coarse();
+        let from = self.out.unsent().len();
+        let mut receipt = Receipt::default();
+        self.run_received(&mut receipt);
+        // Most engines keep no log, and most logs need not be waited for.
+        if self.session.settles(receipt) != Some(Ok(())) {
+            self.held = Some(Held { receipt, from });
+        }
+    }
+
+    /// The replies that were held may go. If what they rest on cannot be made to last, nobody knows whether it will be
+    /// there after a restart: the connection ends without them, which says just that, where an error would say that
+    /// nothing was done.
+    fn release(&mut self, settled: Result<(), ErrorReply>) -> Option<Ending> {
+        let held = self.held.take()?;
+        settled.err()?;
+        self.out.keep_unsent(held.from);
+        Some(Ending::LogFailed)
+    }
+
+    fn run_received(&mut self, receipt: &mut Receipt) {
         while self.decoder.decode() > 0 && !self.outbox.is_closed() {
-            if !self.run_batch() {
+            if !self.run_batch(receipt) {
                 return;
             }
         }
         if let Some(ProtocolError::Told(text)) = self.decoder.failed() {
-            let error = crate::ErrorReply::new(format!("ERR Protocol error: {text}"));
+            let error = ErrorReply::new(format!("ERR Protocol error: {text}"));
             encode(self.out.bytes(), &Reply::Error(error), Resp::V2);
         }
     }
 
     /// Runs the decoded commands with nobody else's in between; whether to go on.
-    fn run_batch(&mut self) -> bool {
+    fn run_batch(&mut self, receipt: &mut Receipt) -> bool {
         let Self {
             session,
             outbox,
@@ -174,6 +215,7 @@ impl Connection {
             goes_on = run_command(&mut turn, outbox, out, args);
             goes_on
         });
+        turn.sign(receipt);
         *has_quit = !was_closed && turn.client().closing;
         *limits = turn.core().settings.wire;
         let authenticated = turn.client().authenticated;
@@ -199,7 +241,11 @@ impl Connection {
 
     /// Writes what a client that leaves in order still has to get. One that was cut off gets nothing more.
     async fn farewell<W: AsyncWrite + Unpin>(&mut self, ending: &Ending, writer: &mut W) {
-        let in_order = [Ending::ByClient, Ending::Quit, Ending::Stopped].contains(ending);
+        if let Some(held) = self.held {
+            let settled = self.session.settled(held.receipt).await;
+            self.release(settled);
+        }
+        let in_order = [Ending::ByClient, Ending::Quit, Ending::Stopped, Ending::LogFailed].contains(ending);
         if in_order || matches!(ending, Ending::Protocol(_)) {
             let last_words = async {
                 writer.write_all(self.out.unsent()).await?;

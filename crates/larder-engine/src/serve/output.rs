@@ -21,6 +21,11 @@ impl Output {
         &self.bytes[self.sent..]
     }
 
+    /// Forgets what comes after the first so many unsent bytes.
+    pub(super) fn keep_unsent(&mut self, bytes: usize) {
+        self.bytes.truncate(self.sent + bytes);
+    }
+
     /// Takes note that the socket took so many more bytes.
     pub(super) fn note_sent(&mut self, bytes: usize) {
         self.sent += bytes;

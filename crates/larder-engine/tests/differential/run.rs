@@ -93,7 +93,7 @@ fn contents(key: &str) -> [Step; 10] {
     ]
 }
 
-fn step(rule: Rule, args: &[&str]) -> Step {
+pub(crate) fn step(rule: Rule, args: &[&str]) -> Step {
     Step {
         client: Client::Main,
         rule,

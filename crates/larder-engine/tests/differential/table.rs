@@ -234,6 +234,7 @@ same DBSIZE
 same FLUSHDB [ASYNC|SYNC|garbage]
 same FLUSHALL [ASYNC|SYNC]
 kind TIME
+kind LASTSAVE
 kind INFO ['server'|'memory'|'everything'|'nonsense']
 kind LASTSAVE
 same MEMORY USAGE 'absent'

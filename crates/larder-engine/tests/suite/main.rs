@@ -5,6 +5,7 @@
 
 mod common;
 mod engines;
+mod log;
 mod scripts;
 mod served_abuse;
 mod served_bytes;

@@ -22,6 +22,10 @@ pub(crate) enum Target {
         maxmemory: usize,
         /// The eviction policy, in Redis's words.
         policy: Option<String>,
+        /// Where its append-only log lies; without one, data is in memory alone.
+        folder: Option<PathBuf>,
+        /// When the log is synced, in Redis's words.
+        fsync: Option<String>,
     },
     Tcp {
         host: String,
@@ -162,6 +166,24 @@ impl StoreConfig {
         Self::of(Target::Embedded {
             maxmemory: 0,
             policy: None,
+            folder: None,
+            fsync: None,
+        })
+    }
+
+    /// A new engine in this process with what its append-only log in `folder` holds; from now on what is written goes
+    /// there too. `fsync` says when it is safe from a loss of power: `always` (before it is answered), `everysec` (within
+    /// about a second) or `no`.
+    ///
+    /// The folder has one owner. Two stores in one process share the data through [`Store::shared`](crate::Store::shared)
+    /// or [`Store::embedded`](crate::Store::embedded).
+    #[must_use]
+    pub fn embedded_in(folder: impl Into<PathBuf>, fsync: &str) -> Self {
+        Self::of(Target::Embedded {
+            maxmemory: 0,
+            policy: None,
+            folder: Some(folder.into()),
+            fsync: Some(fsync.to_owned()),
         })
     }
 
@@ -338,6 +360,11 @@ impl StoreConfig {
 
     pub(crate) const fn is_embedded(&self) -> bool {
         matches!(self.target, Target::Embedded { .. })
+    }
+
+    /// Whether it is an engine with a log, which has to be read first.
+    pub(crate) const fn is_logged(&self) -> bool {
+        matches!(self.target, Target::Embedded { folder: Some(_), .. })
     }
 
     /// The address for errors and metrics: no credentials, no database.

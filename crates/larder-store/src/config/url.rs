@@ -39,7 +39,7 @@ const SERVER: &[&str] = &[
 ];
 
 /// Parameters of an `embedded:` URL.
-const EMBEDDED: &[&str] = &["db", "maxmemory", "policy"];
+const EMBEDDED: &[&str] = &["db", "fsync", "maxmemory", "policy"];
 
 impl StoreConfig {
     /// Reads a store's URL.
@@ -90,28 +90,42 @@ fn parsed(url: &str) -> Result<Url, StoreError> {
 fn embedded(url: &str) -> Result<StoreConfig, StoreError> {
     let rest = &url["embedded:".len()..];
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    if !path.is_empty() {
-        return Err(StoreError::NotBuilt {
-            what: format!("the append-only log that `embedded:{path}` asks for"),
-        });
-    }
     let mut config = StoreConfig::embedded();
+    if let (Target::Embedded { folder, .. }, false) = (&mut config.target, path.is_empty()) {
+        *folder = Some(PathBuf::from(decoded(path)?.into_owned()));
+    }
     for (name, value) in ::url::form_urlencoded::parse(query.as_bytes()) {
-        if name == "fsync" {
-            return Err(StoreError::NotBuilt {
-                what: "the append-only log that `fsync` is about".to_owned(),
-            });
-        }
         set_embedded(&mut config, &name, &value)?;
+    }
+    if let Target::Embedded {
+        folder: None,
+        fsync: Some(_),
+        ..
+    } = config.target
+    {
+        return Err(StoreError::config(
+            "`fsync` is about a log in a folder, and the URL names none: embedded:./data?fsync=everysec",
+        ));
     }
     Ok(config)
 }
 
 fn set_embedded(config: &mut StoreConfig, name: &str, value: &str) -> Result<(), StoreError> {
-    let Target::Embedded { maxmemory, policy } = &mut config.target else {
+    let Target::Embedded {
+        maxmemory,
+        policy,
+        fsync,
+        ..
+    } = &mut config.target
+    else {
         unreachable!("called for an embedded target")
     };
     match name {
+        "fsync" if ["always", "everysec", "no"].contains(&value) => *fsync = Some(value.to_owned()),
+        "fsync" => {
+            let text = format!("`fsync={value}`: it is always, everysec or no");
+            return Err(StoreError::config(text));
+        }
         "maxmemory" => *maxmemory = parse::size(name, value)?,
         "policy" => *policy = Some(value.to_owned()),
         "db" => config.db = parse::number(name, value)?,
@@ -259,7 +273,10 @@ impl fmt::Display for StoreConfig {
             None => String::new(),
         };
         match &self.target {
-            Target::Embedded { .. } => f.write_str("embedded:"),
+            Target::Embedded { folder, .. } => match folder {
+                Some(folder) => write!(f, "embedded:{}", folder.display()),
+                None => f.write_str("embedded:"),
+            },
             Target::Tcp { host, port } if host.contains(':') => write!(f, "redis://{at}[{host}]:{port}/{}", self.db),
             Target::Tcp { host, port } => write!(f, "redis://{at}{host}:{port}/{}", self.db),
             Target::Unix { path } => write!(f, "redis+unix://{at}{}?db={}", path.display(), self.db),
@@ -328,11 +345,24 @@ mod tests {
             config("redis+unix:///run/r.sock?db=3").to_string(),
             "redis+unix:///run/r.sock?db=3"
         );
-        let Target::Embedded { maxmemory, policy } = config("embedded:?maxmemory=100mb&policy=allkeys-lru").target
+        let Target::Embedded {
+            maxmemory,
+            policy,
+            folder,
+            fsync,
+        } = config("embedded:?maxmemory=100mb&policy=allkeys-lru").target
         else {
             panic!("not embedded")
         };
         assert_eq!((maxmemory, policy.as_deref()), (100 << 20, Some("allkeys-lru")));
+        assert_eq!((folder, fsync), (None, None));
+        let with_log = config("embedded:./my%20data?fsync=always");
+        assert_eq!(with_log.to_string(), "embedded:./my data");
+        let Target::Embedded { folder, fsync, .. } = with_log.target else {
+            panic!("not embedded")
+        };
+        assert_eq!(folder, Some(PathBuf::from("./my data")));
+        assert_eq!(fsync.as_deref(), Some("always"));
         assert_eq!(config("redis://[::1]:7/0").address().as_ref(), "::1:7");
     }
 
@@ -350,14 +380,14 @@ mod tests {
                 "{text}"
             );
         }
-        assert!(error("embedded:./data?fsync=everysec").contains("append-only log"));
-        assert!(error("embedded:?fsync=always").contains("append-only log"));
     }
 
     #[test]
     fn slips_are_named() {
         assert!(error("redis://h?pool_sise=3").contains("`pool_size`"));
         assert!(error("embedded:?max_memory=3").contains("`maxmemory`"));
+        assert!(error("embedded:./data?fsync=sometimes").contains("everysec"));
+        assert!(error("embedded:?fsync=always").contains("embedded:./data"));
         assert!(error("redis://h/zero").contains("/0"));
         assert!(error("postgres://h").contains("embedded:"));
         assert!(error("localhost").contains("redis://"));

@@ -31,6 +31,7 @@ fn hincrbyfloat(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         return Err(ErrorReply::VALUE_NOT_FINITE);
     }
     let sum = ctx.upsert(key, |hash: &mut Hash| add(hash, field, by))??;
+    ctx.tell(&[b"HSET", key, field, sum.as_bytes()]);
     ctx.modified(key, Class::Hash, "hincrbyfloat");
     Ok(Reply::bulk(sum))
 }

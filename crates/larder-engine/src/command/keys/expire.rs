@@ -116,13 +116,17 @@ fn expire(ctx: &mut Ctx<'_>, args: &Args<'_>, unit: Unit, name: &str) -> Command
     if !conditions.allow(known, at) {
         return Ok(false.into());
     }
-    match u64::try_from(at).ok().filter(|at| *at > ctx.now()) {
+    // What is read from the log goes when the log says so.
+    let is_ahead = |at: &u64| *at > ctx.now() || ctx.core.effects.is_loading;
+    match u64::try_from(at).ok().filter(is_ahead) {
         Some(at) => {
             ctx.db().set_deadline(key, Some(at));
+            ctx.tell_deadline(key, at);
             ctx.modified(key, Class::Generic, "expire");
         }
         None => {
             ctx.remove(key);
+            ctx.tell(&[b"DEL", key]);
             ctx.modified(key, Class::Generic, "del");
         }
     }

@@ -231,6 +231,7 @@ fn look_up(ctx: &mut Ctx<'_>, pattern: &[u8], element: &[u8]) -> Option<Vec<u8>>
 fn store(ctx: &mut Ctx<'_>, destination: &[u8], elements: &[Option<Vec<u8>>]) -> Reply {
     if elements.is_empty() {
         if ctx.remove(destination).is_some() {
+            ctx.tell(&[b"DEL", destination]);
             ctx.modified(destination, Class::Generic, "del");
         }
         return Reply::Int(0);
@@ -240,6 +241,13 @@ fn store(ctx: &mut Ctx<'_>, destination: &[u8], elements: &[Option<Vec<u8>>]) ->
         list.push(End::Right, element.as_deref().unwrap_or_default());
     }
     ctx.put(destination, list.into_value(), None);
+    // What it was made of may have had no order of its own.
+    ctx.tell(&[b"DEL", destination]);
+    let effect: Vec<&[u8]> = [&b"RPUSH"[..], destination]
+        .into_iter()
+        .chain(elements.iter().map(|element| element.as_deref().unwrap_or_default()))
+        .collect();
+    ctx.tell(&effect);
     ctx.modified(destination, Class::List, "sortstore");
     Reply::count(elements.len())
 }

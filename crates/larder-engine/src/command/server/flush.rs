@@ -53,6 +53,7 @@ fn flush(ctx: &mut Ctx<'_>, args: &Args<'_>, dbs: std::ops::Range<usize>) -> Com
         ctx.core.touch_watched_in(db, None);
         ctx.core.dbs[db].clear();
     }
+    ctx.core.effects.changed();
     ctx.core.forget_candidates();
     ctx.core.invalidate_everything();
     Ok(Reply::Ok)
@@ -76,6 +77,8 @@ fn swap(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         ctx.core.touch_watched_in(first, Some(second));
         ctx.core.touch_watched_in(second, Some(first));
         ctx.core.dbs.swap(first, second);
+        ctx.core.effects.changed();
+        ctx.core.give_up_rewrite("SWAPDB moved databases meanwhile");
         ctx.core.forget_candidates();
     }
     Ok(Reply::Ok)

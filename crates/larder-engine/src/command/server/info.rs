@@ -4,7 +4,11 @@
 //! measure for is left out rather than invented. `redis_version` is the version whose behaviour it has; client
 //! libraries choose their commands by it.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{
+    collections::BTreeSet,
+    fmt::Write,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use crate::{
     Reply,
@@ -143,12 +147,31 @@ fn memory(lines: &mut Lines, core: &Core, _: &Moment) {
     lines.add("maxmemory_policy", core.settings.memory.policy);
 }
 
-fn persistence(lines: &mut Lines, _: &Core, _: &Moment) {
+fn persistence(lines: &mut Lines, core: &Core, _: &Moment) {
     lines.add("loading", 0);
     lines.add("async_loading", 0);
+    lines.add("rdb_changes_since_last_save", core.effects.changes());
     lines.add("rdb_bgsave_in_progress", 0);
-    lines.add("aof_enabled", 0);
-    lines.add("aof_rewrite_in_progress", 0);
+    let Some(recorder) = &core.effects.recorder else {
+        lines.add("aof_enabled", 0);
+        lines.add("aof_rewrite_in_progress", 0);
+        return;
+    };
+    let (files, queue) = (&recorder.log.files, &recorder.log.queue);
+    let status = |is_fine: bool| if is_fine { "ok" } else { "err" };
+    let get = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+    lines.add("aof_enabled", 1);
+    lines.add(
+        "aof_rewrite_in_progress",
+        u8::from(files.rewrite.running.load(Ordering::Acquire)),
+    );
+    lines.add("aof_rewrite_scheduled", 0);
+    lines.add("aof_last_rewrite_time_sec", get(&files.rewrite.took));
+    lines.add("aof_last_bgrewrite_status", status(get(&files.rewrite.failed_at) == 0));
+    lines.add("aof_last_write_status", status(queue.failure().is_none()));
+    lines.add("aof_current_size", get(&files.size));
+    lines.add("aof_base_size", get(&files.base_size));
+    lines.add("aof_buffer_length", queue.backlog());
 }
 
 fn stats(lines: &mut Lines, core: &Core, now: &Moment) {

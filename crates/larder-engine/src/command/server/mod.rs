@@ -6,6 +6,7 @@ mod flush;
 mod info;
 mod memory;
 mod parameters;
+mod rewrite;
 mod select;
 mod slowlog;
 mod time;
@@ -20,6 +21,8 @@ pub(super) const COMMANDS: &[&CommandSpec] = &[
     &flush::SWAPDB,
     &info::INFO,
     &memory::MEMORY,
+    &rewrite::BGREWRITEAOF,
+    &rewrite::LASTSAVE,
     &select::DBSIZE,
     &select::SELECT,
     &slowlog::SLOWLOG,

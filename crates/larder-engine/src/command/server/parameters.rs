@@ -9,6 +9,7 @@ use crate::{
     command::parse_int,
     core::Core,
     evict::EvictionPolicy,
+    log::Fsync,
     notify::Selection,
     settings::{OutputLimit, WireLimits},
 };
@@ -57,8 +58,25 @@ const fn settable(
 }
 
 pub(super) const PARAMETERS: &[Parameter] = &[
-    fixed("appendfsync", |_| b"everysec".to_vec()),
-    fixed("appendonly", |_| b"no".to_vec()),
+    settable("appendfsync", |core| fsync(core).to_string().into_bytes(), set_fsync),
+    fixed("appendonly", |core| {
+        let is_logged = core.effects.is_recorded();
+        if is_logged { &b"yes"[..] } else { b"no" }.to_vec()
+    }),
+    settable(
+        "auto-aof-rewrite-min-size",
+        |core| number(core.settings.rewrite.min_size),
+        |core, value| memory(value).map(|value| core.settings.rewrite.min_size = value as u64),
+    ),
+    settable(
+        "auto-aof-rewrite-percentage",
+        |core| number(core.settings.rewrite.percentage),
+        |core, value| {
+            let percentage = integer(value, 0, i64::from(i32::MAX))?;
+            core.settings.rewrite.percentage = percentage.unsigned_abs();
+            Ok(())
+        },
+    ),
     settable(
         "busy-reply-threshold",
         |core| number(core.settings.script.time_max.as_millis()),
@@ -220,6 +238,24 @@ fn set_policy(core: &mut Core, value: &[u8]) -> Result<(), String> {
 
 fn set_script_limit(core: &mut Core, value: &[u8]) -> Result<(), String> {
     core.settings.script.time_max = Duration::from_millis(integer(value, 0, i64::MAX)?.unsigned_abs());
+    Ok(())
+}
+
+fn fsync(core: &Core) -> Fsync {
+    let recorder = core.effects.recorder.as_ref();
+    recorder.map_or(Fsync::default(), |recorder| recorder.log.queue.policy())
+}
+
+/// Without a log there is nothing to sync, and saying otherwise would be a lie about where the data is.
+fn set_fsync(core: &mut Core, value: &[u8]) -> Result<(), String> {
+    let wanted: Fsync = String::from_utf8_lossy(value)
+        .parse()
+        .map_err(|_| "argument(s) must be one of the following: everysec, always, no")?;
+    match &core.effects.recorder {
+        Some(recorder) => recorder.log.queue.set_policy(wanted),
+        None if wanted == Fsync::default() => {}
+        None => return Err("this engine keeps no append-only log".into()),
+    }
     Ok(())
 }
 

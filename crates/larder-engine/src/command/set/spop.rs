@@ -46,6 +46,11 @@ fn take(ctx: &mut Ctx<'_>, key: &[u8], count: usize) -> Result<Vec<Bytes>, Error
         })?
         .unwrap_or_default();
     if !taken.is_empty() {
+        let effect: Vec<&[u8]> = [&b"SREM"[..], key]
+            .into_iter()
+            .chain(taken.iter().map(|member| &**member))
+            .collect();
+        ctx.tell(&effect);
         ctx.modified(key, Class::Set, "spop");
     }
     Ok(taken)

@@ -27,17 +27,18 @@ struct Reading {
 }
 
 impl Options {
-    /// Reads the options of `XADD` from argument 2 on, up to the id.
-    pub(super) fn of_add(args: &Args<'_>) -> Result<Self, ErrorReply> {
-        Self::parse(args, true)
+    /// Reads the options of `XADD` from argument 2 on, up to the id. From a log, Redis's `LIMIT` is left in place where it has
+    /// put an exact threshold for an approximate one, and means nothing.
+    pub(super) fn of_add(args: &Args<'_>, from_log: bool) -> Result<Self, ErrorReply> {
+        Self::parse(args, true, from_log)
     }
 
     /// Reads those of `XTRIM`, which has to say what to keep.
-    pub(super) fn of_trim(args: &Args<'_>) -> Result<Trim, ErrorReply> {
-        Self::parse(args, false)?.trim.ok_or(ErrorReply::TRIM_NOTHING)
+    pub(super) fn of_trim(args: &Args<'_>, from_log: bool) -> Result<Trim, ErrorReply> {
+        Self::parse(args, false, from_log)?.trim.ok_or(ErrorReply::TRIM_NOTHING)
     }
 
-    fn parse(args: &Args<'_>, adds: bool) -> Result<Self, ErrorReply> {
+    fn parse(args: &Args<'_>, adds: bool, from_log: bool) -> Result<Self, ErrorReply> {
         let (mut options, mut reading, mut i) = (Self::default(), Reading::default(), 2);
         while i < args.len() {
             let has_more = i + 1 < args.len();
@@ -59,6 +60,9 @@ impl Options {
             } else {
                 return Err(ErrorReply::SYNTAX);
             }
+        }
+        if from_log && !reading.approximate {
+            reading.limit = None;
         }
         options.trim = reading.finish(adds)?;
         Ok(options)

@@ -29,7 +29,7 @@ pub(super) const XADD: CommandSpec = CommandSpec {
 const ENTRY_MAX: usize = 1 << 30;
 
 fn xadd(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    let options = Options::of_add(args)?;
+    let options = Options::of_add(args, ctx.core.effects.is_loading)?;
     let wrong_arity = || ErrorReply::wrong_arity("xadd");
     let (wanted, at) = options.id.ok_or_else(wrong_arity)?;
     let (key, texts, now) = (args.bytes(1), args.rest(at + 1), ctx.now());
@@ -48,7 +48,8 @@ fn xadd(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
             _ => ErrorReply::STREAM_ID_NOT_LARGER,
         })?;
         stream.push(id, texts);
-        Ok((id, options.trim.map_or(0, |trim| stream.trim(trim))))
+        let trimmed = options.trim.map_or(0, |trim| stream.trim(trim));
+        Ok((id, trimmed, stream.len()))
     };
     let added = if options.no_create {
         ctx.update(key, add)?
@@ -56,10 +57,23 @@ fn xadd(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         Some(ctx.upsert(key, add)?)
     };
     let Some(added) = added else { return Ok(Reply::Null) };
-    let (id, trimmed) = added?;
+    let (id, trimmed, len) = added?;
+    tell(ctx, key, &id.to_string(), (trimmed > 0).then_some(len), texts);
     ctx.modified(key, Class::Stream, "xadd");
     if trimmed > 0 {
         ctx.event(key, Class::Stream, "xtrim");
     }
     Ok(Reply::bulk(id.to_string()))
+}
+
+/// The id hangs on the time, and how much an approximate trim takes on how the stream is held.
+fn tell(ctx: &mut Ctx<'_>, key: &[u8], id: &str, cut_to: Option<usize>, texts: &[&[u8]]) {
+    let len = cut_to.unwrap_or_default().to_string();
+    let mut effect: Vec<&[u8]> = vec![b"XADD", key];
+    if cut_to.is_some() {
+        effect.extend([&b"MAXLEN"[..], b"=", len.as_bytes()]);
+    }
+    effect.push(id.as_bytes());
+    effect.extend(texts);
+    ctx.tell(&effect);
 }

@@ -81,6 +81,7 @@ fn xsetid(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     })?;
     set.ok_or(ErrorReply::NO_SUCH_KEY)??;
     // No entry changed: Redis tells neither watchers nor tracking clients.
+    ctx.core.effects.changed();
     ctx.event(key, Class::Stream, "xsetid");
     Ok(Reply::Ok)
 }

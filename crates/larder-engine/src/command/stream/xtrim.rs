@@ -26,10 +26,13 @@ pub(super) const XTRIM: CommandSpec = CommandSpec {
 };
 
 fn xtrim(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    let trim = Options::of_trim(args)?;
+    let trim = Options::of_trim(args, ctx.core.effects.is_loading)?;
     let key = args.bytes(1);
-    let removed = ctx.update(key, |stream: &mut Stream| stream.trim(trim))?.unwrap_or(0);
+    let trimmed = ctx.update(key, |stream: &mut Stream| (stream.trim(trim), stream.len()))?;
+    let (removed, left) = trimmed.unwrap_or_default();
     if removed > 0 {
+        // How much an approximate trim takes hangs on how the stream is held.
+        ctx.tell(&[b"XTRIM", key, b"MAXLEN", b"=", left.to_string().as_bytes()]);
         ctx.modified(key, Class::Stream, "xtrim");
     }
     Ok(Reply::count(removed))

@@ -74,6 +74,7 @@ fn getex(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
 fn persist(ctx: &mut Ctx<'_>, key: &[u8]) {
     if ctx.peek(key).is_some_and(|entry| entry.expires_at.is_some()) {
         ctx.db().set_deadline(key, None);
+        ctx.tell(&[b"PERSIST", key]);
         ctx.modified(key, Class::Generic, "persist");
     }
 }
@@ -81,9 +82,11 @@ fn persist(ctx: &mut Ctx<'_>, key: &[u8]) {
 fn expire(ctx: &mut Ctx<'_>, key: &[u8], unit: Unit, expires_at: u64) {
     if unit.is_absolute() && expires_at <= ctx.now() {
         ctx.remove(key);
+        ctx.tell(&[b"DEL", key]);
         ctx.modified(key, Class::Generic, "del");
     } else {
         ctx.db().set_deadline(key, Some(expires_at));
+        ctx.tell_deadline(key, expires_at);
         ctx.modified(key, Class::Generic, "expire");
     }
 }

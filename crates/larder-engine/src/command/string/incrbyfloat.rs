@@ -39,6 +39,7 @@ fn incrbyfloat(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
             sum
         }
     };
+    ctx.tell(&[b"SET", key, sum.as_bytes(), b"KEEPTTL"]);
     ctx.modified(key, Class::String, "incrbyfloat");
     Ok(Reply::bulk(sum))
 }

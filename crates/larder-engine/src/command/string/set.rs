@@ -146,7 +146,8 @@ fn set(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     }
     let kept = known.flatten().filter(|_| options.keep_ttl);
     store(ctx, key, args.bytes(2), expires_at.or(kept));
-    if expires_at.is_some() {
+    if let Some(at) = expires_at {
+        ctx.tell_set(key, args.bytes(2), at);
         ctx.event(key, Class::Generic, "expire");
     }
     Ok(old.unwrap_or(Reply::Ok))
@@ -169,6 +170,7 @@ fn setnx(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
 fn set_with_ttl(ctx: &mut Ctx<'_>, args: &Args<'_>, unit: Unit, name: &str) -> CommandResult {
     let expires_at = positive_deadline(args.bytes(2), unit, ctx.now(), name)?;
     store(ctx, args.bytes(1), args.bytes(3), Some(expires_at));
+    ctx.tell_set(args.bytes(1), args.bytes(3), expires_at);
     ctx.event(args.bytes(1), Class::Generic, "expire");
     Ok(Reply::Ok)
 }
