@@ -8,7 +8,7 @@ use std::{
 
 use larder::metrics::{self, Endpoint, MetricsError};
 use larder_engine::{
-    Engine, Reply,
+    Engine, Fsync, LogConfig, Reply,
     serve::{ListenError, ServeConfig, Server},
 };
 
@@ -52,9 +52,12 @@ pub(crate) struct Args {
     /// Serve, and show metrics, where other machines can reach it without a password.
     #[arg(long)]
     unprotected: bool,
-    /// Folder of the append-only log; not built yet, and refused.
+    /// Folder of the append-only log: what is written is there again after a restart. Without it data is in memory alone.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// When the log is synced: always (before a write is answered), everysec, no.
+    #[arg(long, value_name = "POLICY", default_value = "everysec", requires = "dir")]
+    appendfsync: Fsync,
     /// Address to serve metrics on for Prometheus, at /metrics; only this machine can reach it unless --unprotected.
     #[arg(long, value_name = "ADDR", value_parser = flags::address)]
     metrics: Option<String>,
@@ -64,15 +67,11 @@ pub(crate) struct Args {
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
-    refuse_unbuilt(&args)?;
     let stop = context.stop_signal();
-    let engine = Engine::builder()
-        .clock(context.clock.clone())
-        .random(context.random.clone())
-        .build();
+    let engine = open(&args, context).await?;
     limit_memory(&engine, &args)?;
     let metrics = serve_metrics(&engine, &args).await?;
-    let server = Server::start(engine, config(&args)?).await.map_err(explain)?;
+    let server = Server::start(engine.clone(), config(&args)?).await.map_err(explain)?;
     announce(&server, &args, metrics.as_ref(), context);
     stop.cancelled().await;
     if !server.shutdown(LAST_ANSWERS).await {
@@ -82,16 +81,25 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         // What a scrape has not taken by now, nobody waits for.
         let _ended = metrics.shutdown(LAST_ANSWERS).await;
     }
-    Ok(())
+    // What was answered under another policy than `always` is not lost by an orderly end.
+    engine.flush().await.map_err(Failure::new)
 }
 
-/// Accepting a setting that does nothing would be a lie about where the data is.
-fn refuse_unbuilt(args: &Args) -> Outcome {
-    if args.dir.is_some() {
-        return Err(Failure::usage("--dir: the append-only log is not built yet")
-            .hint("without it the data is kept in memory only"));
-    }
-    Ok(())
+/// The engine, with what its log holds. Reading a long log takes a while, on a thread of its own; a signal ends it.
+async fn open(args: &Args, context: &Context) -> Outcome<Engine> {
+    let builder = Engine::builder()
+        .clock(context.clock.clone())
+        .random(context.random.clone());
+    let Some(folder) = &args.dir else {
+        return Ok(builder.build());
+    };
+    let config = LogConfig::new(folder).fsync(args.appendfsync);
+    let opening = tokio::task::spawn_blocking(move || builder.open(config));
+    let opened = tokio::select! {
+        opened = opening => opened.or_while("could not read the log")?,
+        () = context.stop_signal().cancelled_owned() => return Err(Failure::interrupted()),
+    };
+    opened.map_err(Failure::from)
 }
 
 /// Before the server itself: one that cannot be watched as asked does not begin to serve.

@@ -5,6 +5,7 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use rustix::process::Signal;
@@ -165,9 +166,12 @@ fn a_public_address_without_a_password_is_refused() {
 
 #[test]
 fn what_it_cannot_do_it_refuses() {
-    refused(&mut command(&["serve", "--dir", "data"]))
+    refused(&mut command(&["serve", "--appendfsync", "always"]))
         .ended(2)
-        .says(&["--dir", "not built yet", "hint:"]);
+        .says(&["--dir"]);
+    refused(&mut command(&["serve", "--dir", "data", "--appendfsync", "sometimes"]))
+        .ended(2)
+        .says(&["sometimes", "everysec"]);
     let lots = refused(&mut command(&["serve", "--maxmemory", "lots"]))
         .ended(2)
         .says(&["--maxmemory lots: argument must be", "hint:", "100mb"]);
@@ -192,6 +196,97 @@ fn what_it_cannot_do_it_refuses() {
     let second = refused(&mut command(&["serve", "--unix", path(&socket)])).ended(1);
     let second = second.says(&[path(&socket), "hint:", "--unix another path"]);
     assert!(!second.err.contains("--bind"), "{second:#?}");
+}
+
+#[test]
+fn what_was_written_is_there_after_a_restart_and_the_folder_has_one_owner() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let args = [&ANY_PORT[..], &["--dir", path(&data)]].concat();
+    for (round, policy) in ["always", "everysec", "no"].iter().enumerate() {
+        let args = [&args[..], &["--appendfsync", policy]].concat();
+        let mut serving = Serving::start(&mut command(&args));
+        let exec = |words: &[&str]| larder_on(&serving.url(""), &[&["exec"], words].concat()).out;
+        assert_eq!(exec(&["DBSIZE"]), format!("{round}\n"));
+        assert_eq!(
+            exec(&["CONFIG", "GET", "append*"]),
+            format!("appendfsync\n{policy}\nappendonly\nyes\n")
+        );
+        exec(&["SET", policy, "v"]);
+        refused(&mut command(&args))
+            .ended(1)
+            .says(&[path(&data), &format!("process {}", serving.child.id())]);
+        assert_eq!(serving.terminated(), Some(0));
+    }
+    std::fs::write(data.join("appendonlydir/appendonly.aof.1.incr.aof"), "what is this\n").expect("writable");
+    refused(&mut command(&args))
+        .ended(1)
+        .says(&["appendonly.aof.1.incr.aof is damaged at byte 0", "truncate -s 0"]);
+}
+
+/// Sends a line and reads a line; `None` once the server is gone.
+fn ask(stream: &mut BufReader<TcpStream>, line: &str) -> Option<String> {
+    write!(stream.get_mut(), "{line}\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_line(&mut answer).ok()?;
+    answer.ends_with("\r\n").then(|| answer.trim_end().to_owned())
+}
+
+/// Kills of one run.
+const KILLS: u32 = 20;
+
+/// `kill -9` under load, again and again: each client's counter is at least what it was last told, and at most one further.
+#[test]
+fn kill_9_under_load_loses_nothing_that_was_acknowledged() {
+    const CLIENTS: usize = 4;
+    let folder = tempfile::tempdir().expect("a folder");
+    let args = [
+        &ANY_PORT[..],
+        &["--dir", path(folder.path()), "--appendfsync", "always"],
+    ]
+    .concat();
+    let told: Vec<AtomicU64> = (0..CLIENTS).map(|_| AtomicU64::new(0)).collect();
+    for kill in 0..=KILLS {
+        let mut serving = Serving::start(&mut command(&args));
+        let connect = || BufReader::new(TcpStream::connect(&serving.address).expect("it listens"));
+        let mut checking = connect();
+        for (client, last) in told.iter().enumerate() {
+            let told = last.load(Ordering::SeqCst);
+            let answer = ask(&mut checking, &format!("STRLEN log:{client}")).expect("it answers");
+            let found: u64 = answer[1..].parse().expect("a number");
+            assert!(
+                found == told || found == told + 1,
+                "after {kill} kills: {found}, and {told} were acknowledged"
+            );
+            // What was not acknowledged may have happened.
+            last.store(found, Ordering::SeqCst);
+        }
+        if kill == KILLS {
+            break;
+        }
+        let connections: Vec<_> = told.iter().map(|_| connect()).collect();
+        std::thread::scope(|scope| {
+            for (client, mut stream) in connections.into_iter().enumerate() {
+                let told = &told[client];
+                scope.spawn(move || {
+                    while let Some(answer) = ask(&mut stream, &format!("APPEND log:{client} x")) {
+                        told.store(answer[1..].parse().expect("a number"), Ordering::SeqCst);
+                    }
+                });
+            }
+            // After some writes, at a moment that has nothing to do with them.
+            let total = || told.iter().map(|told| told.load(Ordering::SeqCst)).sum::<u64>();
+            let until = total() + 20 + u64::from(kill * 37 % 50);
+            while total() < until {
+                std::thread::yield_now();
+            }
+            if kill % 5 == 3 {
+                // In the middle of a rewrite.
+                let _ = ask(&mut checking, "BGREWRITEAOF");
+            }
+            serving.child.kill().expect("it runs");
+        });
+    }
 }
 
 /// The answer to `GET path`, whole.
