@@ -56,6 +56,8 @@ mod guide {
     #[cfg(feature = "sql")]
     #[doc = include_str!("../../../docs/guide/databases.md")]
     mod databases {}
+    #[doc = include_str!("../../../docs/guide/persistence.md")]
+    mod persistence {}
     #[doc = include_str!("../../../docs/guide/testing.md")]
     mod testing {}
     #[doc = include_str!("../../../docs/guide/writing.md")]

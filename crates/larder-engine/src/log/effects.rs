@@ -62,14 +62,12 @@ impl Recorder {
         if self.batch.is_empty() {
             return;
         }
-        if self.log.queue.failure().is_some() {
-            // Only what time and eviction do comes here then.
-            self.batch.clear();
-            self.batch.forget_selected();
-            return;
-        }
         let batch = &mut self.batch;
-        self.end = self.log.queue.append(|out| batch.flush(out));
+        let appended = self.log.queue.append(|out| batch.flush(out));
+        self.end = appended.end;
+        if appended.is_dropped {
+            self.batch.forget_selected();
+        }
     }
 
     /// What comes next goes to another file.

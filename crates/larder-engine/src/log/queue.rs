@@ -96,6 +96,14 @@ pub(super) struct State {
     progress: Progress,
 }
 
+/// What became of commands that were appended.
+pub(super) struct Appended {
+    /// The place where they end.
+    pub(super) end: u64,
+    /// The log is broken: they are not in it.
+    pub(super) is_dropped: bool,
+}
+
 /// The queue.
 pub(crate) struct Queue {
     state: Mutex<State>,
@@ -136,18 +144,22 @@ impl Queue {
         self.state.lock()
     }
 
-    /// Appends commands; the place where they end. After a failure they are dropped.
-    pub(super) fn append(&self, fill: impl FnOnce(&mut Vec<u8>)) -> u64 {
+    /// Appends commands. After a failure they are dropped, and the place where they end is never reached.
+    pub(super) fn append(&self, fill: impl FnOnce(&mut Vec<u8>)) -> Appended {
         let mut state = self.lock();
         let before = state.waiting.len();
         fill(&mut state.waiting);
-        if state.progress.failure.is_some() {
-            state.waiting.truncate(before);
-        }
         state.end += (state.waiting.len() - before) as u64;
         state.appends += 1;
+        let is_dropped = state.progress.failure.is_some();
+        if is_dropped {
+            state.waiting.truncate(before);
+        }
         self.work.notify_one();
-        state.end
+        Appended {
+            end: state.end,
+            is_dropped,
+        }
     }
 
     /// Why nothing can be written, if so.
@@ -242,31 +254,33 @@ impl Queue {
 
     /// Says how far the log got.
     pub(super) fn advance(&self, written: u64, synced: u64) {
-        self.change(|progress| (progress.written, progress.synced) = (written, synced));
+        let mut state = self.lock();
+        (state.progress.written, state.progress.synced) = (written, synced);
+        self.tell(state);
     }
 
     /// Says that it goes no further. What waits is dropped: nobody was told that it was done.
     pub(super) fn fail(&self, reason: &str) {
-        self.lock().waiting = Vec::new();
-        self.change(|progress| progress.failure = Some(reason.into()));
+        let mut state = self.lock();
+        state.waiting = Vec::new();
+        state.progress.failure = Some(reason.into());
+        self.tell(state);
     }
 
     /// Says that everything up to now is safe after all, in a new log; the place.
     pub(super) fn heal(&self) -> u64 {
-        let end = self.lock().end;
-        self.change(|progress| {
-            *progress = Progress {
-                written: end,
-                synced: end,
-                failure: None,
-            };
-        });
+        let mut state = self.lock();
+        let end = state.end;
+        state.progress = Progress {
+            written: end,
+            synced: end,
+            failure: None,
+        };
+        self.tell(state);
         end
     }
 
-    fn change(&self, change: impl FnOnce(&mut Progress)) {
-        let mut state = self.lock();
-        change(&mut state.progress);
+    fn tell(&self, state: MutexGuard<'_, State>) {
         self.watch.send_replace(state.progress.clone());
         drop(state);
         self.moved.notify_all();

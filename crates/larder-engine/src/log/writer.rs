@@ -91,7 +91,8 @@ impl Writer {
             let begin = state.end - state.waiting.len() as u64;
             match mem::take(&mut state.turnover) {
                 Turnover::To(file) => return Work::ChangeTo(file),
-                Turnover::At(place) if place == begin => return Work::TurnOver,
+                // After a failure commands are dropped and places go on.
+                Turnover::At(place) if place <= begin => return Work::TurnOver,
                 other => state.turnover = other,
             }
             if !state.waiting.is_empty() {

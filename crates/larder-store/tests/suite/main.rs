@@ -5,3 +5,4 @@ mod dedicated;
 mod everywhere;
 mod faults;
 mod figures;
+mod log;

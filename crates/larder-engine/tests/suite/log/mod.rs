@@ -7,6 +7,7 @@ mod owner;
 
 mod replay;
 mod rewrite;
+mod waiting;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
