@@ -121,7 +121,9 @@ fn admit(ctx: &mut Ctx<'_>, command: Command, standing: Standing) -> Result<(), 
         ErrorReply::NO_AUTH
     } else if standing.is_listening && !SUBSCRIBER_COMMANDS.contains(&command.name) {
         ErrorReply::subscriber_only(command.name)
-    } else if let Some(refusal) = ctx.core.effects.refusal().filter(|_| is_write(ctx, command)) {
+    } else if ctx.core.effects.is_recorded()
+        && let Some(refusal) = broken_log(ctx, command)
+    {
         refusal
     } else if is_too_large(ctx, command) {
         ErrorReply::OUT_OF_MEMORY
@@ -144,6 +146,13 @@ fn is_too_large(ctx: &mut Ctx<'_>, command: Command) -> bool {
         Some(queue) if command.name == "EXEC" => queue.needs_memory(),
         Some(_) => !ENDS_OR_STAYS_OUTSIDE.contains(&command.name),
     }
+}
+
+/// Why a command that changes data is refused, if the log is broken.
+#[inline(never)]
+fn broken_log(ctx: &mut Ctx<'_>, command: Command) -> Option<ErrorReply> {
+    let refusal = ctx.core.effects.refusal()?;
+    is_write(ctx, command).then_some(refusal)
 }
 
 /// Whether the command changes data, or is an `EXEC` of one that does. A script is asked when it calls one that does.

@@ -70,12 +70,20 @@ impl Recorder {
         }
     }
 
+    /// Out of line, as all that only an engine with a log does: the others are not to be slowed down by its size.
+    #[inline(never)]
+    fn refusal(&self) -> Option<ErrorReply> {
+        let reason = self.log.queue.failure()?;
+        Some(super::format::refusal(&reason))
+    }
+
     /// What comes next goes to another file.
     pub(super) fn begin_file(&mut self) {
         self.batch.forget_selected();
     }
 
     /// Adds what the commands since the last call rest on.
+    #[inline(never)]
     pub(crate) fn sign(&mut self, receipt: &mut Receipt) {
         receipt.add(self.end, std::mem::take(&mut self.wrote));
     }
@@ -105,14 +113,15 @@ impl Effects {
     }
 
     /// Why a command that writes is refused, if the log is broken.
+    #[inline]
     pub(crate) fn refusal(&self) -> Option<ErrorReply> {
-        let reason = self.recorder.as_ref()?.log.queue.failure()?;
-        Some(super::format::refusal(&reason))
+        self.recorder.as_ref().and_then(|recorder| recorder.refusal())
     }
 }
 
 impl Core {
     /// The command, the script or the transaction is over: what it did goes to the log, as one.
+    #[inline(never)]
     pub(crate) fn commit_effects(&mut self) {
         let Some(recorder) = &mut self.effects.recorder else {
             return;
@@ -125,8 +134,15 @@ impl Core {
 }
 
 impl Ctx<'_> {
+    /// Whether it matters what a command tells.
+    #[inline]
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.core.effects.is_recorded()
+    }
+
     /// What the command that is running did, if another command says it better; may be called several times. Without a
     /// log it does nothing.
+    #[inline]
     pub(crate) fn tell(&mut self, effect: &[&[u8]]) {
         let db = self.db;
         if let Some(recorder) = &mut self.core.effects.recorder {
@@ -139,16 +155,21 @@ impl Ctx<'_> {
 impl Ctx<'_> {
     /// The command that is running gave `key` this deadline, in Unix milliseconds.
     pub(crate) fn tell_deadline(&mut self, key: &[u8], at: u64) {
-        self.tell(&[b"PEXPIREAT", key, itoa::Buffer::new().format(at).as_bytes()]);
+        if self.is_recorded() {
+            self.tell(&[b"PEXPIREAT", key, itoa::Buffer::new().format(at).as_bytes()]);
+        }
     }
 
     /// The command that is running put `value` under `key`, with this deadline in Unix milliseconds.
     pub(crate) fn tell_set(&mut self, key: &[u8], value: &[u8], at: u64) {
-        self.tell(&[b"SET", key, value, b"PXAT", itoa::Buffer::new().format(at).as_bytes()]);
+        if self.is_recorded() {
+            self.tell(&[b"SET", key, value, b"PXAT", itoa::Buffer::new().format(at).as_bytes()]);
+        }
     }
 }
 
 /// Runs a command that writes, and records what it changed.
+#[inline(never)]
 pub(crate) fn recorded(ctx: &mut Ctx<'_>, command: Command, args: &Args<'_>) -> CommandResult {
     debug_assert!(command.flags.has(Flags::WRITE));
     let db = ctx.db;

@@ -86,6 +86,7 @@ impl Batch {
     }
 
     /// Adds a command that ran in database `db`.
+    #[inline(never)]
     pub(crate) fn add(&mut self, db: usize, args: &[&[u8]]) {
         if self.selected != Some(db) {
             self.selected = Some(db);

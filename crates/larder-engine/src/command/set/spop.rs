@@ -46,11 +46,11 @@ fn take(ctx: &mut Ctx<'_>, key: &[u8], count: usize) -> Result<Vec<Bytes>, Error
         })?
         .unwrap_or_default();
     if !taken.is_empty() {
-        let effect: Vec<&[u8]> = [&b"SREM"[..], key]
-            .into_iter()
-            .chain(taken.iter().map(|member| &**member))
-            .collect();
-        ctx.tell(&effect);
+        if ctx.is_recorded() {
+            let members = taken.iter().map(|member| &**member);
+            let effect: Vec<&[u8]> = [&b"SREM"[..], key].into_iter().chain(members).collect();
+            ctx.tell(&effect);
+        }
         ctx.modified(key, Class::Set, "spop");
     }
     Ok(taken)

@@ -58,7 +58,9 @@ fn xadd(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     };
     let Some(added) = added else { return Ok(Reply::Null) };
     let (id, trimmed, len) = added?;
-    tell(ctx, key, &id.to_string(), (trimmed > 0).then_some(len), texts);
+    if ctx.is_recorded() {
+        tell(ctx, key, &id.to_string(), (trimmed > 0).then_some(len), texts);
+    }
     ctx.modified(key, Class::Stream, "xadd");
     if trimmed > 0 {
         ctx.event(key, Class::Stream, "xtrim");

@@ -32,7 +32,9 @@ fn xtrim(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let (removed, left) = trimmed.unwrap_or_default();
     if removed > 0 {
         // How much an approximate trim takes hangs on how the stream is held.
-        ctx.tell(&[b"XTRIM", key, b"MAXLEN", b"=", left.to_string().as_bytes()]);
+        if ctx.is_recorded() {
+            ctx.tell(&[b"XTRIM", key, b"MAXLEN", b"=", left.to_string().as_bytes()]);
+        }
         ctx.modified(key, Class::Stream, "xtrim");
     }
     Ok(Reply::count(removed))
