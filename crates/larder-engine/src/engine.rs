@@ -97,7 +97,7 @@ impl EngineBuilder {
     }
 
     /// The engine with what its append-only log holds; from now on what is written goes there too. Reading the log
-    /// takes about a second for a million commands, and holds up the thread.
+    /// carries every command out again, seconds for a million of them, and holds up the thread.
     ///
     /// # Errors
     /// Another engine has the folder; the disk refuses; the log is damaged, or foreign. Each says what to do.
