@@ -10,7 +10,7 @@ fn every_scene_keeps_its_promises_on_the_embedded_store() {
     let document = run.json();
     assert_eq!(document["ok"], true, "{document:#}");
     let scenes = document["scenes"].as_array().expect("scenes are a list");
-    assert_eq!(scenes.len(), 10);
+    assert_eq!(scenes.len(), 12);
     for scene in scenes {
         assert_eq!(scene["ok"], true, "{scene:#}");
         assert!(

@@ -1,5 +1,6 @@
 //! The scenes, in the order in which they are played: one file each, and one line here.
 
+mod around;
 mod batch;
 mod cold;
 mod counters;
@@ -8,6 +9,7 @@ mod plain;
 mod race;
 mod stampede;
 mod tags;
+mod through;
 mod ttl;
 mod warm;
 
@@ -36,6 +38,8 @@ pub(super) const SCENES: &[Scene] = &[
     batch::SCENE,
     stampede::SCENE,
     race::SCENE,
+    through::SCENE,
+    around::SCENE,
     outage::SCENE,
     tags::SCENE,
     counters::SCENE,
