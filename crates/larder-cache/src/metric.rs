@@ -56,6 +56,9 @@ metrics_table! {
         STREAM_AGE = Metric::gauge("larder_invalidation_stream_age_seconds", Unit::Seconds, &["namespace"],
             "Time since the stream of invalidations was last proven live; it grows while the stream is down, and is not shown where \
              there is none.");
+        NEAR_STALENESS = Metric::seconds("larder_near_staleness_seconds", &["namespace"],
+            "How far behind near copies may have been served at most: from one proof of the stream of invalidations to the next, \
+             and no longer than max_staleness, past which none is served.");
         NEAR_ENTRIES = Metric::gauge("larder_near_entries", Unit::Count, &["namespace"],
             "Entries in the near tier.");
         NEAR_CAPACITY = Metric::gauge("larder_near_capacity_entries", Unit::Count, &["namespace"],

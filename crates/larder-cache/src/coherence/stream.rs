@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use larder_base::{CacheKey, WrittenKey};
+use larder_base::{CacheKey, WrittenKey, metric::Text};
 use larder_near::nanos;
 use larder_store::{HEARTBEAT, Heartbeat, Invalidations};
 
@@ -14,6 +14,7 @@ use crate::{
     CacheEvent,
     events::Teller,
     layout::Changed,
+    metric,
     mutant::{self, Mutant},
 };
 
@@ -65,6 +66,15 @@ impl<K: CacheKey, V> NearTier<K, V> {
     fn tell(&self, event: CacheEvent) {
         if let Some(teller) = self.teller.get() {
             teller.tell(|| event);
+        }
+    }
+
+    /// Records how far behind near copies may have been served at most since the proof before this one.
+    fn note_staleness(&self, before: u64, sent: Duration, bound: Duration) {
+        if self.has_near() && before != NEVER {
+            let unproven = sent.saturating_sub(Duration::from_nanos(before));
+            let namespace = self.layout.namespace().clone();
+            metric::NEAR_STALENESS.record([Text::from(namespace)], unproven.min(bound));
         }
     }
 
@@ -137,7 +147,8 @@ impl<K: CacheKey, V: Send + Sync> Invalidations for NearTier<K, V> {
         let until = match self.vouching {
             // What is read within the bound after it was sent is told everything from before it was sent.
             Vouching::Stream { bound } => {
-                self.proven_at.store(nanos(proof), Ordering::Relaxed);
+                let before = self.proven_at.swap(nanos(proof), Ordering::Relaxed);
+                self.note_staleness(before, proof, bound);
                 nanos(proof.saturating_add(bound).saturating_sub(TICK))
             }
             Vouching::Embedded | Vouching::Nobody => u64::MAX,
