@@ -5,7 +5,7 @@ use std::time::Duration;
 use larder_cache::{CacheEvent, Delivery, Events, FillRejection, Invalidated, LoadFailure};
 use larder_testkit::{Topology, for_each_topology};
 
-use super::subject::{answers, build, fails};
+use super::subject::{answers, build, fails, meanwhile};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -74,6 +74,55 @@ fn an_outage_and_its_end_are_told() {
         redis.kill_clients();
         next(&mut events, |event| matches!(event, CacheEvent::Lost)).await;
         next(&mut events, |event| matches!(event, CacheEvent::Restored)).await;
+    });
+}
+
+/// More than are kept for a subscriber who does not read.
+const MANY: u64 = 3_000;
+
+#[test]
+fn a_subscriber_who_does_not_read_is_told_how_much_it_missed() {
+    for_each_topology(async |t: Topology| {
+        let cache = build(&t, |b| b).await;
+        let mut events = cache.events();
+        for key in 0..MANY {
+            cache.invalidate(&(key % 7)).await.unwrap();
+        }
+        let Some(CacheEvent::Lagged(missed)) = events.next().await else {
+            panic!("the first ones are gone")
+        };
+        assert!((1..MANY).contains(&missed));
+        for _ in missed..MANY {
+            let event = events.next().await;
+            assert!(matches!(event, Some(CacheEvent::Invalidated { .. })), "{event:?}");
+        }
+        cache.clear().await.unwrap();
+        let what = Invalidated::Everything;
+        let last = events.next().await;
+        assert!(
+            matches!(&last, Some(CacheEvent::Invalidated { what: now, .. }) if *now == what),
+            "it goes on with what happens now: {last:?}"
+        );
+    });
+}
+
+#[test]
+fn near_copies_that_make_room_are_told_and_counted() {
+    for_each_topology(async |t: Topology| {
+        let cache = build(&t, |b| b.near(100)).await;
+        let mut events = cache.events();
+        for key in 0..2_000 {
+            cache.get_or_load(&key, || answers(key)).await.unwrap();
+        }
+        let left = meanwhile(
+            &t,
+            next(&mut events, |event| matches!(event, CacheEvent::Evicted { .. })),
+        )
+        .await;
+        let CacheEvent::Evicted { entries } = left else {
+            unreachable!("it was searched for")
+        };
+        assert!((1..=cache.stats().near_evictions).contains(&entries), "{entries}");
     });
 }
 

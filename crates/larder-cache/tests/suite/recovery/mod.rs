@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod cut;
+mod events;
 mod generations;
 pub(crate) mod order;
 mod patterns;
