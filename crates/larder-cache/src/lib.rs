@@ -87,6 +87,7 @@ pub use error::Error;
 pub use events::{CacheEvent, Events, FillRejection, Invalidated, LoadFailure};
 pub use found::{Freshness, Lookup, Tier};
 pub use hold::{Committed, Hold};
+pub use log::LOG_KEPT;
 pub use matching::Matching;
 pub use metric::METRICS;
 pub use plain::{Plain, PlainStore};

@@ -9,6 +9,7 @@ mod failure;
 mod flags;
 mod lines;
 mod own_keys;
+mod progress;
 mod reply;
 mod signals;
 mod ui;

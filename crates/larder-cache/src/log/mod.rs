@@ -23,5 +23,6 @@ pub(crate) const LOG_MAX: usize = 10_000;
 /// The shortest log: below it a busy second could overtake a reader that is not late.
 pub(crate) const LOG_LEAST: usize = 100;
 
-/// How long a log is kept after the last process that read it: longer than any process that comes back is away.
-const KEPT: Duration = Duration::from_secs(3_600);
+/// How long a log of [`Coherence::Log`](crate::Coherence::Log) is kept after the last process that read it: longer than any
+/// process that comes back is away. What is left of it, in the TTL of `NAMESPACE:{NAMESPACE.0}:log`, says when that was.
+pub const LOG_KEPT: Duration = Duration::from_secs(3_600);

@@ -15,7 +15,7 @@ use larder_store::{Generation, Heartbeat, Invalidations as _, StoreError};
 use redis::{ErrorKind, RedisError, Value};
 
 use super::{
-    KEPT,
+    LOG_KEPT,
     item::{Item, Said},
 };
 use crate::{
@@ -121,7 +121,7 @@ impl Reader {
     async fn begin<K: CacheKey, V: Send + Sync + 'static>(&mut self, core: &Core<K, V>) -> Result<(), StoreError> {
         let mut pipeline = redis::pipe();
         let say = pipeline.cmd("SET").arg(core.layout.log_read().as_ref()).arg(1);
-        say.arg("PX").arg(millis(KEPT));
+        say.arg("PX").arg(millis(LOG_KEPT));
         pipeline.cmd("PTTL").arg(core.layout.log_unwritten().as_ref());
         let said = answers(core, &mut pipeline).await?;
         self.note_unlogged(core, &said.into_iter().nth(1).unwrap_or_default());
@@ -155,7 +155,7 @@ impl Reader {
                 .arg("~")
                 .arg(core.settings.log_max);
             add.arg("*").arg("h").arg(&start[..]);
-            pipeline.cmd("PEXPIRE").arg(l).arg(millis(KEPT)).ignore();
+            pipeline.cmd("PEXPIRE").arg(l).arg(millis(LOG_KEPT)).ignore();
         }
         read_metas(core, &mut pipeline);
         let mut ids = answers(core, &mut pipeline).await?;
@@ -232,10 +232,10 @@ impl Reader {
         let partitions = core.layout.partitions();
         self.turn = (self.turn + 1) % PARTITIONS;
         let kept = partitions[self.turn].l.as_ref();
-        pipeline.cmd("PEXPIRE").arg(kept).arg(millis(KEPT)).ignore();
+        pipeline.cmd("PEXPIRE").arg(kept).arg(millis(LOG_KEPT)).ignore();
         // Unlike SET it is not refused when memory is full, and says whether the key was there.
         let say = pipeline.cmd("PEXPIRE").arg(core.layout.log_read().as_ref());
-        say.arg(millis(KEPT));
+        say.arg(millis(LOG_KEPT));
         pipeline.cmd("PTTL").arg(core.layout.log_unwritten().as_ref());
         read_metas(core, &mut pipeline);
         for (partition, at) in partitions.iter().zip(&self.at) {

@@ -1,12 +1,17 @@
 //! `larder invalidate`: what a cache holds is no longer true.
 
+use std::sync::Arc;
+
 use larder_cache::{Cache, Error, Ttl};
+use larder_store::Store;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::{
     context::Context,
     failure::{Failure, Outcome},
     flags::LiveStore,
+    progress::Progress,
     ui::count,
 };
 
@@ -79,7 +84,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         cache.invalidate_tags(tag).await.map_err(explain)?;
     }
     let matched = match pattern {
-        Some(pattern) => Some(cache.invalidate_matching(pattern).await.map_err(explain)?),
+        Some(pattern) => Some(matching(&cache, &store, pattern, context).await?),
         None => None,
     };
     if *all {
@@ -101,4 +106,23 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         "all": all,
     }));
     Ok(())
+}
+
+/// Keys that a step of the walk looks at, more or less.
+const STEP: u64 = 500;
+
+/// Invalidates by pattern, and shows how far the walk over all keys of the store has come; how many entries it found.
+async fn matching(cache: &Cache<String, Value>, store: &Store, pattern: &str, context: &Context) -> Outcome<u64> {
+    // Who may not ask for it, sees no progress.
+    let keys: u64 = redis::cmd("DBSIZE").query_async(&mut store.clone()).await.unwrap_or(0);
+    let progress = Arc::new(Mutex::new(Progress::new(&context.ui, keys, "keys")));
+    let steps = progress.clone();
+    let walk = cache.invalidate_matching(pattern).progress(move |_| {
+        if keys > STEP {
+            steps.lock().add(STEP);
+        }
+    });
+    let found = walk.await.map_err(explain)?;
+    progress.lock().finish();
+    Ok(found)
 }

@@ -1,7 +1,8 @@
 //! `larder stats`: the store's side of the caches that live in it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
+use larder_cache::LOG_KEPT;
 use larder_store::Store;
 use redis::aio::ConnectionLike as _;
 use serde::Serialize;
@@ -9,10 +10,11 @@ use serde::Serialize;
 use super::keys::{info, scan};
 use crate::{context::Context, failure::Outcome, flags::LiveStore, ui::count};
 
-/// Show keys and bytes of each namespace, hit ratio, memory, evictions, connections and command times.
+/// Show keys and bytes of each namespace, hit ratio, memory, evictions, connections, near tiers and command times.
 ///
-/// These are the store's own figures, of all its clients: what a near tier answers never reaches it. Counts are since the
-/// server's start. A namespace is what comes before the first `:` of a key.
+/// These are the store's own figures, of all its clients: what a near tier answers never reaches it, and of invalidations
+/// that wait for a server which does not answer only the metrics of the processes tell. Counts are since the server's
+/// start. A namespace is what comes before the first `:` of a key.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -37,6 +39,7 @@ struct Stats {
     evicted_keys: Option<u64>,
     expired_keys: Option<u64>,
     connections: Option<u64>,
+    near: Near,
     ping_seconds: f64,
     /// The commands that took most of the server's time.
     commands: Vec<Command>,
@@ -46,6 +49,18 @@ struct Stats {
 struct Namespace {
     keys: u64,
     bytes: u64,
+    /// How long ago somebody last read the log of invalidations; none if nobody does.
+    log_read_seconds_ago: Option<f64>,
+}
+
+/// The near tiers that the server tells of changes.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+struct Near {
+    /// Connections whose reads it tracks; none if it does not say.
+    connections: Option<u64>,
+    /// For how long the quietest of them has asked nothing. Each proves its stream four times within `max_staleness`: past
+    /// that its process serves no near copy.
+    quietest_seconds: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -53,6 +68,20 @@ struct Command {
     name: String,
     calls: u64,
     mean_microseconds: f64,
+}
+
+impl fmt::Display for Near {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.connections, self.quietest_seconds) {
+            (None, _) => f.write_str("unknown"),
+            (Some(0), _) => f.write_str("none is told of changes"),
+            (Some(connections), quiet) => {
+                f.write_str(&count(connections, "connection is", "connections are"))?;
+                f.write_str(" told of changes")?;
+                quiet.map_or(Ok(()), |quiet| write!(f, ", the quietest asked {quiet} s ago"))
+            }
+        }
+    }
 }
 
 /// Commands shown.
@@ -86,6 +115,7 @@ async fn gather(store: &Store, keys_max: usize) -> Outcome<Stats> {
         evicted_keys: number("evicted_keys"),
         expired_keys: number("expired_keys"),
         connections: number("connected_clients"),
+        near: near(store).await,
         ping_seconds: store.ping().await?.as_secs_f64(),
         commands: commands(&text),
     })
@@ -95,6 +125,46 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
         .map(str::trim)
+}
+
+/// What the server says of its clients; nothing if it would rather not.
+async fn near(store: &Store) -> Near {
+    let mut list = redis::cmd("CLIENT");
+    let clients: Option<String> = list.arg("LIST").query_async(&mut store.clone()).await.ok();
+    clients.map_or_else(Near::default, |clients| tracked(&clients))
+}
+
+/// Those of `CLIENT LIST` that are tracked.
+fn tracked(clients: &str) -> Near {
+    let of = |line: &str, name: &str| {
+        let fields = line.split_ascii_whitespace().filter_map(|pair| pair.split_once('='));
+        fields
+            .filter(|(field, _)| *field == name)
+            .map(|(_, value)| value.to_owned())
+            .next()
+    };
+    let tracked = || {
+        clients
+            .lines()
+            .filter(|line| of(line, "flags").is_some_and(|flags| flags.contains('t')))
+    };
+    Near {
+        connections: Some(tracked().count() as u64),
+        quietest_seconds: tracked().filter_map(|line| of(line, "idle")?.parse().ok()).max(),
+    }
+}
+
+/// When the log that `key` stands for was last read; none if it stands for none. Only what is there is asked for: the server
+/// counts reads of anything else as misses.
+async fn log_read(store: &Store, name: &str, key: &[u8]) -> Outcome<Option<f64>> {
+    if key != format!("{name}:{{{name}.0}}:log").as_bytes() {
+        return Ok(None);
+    }
+    let mut left = redis::cmd("PTTL");
+    let left: i64 = left.arg(key).query_async(&mut store.clone()).await?;
+    // It may have gone meanwhile.
+    let left = u64::try_from(left).ok().map(Duration::from_millis);
+    Ok(left.map(|left| LOG_KEPT.saturating_sub(left).as_secs_f64()))
 }
 
 /// Keys per pipeline: a few milliseconds of the server.
@@ -110,7 +180,10 @@ async fn namespaces(store: &Store, keys_max: usize) -> Outcome<(BTreeMap<String,
         }
         let sizes = store.clone().req_packed_commands(&sizes, 0, keys.len()).await?;
         for (key, size) in keys.iter().zip(sizes) {
-            let namespace = namespaces.entry(namespace_of(key)).or_default();
+            let name = namespace_of(key);
+            let read = log_read(store, &name, key).await?;
+            let namespace = namespaces.entry(name).or_default();
+            namespace.log_read_seconds_ago = namespace.log_read_seconds_ago.or(read);
             namespace.keys += 1;
             // A key that went meanwhile has no size.
             namespace.bytes += redis::from_redis_value::<Option<u64>>(size)?.unwrap_or(0);
@@ -181,6 +254,7 @@ fn show(stats: &Stats, context: &Context) {
         "ping          {:?}",
         Duration::from_secs_f64(stats.ping_seconds)
     ));
+    ui.line(format_args!("near tiers    {}", stats.near));
     ui.line("namespaces, by what comes before the first `:` of a key");
     for (name, namespace) in &stats.namespaces {
         ui.line(format_args!(
@@ -188,6 +262,9 @@ fn show(stats: &Stats, context: &Context) {
             count(namespace.keys, "key ", "keys"),
             namespace.bytes
         ));
+        if let Some(ago) = namespace.log_read_seconds_ago {
+            ui.line(format_args!("  {:<24} log of invalidations read {ago:.1} s ago", ""));
+        }
     }
     if stats.namespaces_cut {
         ui.line("  (there are more keys than --keys; the figures are of those looked at)");
@@ -213,5 +290,18 @@ mod tests {
         assert_eq!(names, ["set", "get"]);
         assert_eq!(namespace_of(b"user:{user.3}:e:42"), "user");
         assert_eq!(namespace_of(b"plain"), "(none)");
+    }
+
+    #[test]
+    fn near_tiers_are_the_tracked_clients() {
+        let clients = "id=1 idle=40 flags=N\nid=2 idle=0 flags=t name=a\nid=3 idle=3 flags=tb\n";
+        let near = tracked(clients);
+        assert_eq!((near.connections, near.quietest_seconds), (Some(2), Some(3)));
+        assert_eq!(
+            near.to_string(),
+            "2 connections are told of changes, the quietest asked 3 s ago"
+        );
+        assert_eq!(tracked("").to_string(), "none is told of changes");
+        assert_eq!(Near::default().to_string(), "unknown");
     }
 }

@@ -1,8 +1,15 @@
 //! `larder health` and `larder stats`: figures of a live store, and a failure that names what is wrong.
 
-use larder_testkit::RedisServer;
+use std::time::Duration;
+
+use larder_cache::{Cache, Coherence};
+use larder_store::Store;
+use larder_testkit::{RedisServer, eventually};
 
 use crate::run::{larder, larder_on};
+
+/// Longer than anything takes here.
+const SOON: Duration = Duration::from_secs(20);
 
 /// A password, which no output may have, at a port that is reserved and refuses at once.
 const DOWN: &str = "redis://:opensesame@127.0.0.1:1";
@@ -93,4 +100,39 @@ async fn stats_count_reads_and_the_keys_of_each_namespace() {
         "{text}"
     );
     assert!(text.contains("more keys than --keys"), "{text}");
+}
+
+/// Two processes with a near tier: one that the server tells of changes, one that reads the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn stats_tell_of_near_tiers_what_the_server_knows() {
+    let server = RedisServer::start().await;
+    let text = larder_on(&server.url(), &["stats"]).out;
+    assert!(text.contains("near tiers    none is told of changes"), "{text}");
+    let mut caches: Vec<Cache<u64, u64>> = Vec::new();
+    for (namespace, coherence) in [("pushed", Coherence::Tracking), ("logged", Coherence::Log)] {
+        let store = Store::open(&server.url()).await.expect("the server runs");
+        let builder = Cache::builder(namespace).store(&store).ttl(SOON * 100);
+        let cache = builder.near(10).coherence(coherence).build().await.expect("they agree");
+        cache.put(&1, 1).await.expect("the server answers");
+        caches.push(cache);
+    }
+    eventually(SOON, async || {
+        let document = larder_on(&server.url(), &["stats", "--json"]).json();
+        let near = &document["near"];
+        let read = &document["namespaces"]["logged"]["log_read_seconds_ago"];
+        assert!(
+            document["namespaces"]["pushed"]["log_read_seconds_ago"].is_null(),
+            "{document:#}"
+        );
+        near["connections"] == 1
+            && near["quietest_seconds"].as_u64().is_some_and(|seconds| seconds < 5)
+            && read.as_f64().is_some_and(|seconds| seconds < 5.0)
+    })
+    .await;
+    let text = larder_on(&server.url(), &["stats"]).out;
+    assert!(
+        text.contains("1 connection is told of changes, the quietest asked"),
+        "{text}"
+    );
+    assert!(text.contains("log of invalidations read"), "{text}");
 }

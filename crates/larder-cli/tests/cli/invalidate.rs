@@ -103,6 +103,29 @@ async fn by_pattern() {
     );
 }
 
+/// Off a terminal a line says whenever another tenth of the store has been walked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_walk_by_pattern_says_how_far_it_is() {
+    let service = Service::start().await;
+    let fill = "for n = 1, 20000 do redis.call('SET', 'other:' .. n, 'x') end";
+    service.server.cli(&["EVAL", fill, "0"]);
+    let printed = service.invalidate(&["--pattern", "4*"], &[40], &[1, 2, 3]).await;
+    let lines: Vec<&str> = printed.lines().collect();
+    let (last, walked) = lines.split_last().expect("it prints");
+    assert_eq!(*last, "user: invalidated 1 matching entry");
+    assert!((9..=10).contains(&walked.len()), "a line per tenth: {printed}");
+    assert!(
+        walked
+            .iter()
+            .all(|line| line.starts_with("Progress: ") && line.ends_with(" keys)")),
+        "{printed}"
+    );
+    let json = service
+        .invalidate(&["--pattern", "1", "--json"], &[1], &[2, 3, 40])
+        .await;
+    serde_json::from_str::<serde_json::Value>(&json).expect("one document, and the lines beside it");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_but_nothing_of_another_namespace() {
     let service = Service::start().await;

@@ -1,7 +1,6 @@
 //! `larder demo`: the tour. Reads a table through the cache, scene by scene, and measures each.
 
 mod naive;
-mod progress;
 mod prompt;
 mod report;
 mod scene;

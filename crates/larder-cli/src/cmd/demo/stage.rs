@@ -7,7 +7,6 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Args,
-    progress::Progress,
     source::Counted,
     users::{self, Row, Users},
 };
@@ -15,6 +14,7 @@ use crate::{
     context::Context,
     failure::{Failure, OrHint, Outcome},
     own_keys::OwnKeys,
+    progress::Progress,
 };
 
 /// Everything a scene needs.
@@ -79,7 +79,7 @@ impl Stage {
             args.users, args.batch
         ));
         users
-            .fill(args.users, args.batch, Progress::new(ui, args.users))
+            .fill(args.users, args.batch, Progress::new(ui, args.users, "records"))
             .await?;
         let keys = table.first_keys(KEYS).await?;
         if keys.is_empty() {

@@ -6,8 +6,10 @@ use larder::PoolConfig;
 use serde_json::{Map, Value, json};
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
-use super::progress::Progress;
-use crate::failure::{OrHint, Outcome};
+use crate::{
+    failure::{OrHint, Outcome},
+    progress::Progress,
+};
 
 /// The name of the demo's own table.
 pub(super) const TABLE: &str = "users";
