@@ -63,7 +63,7 @@ impl<K: CacheKey, V> fmt::Debug for Cache<K, V> {
     }
 }
 
-/// Boxes the long way of a read, and forgets its type: a caller's `tokio::spawn` then need not prove again that it
+/// Boxes the long way of a call, and forgets its type: a caller's `tokio::spawn` then need not prove again that it
 /// is `Send`, which the compiler cannot do through a loader's own type.
 pub(crate) fn boxed<'f, T>(
     future: impl Future<Output = T> + Send + 'f,
@@ -346,9 +346,7 @@ where
     /// # Cancel safety
     /// As [`invalidate`](Self::invalidate).
     pub async fn invalidate_many(&self, keys: &[K]) -> Result<(), Error> {
-        let done = self.core.invalidate(keys).await;
-        self.core.tell_change(Change::Keys(keys), &done);
-        done
+        boxed(self.core.invalidate_and_tell(keys)).await
     }
 
     /// Invalidates every value that has `tag`, also those whose load is under way.

@@ -215,6 +215,13 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         });
     }
 
+    /// Hard invalidation of `keys` that this process was asked for, and word of it.
+    pub(crate) async fn invalidate_and_tell(&self, keys: &[K]) -> Result<(), Error> {
+        let done = self.invalidate(keys).await;
+        self.tell_change(Change::Keys(keys), &done);
+        done
+    }
+
     /// Tells of an invalidation that this process was asked for: its subscribers, and the channel.
     pub(crate) fn tell_change<T>(&self, change: Change<'_, K>, done: &Result<T, Error>) {
         let delivery = match done {

@@ -224,7 +224,7 @@ where
             return self.commit_remove(&*sink, keys).await;
         }
         self.refuse_with_source(operation)?;
-        Receipt::of(self.invalidate(keys).await)
+        Receipt::of(self.invalidate_and_tell(keys).await)
     }
 
     /// Stores a value where none is cached; whether it did. A lease decides between several callers.

@@ -6,7 +6,7 @@ use futures_util::{Stream, StreamExt as _};
 use larder_base::CacheKey;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Cache, Error, Hold, Patch, PutOptions, Receipt, Written, context::Notes, warm::Warming};
+use crate::{Cache, Error, Hold, Patch, PutOptions, Receipt, Written, cache::boxed, context::Notes, warm::Warming};
 
 impl<K, V> Cache<K, V>
 where
@@ -29,7 +29,7 @@ where
     /// # Cancel safety
     /// Dropped before it returns, it may have been written or not; nothing older is served than what the source has.
     pub async fn put(&self, key: &K, value: V) -> Result<Receipt, Error> {
-        self.core.put(key, value, &Notes::default()).await
+        boxed(self.core.put(key, value, &Notes::default())).await
     }
 
     /// As [`put`](Self::put), with a TTL or tags of its own.
@@ -46,7 +46,7 @@ where
         options: impl FnOnce(PutOptions) -> PutOptions + Send,
     ) -> Result<Receipt, Error> {
         let notes = options(PutOptions::default()).into_notes();
-        self.core.put(key, value, &notes).await
+        boxed(self.core.put(key, value, &notes)).await
     }
 
     /// Stores `value` if none is cached, fresh or stale; whether it did. A remembered "there is none" counts as none.
@@ -57,7 +57,7 @@ where
     /// # Cancel safety
     /// As [`put`](Self::put).
     pub async fn put_if_absent(&self, key: &K, value: V) -> Result<bool, Error> {
-        self.core.put_if_absent(key, value, &Notes::default()).await
+        boxed(self.core.put_if_absent(key, value, &Notes::default())).await
     }
 
     /// [`put`](Self::put) for many values, pipelined; with a sink, 200 at a time in one commit each. Of a key that comes twice
@@ -70,7 +70,7 @@ where
     /// Dropped before it returns, some are stored and some not.
     pub async fn put_many(&self, values: impl IntoIterator<Item = (K, V)> + Send) -> Result<Receipt, Error> {
         let values: Vec<(K, V)> = values.into_iter().collect();
-        self.core.put_many(values).await
+        boxed(self.core.put_many(values)).await
     }
 
     /// Removes the value of `key`: from the source, where there is a [sink](crate::Sink), and from the cache. The receipt says
@@ -82,7 +82,7 @@ where
     /// # Cancel safety
     /// Dropped before it returns, it goes on in the background until the store acknowledges it.
     pub async fn remove(&self, key: &K) -> Result<Receipt, Error> {
-        self.core.remove(std::slice::from_ref(key), "remove").await
+        boxed(self.core.remove(std::slice::from_ref(key), "remove")).await
     }
 
     /// [`remove`](Self::remove) for many keys, pipelined.
@@ -93,7 +93,7 @@ where
     /// # Cancel safety
     /// As [`remove`](Self::remove).
     pub async fn remove_many(&self, keys: &[K]) -> Result<Receipt, Error> {
-        self.core.remove(keys, "remove_many").await
+        boxed(self.core.remove(keys, "remove_many")).await
     }
 
     /// Changes only the fields that `patch` names, in the source, and returns the whole value after it; `None` if there is no
@@ -117,7 +117,7 @@ where
     /// # Cancel safety
     /// As [`put`](Self::put).
     pub async fn update(&self, key: &K, patch: Patch) -> Result<Written<Option<Arc<V>>>, Error> {
-        self.core.commit_update(key, &patch).await
+        boxed(self.core.commit_update(key, &patch)).await
     }
 
     /// Has the source keep `value` under a key that it draws; that key. It is cached by the first read.
@@ -129,7 +129,7 @@ where
     /// Dropped before it returns, it may have been inserted or not; that there is no such key may then be remembered for
     /// [`negative_ttl`](crate::CacheBuilder::negative_ttl).
     pub async fn insert(&self, value: V) -> Result<Written<K>, Error> {
-        self.core.commit_insert(&value).await
+        boxed(self.core.commit_insert(&value)).await
     }
 
     /// Gives the cached value a new TTL, from now; whether one was cached.
@@ -215,7 +215,7 @@ where
     /// # Cancel safety
     /// Dropped before it returns, a hold that was granted ends in the background.
     pub async fn hold(&self, key: &K) -> Result<Hold<K, V>, Error> {
-        self.core.hold(key).await
+        boxed(self.core.hold(key)).await
     }
 
     /// Loads what `keys` yields from the source and caches it, in batches: after a deployment, before the traffic comes.

@@ -49,12 +49,12 @@ where
         match written {
             Ok(done) => Ok(Written {
                 value: done.value,
-                receipt: Receipt::of(self.invalidate(deed.keys).await)?,
+                receipt: Receipt::of(self.invalidate_and_tell(deed.keys).await)?,
             }),
             Err(error) => {
                 if error.kind() == SinkErrorKind::InDoubt {
                     // Pending or not, it is sent until it is acknowledged; the caller hears of the doubt.
-                    let _sent = self.invalidate(deed.keys).await;
+                    let _sent = self.invalidate_and_tell(deed.keys).await;
                 }
                 Err(self.failed(deed, error))
             }

@@ -24,7 +24,6 @@ const BATCH: usize = 200;
 
 /// What a write returned, and what became of the cached value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
 pub struct Written<T> {
     /// What the source returned.
     pub value: T,
@@ -171,7 +170,7 @@ where
         let inserted = sink.insert(value).await;
         self.count_write(&inserted);
         let key = inserted.map_err(|error| self.sink_error("insert", "a value".to_owned(), error))?;
-        let receipt = Receipt::of(self.invalidate(std::slice::from_ref(&key)).await)?;
+        let receipt = Receipt::of(self.invalidate_and_tell(std::slice::from_ref(&key)).await)?;
         Ok(Written { value: key, receipt })
     }
 

@@ -7,7 +7,7 @@ use larder_base::CacheKey;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Deed, Done, Written};
-use crate::{Error, Hold, Receipt, SinkError, WritePolicy, core::Core};
+use crate::{Error, Hold, Receipt, SinkError, WritePolicy, channel::Change, core::Core};
 
 impl<K, V> Core<K, V>
 where
@@ -34,7 +34,8 @@ where
             Ok(done) => done,
             Err(error) => {
                 // It may have been committed all the same: the ends drop what is cached.
-                join_all(holds.iter_mut().map(Hold::close)).await;
+                let ended = closed(&mut holds).await;
+                self.tell_change(Change::Keys(deed.keys), &ended);
                 return Err(self.failed(deed, error));
             }
         };
@@ -45,14 +46,22 @@ where
                 let stored = join_all(stores.map(|(hold, value)| hold.store(value, deed.notes))).await;
                 stored.into_iter().try_for_each(|ended| ended.map(drop))
             }
-            None => {
-                let closed = join_all(holds.iter_mut().map(Hold::close)).await;
-                closed.into_iter().try_for_each(|ended| ended.map(drop))
-            }
+            None => closed(&mut holds).await,
         };
+        self.tell_change(Change::Keys(deed.keys), &ended);
         Ok(Written {
             value: done.value,
             receipt: Receipt::of(ended)?,
         })
     }
+}
+
+/// Ends `holds` without storing.
+async fn closed<K, V>(holds: &mut [Hold<K, V>]) -> Result<(), Error>
+where
+    K: CacheKey,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    let closed = join_all(holds.iter_mut().map(Hold::close)).await;
+    closed.into_iter().try_for_each(|ended| ended.map(drop))
 }

@@ -392,3 +392,22 @@ fn contradictions_of_writing_are_refused_by_name() {
         assert!(Patch::of(&7).is_err(), "no fields");
     });
 }
+
+/// Services in other languages that keep copies of their own are told of what is written through Larder, too.
+#[test]
+fn writes_are_announced_on_the_channel() {
+    for_each_topology(async |t: Topology| {
+        for (policy, channel) in POLICIES.into_iter().zip(["through", "around"]) {
+            let table = Table::of([(1, person("Ada", 1))]);
+            let people = people(&t, &table, |b| b.write(policy).channel(channel)).await;
+            people.put(&1, person("Grace", 2)).await.unwrap();
+            people
+                .update(&1, Patch::default().set("team", 3).unwrap())
+                .await
+                .unwrap();
+            people.insert(person("Alan", 3)).await.unwrap();
+            people.remove(&1).await.unwrap();
+            eventually(Duration::from_secs(20), async || people.stats().announced == 4).await;
+        }
+    });
+}
