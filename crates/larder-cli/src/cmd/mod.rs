@@ -10,6 +10,7 @@ mod invalidate;
 mod keys;
 mod serve;
 mod shell;
+mod sql;
 mod stats;
 mod verify;
 
@@ -46,5 +47,6 @@ commands! {
     Invalidate => invalidate,
     Keys => keys,
     Shell => shell,
+    Sql => sql,
     Stats => stats,
 }

@@ -10,6 +10,7 @@ mod keys;
 mod run;
 mod serve;
 mod shell;
+mod sql;
 mod tables;
 mod usage;
 mod verify;

@@ -1,0 +1,90 @@
+//! `larder sql prepare` says what it would do, does it, and does it once.
+
+use larder_sql::PoolConfig;
+use larder_testkit::PgServer;
+use sqlx::AssertSqlSafe;
+
+use crate::run::{Run, larder};
+
+const TABLE: &str = "CREATE TABLE \"odd users\" (id INTEGER PRIMARY KEY, name TEXT)";
+
+fn prepare(db: &str, more: &[&str]) -> Run {
+    let args = ["sql", "prepare", "--db", db, "--table", "odd users"];
+    larder(&[&args, more].concat())
+}
+
+/// What holds on every database; `count` counts what a query finds there.
+fn is_prepared_once(db: &str, count: &dyn Fn(&str) -> i64) {
+    let versions = "SELECT count(l_epoch + l_seq) FROM \"odd users\"";
+    let printed = prepare(db, &["--print", "--namespace", "user"]).ended(0);
+    for part in ["l_epoch", "larder_applied", "larder_epochs", "'user'", ";\n"] {
+        assert!(printed.out.contains(part), "{part}: {}", printed.out);
+    }
+    assert_eq!(
+        count("SELECT count(*) FROM \"odd users\""),
+        1,
+        "--print changed nothing"
+    );
+    let document = prepare(db, &["--json", "--namespace", "user", "--trigger"])
+        .ended(0)
+        .json();
+    assert_eq!(document["applied"], true, "{document:#}");
+    assert_eq!(count(versions), 1);
+    prepare(db, &["--namespace", "user"]).ended(0).says(&[]);
+    prepare(db, &[]).ended(0);
+    prepare(db, &["--namespace", "other"])
+        .ended(1)
+        .says(&["\"user\"", "\"other\"", "hint:"]);
+    prepare(db, &["--namespace", "user", "--side-table"])
+        .ended(1)
+        .says(&["keeps its versions in columns"]);
+    prepare(db, &["--side-table", "--trigger"]).ended(2);
+    larder(&["sql", "prepare", "--db", db, "--table", "x; DROP TABLE \"odd users\""])
+        .ended(1)
+        .says(&["no table", "never runs as SQL", "odd users"]);
+    assert_eq!(count(versions), 1);
+}
+
+#[test]
+fn a_table_of_sqlite_is_prepared_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("shop.db");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let pool = runtime
+        .block_on(PoolConfig::path(&path).create().open_sqlite())
+        .expect("creates");
+    let run = |sql: &str| {
+        runtime
+            .block_on(sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&pool))
+            .expect("runs")
+    };
+    run(TABLE);
+    run("INSERT INTO \"odd users\" VALUES (1, 'Ada')");
+    let count = |sql: &str| {
+        let count = sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&pool);
+        runtime.block_on(count).expect("counts")
+    };
+    is_prepared_once(path.to_str().expect("UTF-8"), &count);
+}
+
+#[test]
+fn a_table_of_postgres_is_prepared_once() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let server = runtime.block_on(PgServer::shared());
+    let url = server.database();
+    let name = url.rsplit('/').next().expect("a URL has a path");
+    server.sql(name, TABLE);
+    server.sql(name, "INSERT INTO \"odd users\" VALUES (1, 'Ada')");
+    let count = |sql: &str| server.sql(name, sql).parse().expect("a number");
+    is_prepared_once(&url.replace("larder@", "larder:hunter2@"), &count);
+    let wrong = prepare(
+        &url.replace("larder@", "larder:hunter2@").replace("/test", "/nowhere"),
+        &[],
+    )
+    .ended(1);
+    assert!(
+        !wrong.err.contains("hunter2") && wrong.err.contains("PostgreSQL"),
+        "{}",
+        wrong.err
+    );
+}
