@@ -109,6 +109,15 @@ pub enum SqlError {
         columns: Names,
     },
 
+    /// SQL of one's own does not do its part.
+    #[error("the SQL for `{what}` cannot be used: {why}")]
+    OwnSql {
+        /// What it is for.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+
     /// A row does not fit the type of the cache's value.
     #[error("a row of table {table:?} does not fit {wanted}: {why}")]
     Row {

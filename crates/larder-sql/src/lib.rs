@@ -31,8 +31,10 @@ mod cell;
 mod db;
 mod error;
 mod key;
+mod named;
 mod pool;
 mod prepare;
+mod query;
 mod record;
 mod row;
 mod rows;
@@ -46,6 +48,7 @@ pub use db::Pool;
 pub use error::{Doing, ErrorKind, Names, SqlError};
 pub use pool::PoolConfig;
 pub use prepare::Prepare;
+pub use query::SqlQuery;
 pub use schema::{Column, Generated, TableSchema};
 #[cfg(feature = "postgres")]
 pub use sqlx::PgPool;

@@ -6,7 +6,7 @@
 //! | an integer | any integer it fits, a float, a `bool` if 0 or 1 |
 //! | a boolean | `bool` |
 //! | a float | a float |
-//! | text | text, a `char`, the variant of an enum without data |
+//! | text | text, a `char`, the variant of an enum without data; as JSON for a list, a map or a struct |
 //! | bytes | base64 text for `String` and for a JSON value; the bytes for `Vec<u8>` and types that ask for bytes |
 //! | JSON, an array | whatever it fits: a struct, a list, a map, a JSON value |
 //!
@@ -223,8 +223,25 @@ impl<'de> Deserializer<'de> for CellDeserializer {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match self.0 {
             Cell::Blob(bytes) => visitor.visit_seq(SeqDeserializer::new(bytes.into_iter())),
+            Cell::Text(text) if text.starts_with('[') => document(&text, |document| document.deserialize_seq(visitor)),
             _ => self.deserialize_any(visitor),
         }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        match self.0 {
+            Cell::Text(text) if text.starts_with('{') => document(&text, |document| document.deserialize_map(visitor)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        self.deserialize_map(visitor)
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Misfit> {
@@ -249,8 +266,8 @@ impl<'de> Deserializer<'de> for CellDeserializer {
     }
 
     forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string unit unit_struct tuple_struct map struct
-        identifier ignored_any
+        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string unit unit_struct tuple_struct identifier
+        ignored_any
     }
 }
 

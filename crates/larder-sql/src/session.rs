@@ -1,13 +1,18 @@
 //! A write as one step: it is committed, or not, or it is said that nobody knows.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
+
+use larder_base::Clock;
 
 use crate::{
     db::{Database, Row, Scope, Session, Statement},
-    error::{SqlError, is_connection_lost},
+    error::{Doing, SqlError, is_connection_lost},
 };
 
 /// Whether what was sent may have been committed, seen by whoever gives up waiting for the answer.
@@ -22,6 +27,38 @@ impl Doubt {
 
     fn set(&self, is_open: bool) {
         self.0.store(is_open, Ordering::Relaxed);
+    }
+}
+
+/// How long one load or one write may take, unless it is said: waiting for a connection included.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
+
+/// The limit of one load or write.
+#[derive(Clone, Debug)]
+pub(crate) struct Deadline {
+    pub(crate) clock: Clock,
+    pub(crate) span: Duration,
+}
+
+impl Deadline {
+    /// Waits for `work`, and no longer than the deadline. Then what was sent may have been committed, or was not sent.
+    pub(crate) async fn run<T>(
+        &self,
+        doing: &str,
+        doubt: &Doubt,
+        work: impl Future<Output = Result<T, SqlError>>,
+    ) -> Result<T, SqlError> {
+        match self.clock.timeout(self.span, work).await {
+            Some(done) => done,
+            None if doubt.is_open() => Err(SqlError::InDoubt {
+                doing: Doing(doing.to_owned()),
+                source: None,
+            }),
+            None => Err(SqlError::Deadline {
+                doing: Doing(doing.to_owned()),
+                waited: self.span,
+            }),
+        }
     }
 }
 
@@ -55,14 +92,26 @@ impl Writing {
     }
 
     pub(crate) async fn fetch(&mut self, statement: Statement) -> Result<Vec<Row>, SqlError> {
-        if !self.is_alone {
-            let rows = self.session.fetch(statement).await;
-            return rows.map_err(SqlError::query(self.doing.clone()));
-        }
-        self.doubt.set(true);
+        self.doubt.set(self.is_alone);
         let rows = self.session.fetch(statement).await;
+        rows.map_err(self.judge())
+    }
+
+    /// How many rows the statement changed.
+    pub(crate) async fn execute(&mut self, statement: Statement) -> Result<u64, SqlError> {
+        self.doubt.set(self.is_alone);
+        let changed = self.session.execute(statement).await;
+        changed.map_err(self.judge())
+    }
+
+    /// What the error of a statement means: one that stands alone is also its commit.
+    fn judge(&self) -> impl FnOnce(sqlx::Error) -> SqlError {
         self.doubt.set(false);
-        rows.map_err(SqlError::committing(self.doing.clone()))
+        let (is_alone, doing) = (self.is_alone, self.doing.clone());
+        move |error| match is_alone {
+            true => SqlError::committing(doing)(error),
+            false => SqlError::query(doing)(error),
+        }
     }
 
     pub(crate) async fn commit(self) -> Result<(), SqlError> {

@@ -11,17 +11,14 @@ use crate::{
     Pool,
     cell::Cell,
     db::{self, Database, Statement},
-    error::{Doing, SqlError},
+    error::SqlError,
     key,
     prepare::Prepared,
     row,
     schema::{TableSchema, Wanted, look_up},
-    session::Doubt,
+    session::{DEADLINE, Deadline, Doubt},
     statement,
 };
-
-/// How long one load may take, waiting for a connection included.
-const DEADLINE: Duration = Duration::from_secs(5);
 
 /// A table or view, found by name, read by key: the [`Source`] of a read-through cache.
 ///
@@ -44,8 +41,7 @@ pub struct SqlTable {
     pool: Pool,
     name: Arc<str>,
     wanted: Wanted,
-    deadline: Duration,
-    clock: Clock,
+    deadline: Deadline,
     known: Arc<Mutex<Known>>,
 }
 
@@ -64,8 +60,10 @@ impl SqlTable {
             pool: pool.into(),
             name: name.into(),
             wanted: Wanted::default(),
-            deadline: DEADLINE,
-            clock: Clock::system(),
+            deadline: Deadline {
+                clock: Clock::system(),
+                span: DEADLINE,
+            },
             known: Arc::default(),
         }
     }
@@ -92,17 +90,17 @@ impl SqlTable {
         self
     }
 
-    /// How long one load may take, waiting for a connection included (default 5 s).
+    /// How long one load or write may take, waiting for a connection included (default 5 s).
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.deadline.span = deadline;
         self
     }
 
     /// The clock of the deadline (default: the system's).
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
+        self.deadline.clock = clock;
         self
     }
 
@@ -179,28 +177,14 @@ impl SqlTable {
                 done => done,
             }
         };
-        match self.clock.timeout(self.deadline, work).await {
-            Some(done) => done,
-            None if doubt.is_open() => Err(SqlError::InDoubt {
-                doing: Doing(format!("{doing} of {:?}", self.name)),
-                source: None,
-            }),
-            None => Err(self.late(doing)),
-        }
-    }
-
-    fn late(&self, doing: &str) -> SqlError {
-        SqlError::Deadline {
-            doing: Doing(format!("{doing} of {:?}", self.name)),
-            waited: self.deadline,
-        }
+        self.deadline
+            .run(&format!("{doing} of {:?}", self.name), &doubt, work)
+            .await
     }
 
     async fn within<T>(&self, doing: &str, work: impl Future<Output = Result<T, SqlError>>) -> Result<T, SqlError> {
-        self.clock
-            .timeout(self.deadline, work)
-            .await
-            .unwrap_or_else(|| Err(self.late(doing)))
+        let doing = format!("{doing} of {:?}", self.name);
+        self.deadline.run(&doing, &Doubt::default(), work).await
     }
 
     async fn look(&self) -> Result<Arc<TableSchema>, SqlError> {

@@ -39,7 +39,7 @@ pub use larder_cache::{
     SinkError, SinkErrorKind, Source, Stats, Tier, Ttl, Version, Warming, WriteGate, WritePolicy, Written,
 };
 #[cfg(feature = "sql")]
-pub use larder_sql::{Pool, PoolConfig, Prepare, SqlError, SqlTable};
+pub use larder_sql::{Pool, PoolConfig, Prepare, SqlError, SqlQuery, SqlTable};
 pub use larder_store::{Store, StoreConfig, StoreError, StoreStats, redis};
 
 /// The complete examples of the guide, run as tests.

@@ -130,6 +130,15 @@ pub(crate) trait Database: Writes + fmt::Debug + Send + Sync + 'static {
     /// The columns of `table` that can be read, in order.
     fn columns<'a>(&'a self, table: &'a TableName) -> Answer<'a, Vec<Column>>;
 
+    /// The columns that a query would give, with what it binds.
+    fn describe<'a>(&'a self, query: &'a Statement) -> Answer<'a, Vec<Column>>;
+
+    /// A value for a variable of a user's own SQL.
+    fn variable(&self, cell: Cell) -> Bind;
+
+    /// Values for a variable of a user's own SQL that stands for a list.
+    fn list(&self, cells: Vec<Cell>) -> Bind;
+
     /// Whether two spellings of a column's name mean the same.
     fn is_same_name(&self, a: &str, b: &str) -> bool;
 

@@ -69,5 +69,8 @@ pub(crate) enum Ddl {
 pub(crate) trait Session: Send {
     fn fetch(&mut self, statement: Statement) -> Answer<'_, Vec<Row>>;
 
+    /// Runs one statement and says how many rows it changed.
+    fn execute(&mut self, statement: Statement) -> Answer<'_, u64>;
+
     fn commit(self: Box<Self>) -> Answer<'static, ()>;
 }

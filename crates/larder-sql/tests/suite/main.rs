@@ -4,6 +4,7 @@ mod behind;
 mod databases;
 mod hostile;
 mod postgres;
+mod queries;
 mod reads;
 mod sqlite;
 mod statements;

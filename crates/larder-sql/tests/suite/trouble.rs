@@ -108,8 +108,7 @@ impl Stuck {
 
     /// Waits until the write stands still there.
     async fn is_waiting(&self) {
-        let waits =
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stuck' AND wait_event = 'advisory'";
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stuck' AND wait_event = 'advisory' AND datname = current_database()";
         eventually(SOON, async || self.server.sql(&self.database, waits) == "1").await;
     }
 

@@ -17,10 +17,10 @@ use std::{
 
 use larder_base::{Clock, KeyPart};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Decode, Executor, PgPool, Postgres, Row as _, TypeInfo as _,
-    ValueRef as _,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Decode, Executor, PgPool, Postgres, Row as _, SqlSafeStr as _,
+    Statement as _, Type, TypeInfo as _, ValueRef as _,
     error::DatabaseError,
-    postgres::{PgArguments, PgConnectOptions, PgConnection, PgDatabaseError, PgPoolOptions, PgRow},
+    postgres::{PgArguments, PgConnectOptions, PgConnection, PgDatabaseError, PgPoolOptions, PgRow, PgTypeInfo},
     query::Query,
 };
 
@@ -29,10 +29,11 @@ use crate::{
     PoolConfig, SqlError,
     cell::{Bind, Cell},
     error::{ErrorKind, is_connection_lost},
+    key,
     pool::Location,
     schema::{Column, Kind},
 };
-use types::{COLUMNS, column, key_array, key_cast, key_form};
+use types::{COLUMNS, column, described, key_array, key_cast, key_form};
 
 pub(super) const DRIVER: Driver = Driver {
     product: PRODUCT,
@@ -240,6 +241,28 @@ impl Database for Pg {
         })
     }
 
+    fn describe<'a>(&'a self, query: &'a Statement) -> Answer<'a, Vec<Column>> {
+        Box::pin(async {
+            let types: Vec<PgTypeInfo> = query.binds.iter().map(type_of).collect();
+            let sql = AssertSqlSafe(query.sql.clone()).into_sql_str();
+            let mut connection = self.losses.seen(self.pool.acquire().await)?;
+            // What it remembers of this statement may be from before the table changed.
+            self.losses.seen(connection.clear_cached_statements().await)?;
+            let prepared = self.losses.seen(connection.prepare_with(sql, &types).await)?;
+            Ok(prepared.columns().iter().map(described).collect())
+        })
+    }
+
+    /// As text: a statement is prepared with the types of its first run, and a later value of another type (a NULL has
+    /// none) would be read as what it is not.
+    fn variable(&self, cell: Cell) -> Bind {
+        Bind::One(as_text(cell))
+    }
+
+    fn list(&self, cells: Vec<Cell>) -> Bind {
+        Bind::Many(cells.into_iter().map(as_text).collect())
+    }
+
     fn is_same_name(&self, a: &str, b: &str) -> bool {
         a == b
     }
@@ -305,6 +328,15 @@ async fn fetch<'e>(
     rows.iter().map(read_row).collect()
 }
 
+async fn execute<'e>(
+    executor: impl Executor<'e, Database = Postgres>,
+    statement: Statement,
+) -> Result<u64, sqlx::Error> {
+    let query = sqlx::query(AssertSqlSafe(statement.sql));
+    let query = statement.binds.into_iter().fold(query, bind);
+    Ok(query.execute(executor).await?.rows_affected())
+}
+
 fn bind(query: Query<'_, Postgres, PgArguments>, value: Bind) -> Query<'_, Postgres, PgArguments> {
     match value {
         Bind::One(Cell::Null) => query.bind(None::<String>),
@@ -334,6 +366,25 @@ fn bind_array(query: Query<'_, Postgres, PgArguments>, cells: Vec<Cell>) -> Quer
         Some(Cell::Bool(_)) => array!(Bool as bool),
         Some(Cell::Blob(_)) => array!(Blob as Vec<u8>),
         _ => array!(Text | Json as String),
+    }
+}
+
+/// The text that a cast of the server reads as this value.
+fn as_text(cell: Cell) -> Cell {
+    match cell {
+        Cell::Null | Cell::Text(_) => cell,
+        Cell::Json(json) => Cell::Text(json),
+        Cell::Real(number) => Cell::Text(number.to_string()),
+        Cell::Blob(bytes) => Cell::Text(format!("\\x{}", key::to_hex(&bytes))),
+        cell => key::written(&cell).map_or(Cell::Null, Cell::Text),
+    }
+}
+
+/// What [`as_text`] is bound as.
+fn type_of(bind: &Bind) -> PgTypeInfo {
+    match bind {
+        Bind::One(_) => <String as Type<Postgres>>::type_info(),
+        Bind::Many(_) => <Vec<String> as Type<Postgres>>::type_info(),
     }
 }
 

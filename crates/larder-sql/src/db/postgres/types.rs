@@ -1,7 +1,10 @@
 //! The types of PostgreSQL: what a column is, how its values travel, and which keys it can have.
 
 use larder_base::KeyPart;
-use sqlx::{Row as _, postgres::PgRow};
+use sqlx::{
+    Column as _, Row as _, TypeInfo as _,
+    postgres::{PgColumn, PgRow, PgTypeInfo, PgTypeKind},
+};
 
 use crate::{
     cell::Cell,
@@ -102,6 +105,78 @@ pub(super) fn column(row: &PgRow) -> Result<Column, sqlx::Error> {
         labels: row.try_get(12)?,
         is_exact: row.try_get(13)?,
     })
+}
+
+/// A column of a query, by the driver's name for its type.
+pub(super) fn described(column: &PgColumn) -> Column {
+    let info = column.type_info();
+    Column {
+        name: column.name().to_owned(),
+        declared: info.name().to_lowercase(),
+        sql_type: info.name().to_lowercase(),
+        kind: kind_of_info(info),
+        key_place: 0,
+        nullable: true,
+        generated: Generated::No,
+        is_exact: true,
+        labels: Vec::new(),
+    }
+}
+
+fn kind_of_info(info: &PgTypeInfo) -> Kind {
+    let class = |info: &PgTypeInfo| {
+        if matches!(info.kind(), PgTypeKind::Enum(_)) {
+            "e"
+        } else {
+            "b"
+        }
+    };
+    match info.kind() {
+        PgTypeKind::Domain(base) => kind_of_info(base),
+        PgTypeKind::Array(element) => kind("", "b", "A", type_name(element), class(element)),
+        PgTypeKind::Simple | PgTypeKind::Enum(_) => {
+            let category = if is_textual(type_name(info)) { "S" } else { "" };
+            kind(type_name(info), class(info), category, "", "")
+        }
+        _ => Kind::Unknown,
+    }
+}
+
+/// The name that the catalogue has for a type: the driver's is in capitals, and CHAR is what is declared so.
+fn type_name(info: &PgTypeInfo) -> &'static str {
+    const NAMES: [&str; 26] = [
+        "int2",
+        "int4",
+        "int8",
+        "float4",
+        "float8",
+        "bool",
+        "numeric",
+        "bytea",
+        "uuid",
+        "json",
+        "jsonb",
+        "date",
+        "timestamp",
+        "timestamptz",
+        "time",
+        "timetz",
+        "inet",
+        "cidr",
+        "macaddr",
+        "macaddr8",
+        "xml",
+        "text",
+        "varchar",
+        "name",
+        "citext",
+        "char",
+    ];
+    match NAMES.iter().find(|name| name.eq_ignore_ascii_case(info.name())) {
+        Some(&"char") => "bpchar",
+        Some(name) => name,
+        None => "",
+    }
 }
 
 /// How values of a type travel: by its name, class and category, and the name and class of its elements.

@@ -3,7 +3,7 @@
 use larder_base::KeyPart;
 use sqlx::{AssertSqlSafe, Postgres, Transaction, pool::PoolConnection};
 
-use super::{Losses, Pg, fetch, types::key_form};
+use super::{Losses, Pg, execute, fetch, types::key_form};
 use crate::{
     cell::{Bind, Cell},
     db::{Answer, Ddl, Row, Scope, Session, Statement, Writes, quoted},
@@ -196,6 +196,16 @@ impl Session for Writing {
                 Held::Together(transaction) => fetch(&mut **transaction, statement).await,
             };
             self.losses.seen(rows)
+        })
+    }
+
+    fn execute(&mut self, statement: Statement) -> Answer<'_, u64> {
+        Box::pin(async {
+            let changed = match &mut self.held {
+                Held::Alone(connection) => execute(&mut **connection, statement).await,
+                Held::Together(transaction) => execute(&mut **transaction, statement).await,
+            };
+            self.losses.seen(changed)
         })
     }
 

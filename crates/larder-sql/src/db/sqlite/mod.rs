@@ -6,12 +6,13 @@ use std::{any::Any, pin::Pin, str::FromStr as _, sync::Arc};
 
 use larder_base::KeyPart;
 use sqlx::{
-    AssertSqlSafe, Decode, Executor, Row as _, Sqlite, SqlitePool, TypeInfo as _, ValueRef as _,
+    AssertSqlSafe, Column as _, Connection as _, Decode, Executor, Row as _, SqlSafeStr as _, Sqlite, SqlitePool,
+    Statement as _, TypeInfo as _, ValueRef as _,
     error::DatabaseError,
     query::Query,
     sqlite::{
-        SqliteArguments, SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
-        SqliteSynchronous,
+        SqliteArguments, SqliteColumn, SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePoolOptions,
+        SqliteRow, SqliteSynchronous,
     },
 };
 
@@ -188,6 +189,33 @@ impl Database for Lite {
         })
     }
 
+    fn describe<'a>(&'a self, query: &'a Statement) -> Answer<'a, Vec<Column>> {
+        Box::pin(async {
+            let sql = AssertSqlSafe(query.sql.clone()).into_sql_str();
+            let mut connection = self.0.acquire().await?;
+            // What it remembers of this statement and of the schema may be from before the table changed: it looks at
+            // the schema anew when it runs one, not when it prepares one.
+            connection.clear_cached_statements().await?;
+            connection.execute("SELECT count(*) FROM sqlite_schema").await?;
+            let prepared = connection.prepare(sql).await?;
+            Ok(prepared.columns().iter().map(described).collect())
+        })
+    }
+
+    fn variable(&self, cell: Cell) -> Bind {
+        Bind::One(cell)
+    }
+
+    /// As JSON, which `json_each` takes apart.
+    fn list(&self, cells: Vec<Cell>) -> Bind {
+        let member = |cell: &Cell| match cell {
+            Cell::Integer(number) => number.to_string(),
+            cell => serde_json::to_string(&key::written(cell)).expect("text is always JSON"),
+        };
+        let members: Vec<String> = cells.iter().map(member).collect();
+        Bind::One(Cell::Text(format!("[{}]", members.join(","))))
+    }
+
     fn is_same_name(&self, a: &str, b: &str) -> bool {
         a.eq_ignore_ascii_case(b)
     }
@@ -275,6 +303,22 @@ fn column(row: &SqliteRow) -> Result<Column, sqlx::Error> {
     })
 }
 
+fn described(column: &SqliteColumn) -> Column {
+    // Of an expression it is the type of its value, of a column the declared one.
+    let declared = column.type_info().name().to_owned();
+    Column {
+        name: column.name().to_owned(),
+        kind: kind(&declared),
+        sql_type: declared.clone(),
+        declared,
+        key_place: 0,
+        nullable: true,
+        generated: Generated::No,
+        is_exact: true,
+        labels: Vec::new(),
+    }
+}
+
 /// A single key column declared INTEGER is the row's own number, which SQLite gives where none is named.
 fn mark_row_id(columns: &mut [Column]) {
     let mut keys = columns.iter_mut().filter(|column| column.key_place > 0);
@@ -308,6 +352,12 @@ async fn fetch<'e>(
     let query = statement.binds.into_iter().fold(query, bind);
     let rows = query.fetch_all(executor).await?;
     rows.iter().map(read_row).collect()
+}
+
+async fn execute<'e>(executor: impl Executor<'e, Database = Sqlite>, statement: Statement) -> Result<u64, sqlx::Error> {
+    let query = sqlx::query(AssertSqlSafe(statement.sql));
+    let query = statement.binds.into_iter().fold(query, bind);
+    Ok(query.execute(executor).await?.rows_affected())
 }
 
 fn bind(query: Query<'_, Sqlite, SqliteArguments>, value: Bind) -> Query<'_, Sqlite, SqliteArguments> {

@@ -3,7 +3,7 @@
 use larder_base::KeyPart;
 use sqlx::{Sqlite, Transaction, pool::PoolConnection};
 
-use super::{Lite, VARIABLES_PER_STATEMENT, fetch, plain_form, variables};
+use super::{Lite, VARIABLES_PER_STATEMENT, execute, fetch, plain_form, variables};
 use crate::{
     cell::{Bind, Cell},
     db::{Answer, Ddl, Row, Scope, Session, Statement, Writes, quoted},
@@ -151,6 +151,15 @@ impl Session for Writing {
             match self {
                 Self::Alone(connection) => fetch(&mut **connection, statement).await,
                 Self::Together(transaction) => fetch(&mut **transaction, statement).await,
+            }
+        })
+    }
+
+    fn execute(&mut self, statement: Statement) -> Answer<'_, u64> {
+        Box::pin(async {
+            match self {
+                Self::Alone(connection) => execute(&mut **connection, statement).await,
+                Self::Together(transaction) => execute(&mut **transaction, statement).await,
             }
         })
     }
