@@ -184,7 +184,7 @@ where
         // Who joined until now may have come after an invalidation that is pending.
         if self.core.pending.quarantines(self.place.keys.e()) {
             writing.unchanged();
-            return Ok(Step::Done(Acquired::past_the_store()));
+            return self.core.past_the_store(self.place).await.map(Step::Done);
         }
         // If this is cancelled before the answer is seen, the lease may have been granted all the same.
         let guard = LeaseGuard::new(self.core, self.key, self.place, token);
@@ -235,6 +235,7 @@ where
             lease_ms: self.core.settings.lease_ms(),
             candidate: self.draw_candidate(token),
             replaces: self.replaces,
+            dirty: self.place.dirty.clone(),
         }
     }
 
@@ -261,9 +262,15 @@ where
                 Err(unusable) => self.unusable(unusable).await,
             },
             Lease::Wait(left) => self.wait(span(left), marked).await,
+            Lease::Dirty(bytes) => self.dirty(&bytes),
             // A writer is about to commit: what is loaded now must not be stored.
             _ => Ok(Step::Done(Acquired::load_only())),
         }
+    }
+
+    /// The key waits to be flushed.
+    fn dirty(&self, bytes: &[u8]) -> Result<Step<K, V>, Error> {
+        Ok(Step::Done(Acquired::Ready(self.core.dirty(self.place, bytes)?)))
     }
 
     async fn hit(
@@ -363,7 +370,7 @@ where
         let marked = self.core.near.mark(self.key, self.place.address.partition);
         // What was given back is not watched any more; a look at it is, and sees what came in between.
         let seen = self.core.ask(&self.core.peek_step(self.place)).await;
-        if seen.is_ok_and(|got| matches!(got.state, Lease::Hit(_))) {
+        if seen.is_ok_and(|got| matches!(got.state, Lease::Hit(_) | Lease::Dirty(_))) {
             return Step::Again;
         }
         let look = PAUSE_LOOK.min(left);
@@ -466,6 +473,7 @@ where
             Lease::Hit(bytes) => (bytes, true, false),
             Lease::Stale(bytes) => (bytes, false, false),
             Lease::Fallback(bytes) => (bytes, false, true),
+            Lease::Dirty(bytes) => return self.core.dirty(self.place, &bytes).map(Acquired::Ready),
             _ => return Ok(Acquired::load_only()),
         };
         let Ok(opened) = self.core.open(self.place, bytes) else {

@@ -13,6 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Cache, Coherence, Consistency, Error, NewGeneration, OnStoreDown, Sink, Source, Ttl, WriteGate, WritePolicy,
+    behind::{self, Behind},
     channel::{self, Announcements, Listener, OnGap},
     coherence::{NearTier, Vouching},
     core::{Core, FastPath},
@@ -47,6 +48,7 @@ pub struct CacheBuilder<K, V> {
     source: Option<SharedSource<K, V>>,
     sink: Option<SharedSink<K, V>>,
     has_write_policy: bool,
+    has_store_down: bool,
     settings: Settings<V>,
 }
 
@@ -72,6 +74,7 @@ where
             source: None,
             sink: None,
             has_write_policy: false,
+            has_store_down: false,
             settings,
         }
     }
@@ -241,9 +244,11 @@ where
         self
     }
 
-    /// What a read does when the store cannot be asked. Default: bypass it, 16 loads at a time.
+    /// What a read does when the store cannot be asked. Default: bypass it, 16 loads at a time; with
+    /// [`WritePolicy::Behind`] fail, for the source may lack what was written.
     pub const fn on_store_down(mut self, policy: OnStoreDown) -> Self {
         self.settings.on_store_down = policy;
+        self.has_store_down = true;
         self
     }
 
@@ -350,9 +355,10 @@ where
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
-    pub async fn build(self) -> Result<Cache<K, V>, Error> {
+    pub async fn build(mut self) -> Result<Cache<K, V>, Error> {
         let store = self.check()?;
         let layout = Arc::new(Layout::new(&self.namespace));
+        let behind = self.behind(&store, &layout).await?;
         let max_age = match self.settings.coherence {
             Coherence::TtlOnly { max_staleness } => Some(max_staleness),
             Coherence::Tracking | Coherence::Log => None,
@@ -381,6 +387,7 @@ where
             schema: Schema::of::<V>(self.settings.schema_revision),
             source: self.source,
             sink: self.sink,
+            behind,
             near,
             loads: Flights::new(),
             peeks: Flights::new(),
@@ -412,6 +419,25 @@ where
         }
         channel::ready(&joined).await?;
         Ok(Cache::of(joined))
+    }
+
+    /// What write-behind needs, once it is known that the store can keep what is asked of it.
+    async fn behind(&mut self, store: &Store, layout: &Layout) -> Result<Option<Arc<Behind>>, Error> {
+        let WritePolicy::Behind(behind) = self.settings.write else {
+            return Ok(None);
+        };
+        if self.settings.consistency == Consistency::Strict {
+            return Err(Error::config(
+                "`Consistency::Strict` waits before a commit, and with `WritePolicy::Behind` nobody waits for the commit; use \
+                 `Consistency::Bounded`",
+            ));
+        }
+        if !self.has_store_down {
+            self.settings.on_store_down = OnStoreDown::Fail;
+        }
+        let value_max = self.settings.codec.largest_value();
+        behind::check(store, &behind, value_max, self.settings.on_store_down).await?;
+        Ok(Some(Arc::new(Behind::new(behind, layout))))
     }
 
     fn vouching(&self, store: &Store) -> Vouching {
@@ -504,6 +530,7 @@ where
     mutant::tick(&core.clock, &core.tasks);
     recovery::start(core);
     settle::start(core);
+    behind::flusher::start(core);
     if core.settings.reads_log() {
         log::start(core);
     }

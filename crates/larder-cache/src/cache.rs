@@ -6,7 +6,8 @@ use larder_base::CacheKey;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Batch, CacheBuilder, Error, Events, LoadContext, Loaded, Lookup, Matching, Stats, Tier,
+    Batch, CacheBuilder, DeadLetter, Drained, Error, Events, Lag, LetterId, LoadContext, Loaded, Lookup, Matching,
+    Receipt, Stats, Tier,
     batch::{CallMany, NoLoader, SourceMany},
     channel::Change,
     coherence::NearTier,
@@ -465,18 +466,98 @@ where
         self.core.layout.namespace()
     }
 
-    /// Ends the work in the background: waits until the store has acknowledged what is pending, then tells loads and refreshes
-    /// to stop, and waits for them; for at most `deadline` in all. `false` if something was still pending or running
-    /// then: [`Stats::pending`] tells. From now on reads that would load fail with [`Error::Closed`], and an invalidation that
-    /// the store does not acknowledge is not sent again.
+    /// Ends the work in the background: waits until the store has acknowledged what is pending; under
+    /// [write-behind](crate::WritePolicy::Behind) accepts nothing more and flushes everything that waits, of whichever process;
+    /// then tells loads and refreshes to stop, and waits for them; for at most `deadline` in all. From now on reads that would
+    /// load and writes behind fail with [`Error::Closed`], and an invalidation that the store does not acknowledge is not sent
+    /// again. What could not be flushed is left in the store, for any other process.
     ///
     /// # Cancel safety
     /// Dropped while it waits for what is pending, it has not begun to stop anything; later only the wait is lost.
-    pub async fn drain(&self, deadline: std::time::Duration) -> bool {
-        let core = &self.core;
-        let ends = core.now() + deadline;
-        let delivered = core.clock.timeout(deadline, core.pending.emptied()).await.is_some();
-        let left = ends.saturating_sub(core.now());
-        core.tasks.shutdown(&core.clock, left).await && delivered
+    pub async fn drain(&self, deadline: std::time::Duration) -> Drained {
+        Box::pin(self.core.drain(deadline)).await
+    }
+
+    /// Under [write-behind](crate::WritePolicy::Behind): has the source commit what waits of `key`, now; whether anything did.
+    ///
+    /// A source that cannot take it now is tried again without end: put a timeout round it. A change that the source refuses
+    /// for good becomes a [dead letter](Self::dead_letters), and nothing waits any more.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] on a cache that does not write behind; [`Error::Store`] if the store cannot be asked;
+    /// [`Error::Sink`] if the sink keeps no versions; [`Error::DeadLettersFull`].
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may have happened or not.
+    pub async fn flush(&self, key: &K) -> Result<bool, Error> {
+        Box::pin(self.core.flush_key(key)).await
+    }
+
+    /// Under [write-behind](crate::WritePolicy::Behind): returns when the source has the writes of `receipt`, or newer ones of
+    /// the same keys, or they are [dead letters](Self::dead_letters). It has everything committed that waits in their
+    /// partitions: of all keys a 64th or, for a batch, more.
+    ///
+    /// A receipt of a cache that writes otherwise asks for nothing.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    ///
+    /// # Cancel safety
+    /// As [`flush`](Self::flush).
+    pub async fn barrier(&self, receipt: &Receipt) -> Result<(), Error> {
+        Box::pin(self.core.flush_up_to(receipt)).await
+    }
+
+    /// Under [write-behind](crate::WritePolicy::Behind): how far the source is behind, of all processes.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] on a cache that does not write behind; [`Error::Store`] if the store cannot be asked.
+    pub async fn lag(&self) -> Result<Lag, Error> {
+        let behind = self.core.behind_for("lag")?;
+        self.core.lag(behind).await
+    }
+
+    /// Under [write-behind](crate::WritePolicy::Behind): the changes that the source refused for good, the oldest first. At most
+    /// 64 times [`dead_letters`](crate::WriteBehind::dead_letters).
+    ///
+    /// ```
+    /// # async fn tend(users: larder_cache::Cache<u64, String>) -> Result<(), larder_cache::Error> {
+    /// for letter in users.dead_letters().await? {
+    ///     println!("{} {} {:?}: {}", letter.id, letter.key, letter.value, letter.why);
+    ///     users.replay_dead_letter(letter.id).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`lag`](Self::lag).
+    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, Error> {
+        self.core.list_dead_letters().await
+    }
+
+    /// Has the source commit a dead letter, now that it may take it; `false` if there is none of that id. It keeps the place
+    /// that it had among the writes of its key: one that came after it stands.
+    ///
+    /// # Errors
+    /// [`Error::Sink`] if the source refuses it again, or this process cannot read it: it stays among the dead letters. Else as
+    /// [`lag`](Self::lag); [`Error::Pending`] if the cached value could not be dropped, where it was committed and stays a
+    /// letter, too.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may have been committed or not; replayed again it does no harm.
+    pub async fn replay_dead_letter(&self, id: LetterId) -> Result<bool, Error> {
+        Box::pin(self.core.replay(id)).await
+    }
+
+    /// Drops a dead letter for good; `false` if there is none of that id.
+    ///
+    /// # Errors
+    /// As [`lag`](Self::lag).
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it may have happened or not.
+    pub async fn drop_dead_letter(&self, id: LetterId) -> Result<bool, Error> {
+        self.core.drop_letter(id).await
     }
 }

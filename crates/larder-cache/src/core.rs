@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use crate::{
     Error,
+    behind::{Behind, DirtyPlace},
     channel::{Announcements, Listener},
     coherence::NearTier,
     estimate::ServerClock,
@@ -44,6 +45,8 @@ pub(crate) struct Core<K: CacheKey, V> {
     pub(crate) schema: Schema,
     pub(crate) source: Option<SharedSource<K, V>>,
     pub(crate) sink: Option<SharedSink<K, V>>,
+    /// What waits to be flushed, where writes go behind.
+    pub(crate) behind: Option<Arc<Behind>>,
     pub(crate) near: Arc<NearTier<K, V>>,
     /// Reads that load what is missing.
     pub(crate) loads: Arc<Flights<K, Outcome<V>>>,
@@ -75,6 +78,8 @@ pub(crate) struct Core<K: CacheKey, V> {
 pub(crate) struct Place {
     pub(crate) address: Address,
     pub(crate) keys: EntryKeys,
+    /// Where it may wait to be flushed.
+    pub(crate) dirty: Option<DirtyPlace>,
 }
 
 impl Place {
@@ -91,7 +96,11 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     pub(crate) fn place(&self, key: &K) -> Place {
         let address = self.layout.address(key);
         let keys = EntryKeys::of(&self.layout, &address);
-        Place { address, keys }
+        let dirty = self
+            .behind
+            .as_ref()
+            .map(|behind| DirtyPlace::of(&behind.keys, &address));
+        Place { address, keys, dirty }
     }
 
     pub(crate) fn label(&self, place: &Place) -> KeyLabel {

@@ -152,6 +152,39 @@ pub enum Error {
         /// The key.
         key: KeyLabel,
     },
+    /// Under write-behind: too much waits to be flushed, and the write waited in vain for room. Nothing was written.
+    #[error(
+        "`{key}` was not written: {entries} keys of its partition, {bytes} bytes, wait to be flushed, and there was no room within \
+         {waited:?}; see why the source is slow, or raise `WriteBehind::max_entries` or `max_bytes`"
+    )]
+    Backpressure {
+        /// The key.
+        key: KeyLabel,
+        /// Keys of its partition that wait.
+        entries: u64,
+        /// Their bytes.
+        bytes: u64,
+        /// For how long it waited.
+        waited: Duration,
+    },
+    /// Under write-behind: the source refused a change for good, and there is no room among the dead letters, so that the
+    /// change waits and its partition with it.
+    #[error(
+        "a change was refused by the source and there is no room for it among the dead letters ({letters} in its partition); \
+         replay or drop some, or raise `WriteBehind::dead_letters`"
+    )]
+    DeadLettersFull {
+        /// How many there may be.
+        letters: usize,
+    },
+    /// Under write-behind: others wrote the key all the time while an update was computed. Nothing was written.
+    #[error("the update of `{key}` was overtaken by other writes for {waited:?}; nothing was written")]
+    Contended {
+        /// The key.
+        key: KeyLabel,
+        /// For how long it was tried.
+        waited: Duration,
+    },
     /// The operation makes no sense with this cache's settings.
     #[error("{operation} is refused: {why}; use `{instead}`")]
     Refused {
@@ -269,6 +302,12 @@ impl Error {
     #[must_use]
     pub const fn is_config(&self) -> bool {
         matches!(self, Self::Config(_) | Self::Refused { .. })
+    }
+
+    /// Whether too much waits to be flushed: worth trying again later, or shedding load.
+    #[must_use]
+    pub const fn is_backpressure(&self) -> bool {
+        matches!(self, Self::Backpressure { .. })
     }
 
     /// Whether another writer holds the key.

@@ -7,7 +7,7 @@ use std::{fmt, sync::OnceLock, time::Duration};
 use larder_base::{CacheKey, KeyLabel, WrittenKey};
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use crate::{Delivery, Error, channel::Change, core::Core, loader::LoadError, script::Rejection};
+use crate::{Delivery, Error, LetterId, channel::Change, core::Core, loader::LoadError, script::Rejection};
 
 /// Events that wait for a slow subscriber; further ones push out the oldest, which is told as [`CacheEvent::Lagged`].
 /// Some hundred bytes each.
@@ -69,6 +69,30 @@ pub enum CacheEvent {
     MessagesMissed,
     /// A writer's hold was lost before its commit was reported.
     HoldLost,
+    /// Under write-behind: a partition had no room for a write, which waits.
+    BehindFull {
+        /// Keys that wait to be flushed in it.
+        entries: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// Under write-behind: the source does not take what waits, which is tried again until it does.
+    FlushFailed {
+        /// Changes that were given back.
+        changes: u64,
+    },
+    /// Under write-behind: the source takes what waits again.
+    FlushRestored,
+    /// Under write-behind: the source refused a change for good, which lies among the dead letters.
+    DeadLettered {
+        /// Which.
+        id: LetterId,
+    },
+    /// Under write-behind: there is no room for more dead letters, so that a partition is not flushed any more.
+    DeadLettersFull {
+        /// Which of the 64.
+        partition: u8,
+    },
     /// The subscriber was too slow: so many events before this place were dropped.
     Lagged(u64),
 }

@@ -46,6 +46,13 @@ impl<K: CacheKey, V: Send + Sync + 'static> Figures for Core<K, V> {
             metric::NEAR_CAPACITY.show(label(), stats.near_capacity as f64);
             metric::NEAR_EVICTIONS.total(label(), stats.near_evictions);
         }
+        let lag = self.behind.as_ref().and_then(|behind| *behind.lag.lock());
+        if let Some(lag) = lag {
+            metric::BEHIND_ENTRIES.show(label(), lag.entries as f64);
+            metric::BEHIND_BYTES.show(label(), lag.bytes as f64);
+            metric::BEHIND_AGE.show(label(), lag.oldest.as_secs_f64());
+            metric::DEAD_LETTERS.show(label(), lag.dead_letters as f64);
+        }
         if let Some(age) = stats.unproven_for {
             metric::STREAM_AGE.show(label(), age.as_secs_f64());
         }

@@ -14,6 +14,9 @@ pub enum Tier {
     Store,
     /// The source or the loader: nothing usable was cached.
     Source,
+    /// The store, with what was written and the source does not have yet
+    /// ([write-behind](crate::WritePolicy::Behind)).
+    Behind,
 }
 
 /// How good an answer is.
@@ -111,7 +114,8 @@ impl<V> Lookup<V> {
         self.overdue
     }
 
-    /// For how long the value stays fresh; zero once it is stale.
+    /// For how long the value stays fresh; zero once it is stale. What waits to be flushed does not expire: of it this is the
+    /// cache's whole TTL.
     #[must_use]
     pub const fn remaining(&self) -> Duration {
         self.remaining
@@ -174,6 +178,11 @@ impl<V> Lookup<V> {
             overdue,
             remaining: Duration::ZERO,
         }
+    }
+
+    /// An answer that waits to be flushed; `None` is a removal.
+    pub(crate) fn behind(value: Option<Arc<V>>, ttl: Duration) -> Self {
+        Self::fresh(value, Tier::Behind, ttl, ttl).of_unknown_age()
     }
 
     pub(crate) const fn missing() -> Self {

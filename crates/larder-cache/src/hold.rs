@@ -75,6 +75,7 @@ where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     pub(crate) async fn hold(self: &Arc<Self>, key: &K) -> Result<Hold<K, V>, Error> {
+        self.refuse_behind("hold", "put")?;
         let place = Arc::new(self.place(key));
         self.agree().await;
         // Granted they may all be: each that is dropped here owes its end.

@@ -12,6 +12,7 @@
 //! | `log/` | what takes the place of pushes in coherence mode Log |
 //! | `invalidate`, `put`, `hold` | changes, and when they count as done |
 //! | `commit/` | writes to the source: through and around the cache |
+//! | `behind/` | writes to the source, later: what waits, and who flushes it |
 //! | `deliver`, `pending`, `ring`, `recovery` | what becomes of changes that the store did not acknowledge, or lost |
 //! | `script/` | every step that decides anything: one Lua file each beside its caller |
 //! | `record`, `layout` | what stands in the store, and under which keys |
@@ -19,6 +20,7 @@
 
 mod acquire;
 mod batch;
+mod behind;
 mod builder;
 mod cache;
 mod channel;
@@ -63,6 +65,7 @@ mod pending;
 mod plain;
 mod put;
 mod read;
+mod receipt;
 mod record;
 mod recovery;
 mod registry;
@@ -78,6 +81,7 @@ mod warm;
 mod write;
 
 pub use batch::Batch;
+pub use behind::{Ack, CountAs, DeadLetter, Drained, Lag, LetterId, WriteBehind};
 pub use builder::CacheBuilder;
 pub use cache::Cache;
 pub use channel::OnGap;
@@ -91,9 +95,10 @@ pub use log::LOG_KEPT;
 pub use matching::Matching;
 pub use metric::METRICS;
 pub use plain::{Plain, PlainStore};
-pub use put::{Delivery, PutOptions, Receipt};
+pub use put::PutOptions;
+pub use receipt::{Delivery, Receipt, Ticket};
 pub use settings::{Coherence, Consistency, NewGeneration, OnStoreDown, Ttl, WriteGate, WritePolicy};
-pub use sink::{Change, Patch, SharedSink, Sink, SinkError, SinkErrorKind, Version};
+pub use sink::{Change, Counted, Patch, SharedSink, Sink, SinkError, SinkErrorKind, Version};
 pub use source::{BoxError, Source};
 pub use stats::Stats;
 pub use warm::{Progress, Warming};

@@ -9,7 +9,7 @@ metrics_table! {
     /// Every metric of a cache.
     pub METRICS {
         READS = Metric::counter("larder_reads_total", &["namespace", "tier", "outcome"],
-            "Reads by tier (near, store) and outcome: hit, negative (known not to exist), stale (past its TTL), miss.");
+            "Reads by tier (near, store, behind: written and not flushed yet) and outcome: hit, negative (known not to exist), stale (past its TTL), miss.");
         FAST_HITS = Metric::counter("larder_fast_hits_total", &["namespace"],
             "Of the store's hits, those that took no script.");
         SHARED = Metric::counter("larder_shared_reads_total", &["namespace"],
@@ -45,6 +45,17 @@ metrics_table! {
             "Values put.");
         WRITES = Metric::counter("larder_source_writes_total", &["namespace", "outcome"],
             "Writes to the source by outcome: committed, failed, or in_doubt, of which nobody knows whether they were committed.");
+        BEHIND = Metric::counter("larder_behind_changes_total", &["namespace", "outcome"],
+            "Write-behind: changes accepted by the store, flushed to the source (of a key only the last), retried because the source \
+             failed, or dead because it refused them for good.");
+        BEHIND_ENTRIES = Metric::gauge("larder_behind_entries", Unit::Count, &["namespace"],
+            "Write-behind: keys whose last change the source does not have, of all processes; measured every five seconds by those that flush.");
+        BEHIND_BYTES = Metric::gauge("larder_behind_bytes", Unit::Bytes, &["namespace"],
+            "Write-behind: bytes that wait to be flushed, of all processes.");
+        BEHIND_AGE = Metric::gauge("larder_behind_age_seconds", Unit::Seconds, &["namespace"],
+            "Write-behind: how long the oldest change has been waiting.");
+        DEAD_LETTERS = Metric::gauge("larder_dead_letters", Unit::Count, &["namespace"],
+            "Write-behind: changes that the source refused for good and nobody has tended yet.");
         INVALIDATIONS = Metric::counter("larder_invalidations_total", &["namespace", "outcome"],
             "Invalidations by outcome: acknowledged by the store, or pending because it did not answer.");
         PENDING = Metric::gauge("larder_pending_invalidations", Unit::Count, &["namespace"],

@@ -7,7 +7,7 @@ use larder_store::ScriptCall;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Error,
+    Error, Receipt,
     coherence::Copied,
     context::Notes,
     core::{Core, Place, is_out_of_memory, is_unknown_outcome, is_wrong_type},
@@ -15,7 +15,7 @@ use crate::{
     lease::{LeaseGuard, poll_after},
     open::span,
     owed::Owed,
-    pending::Version,
+    pending::Version as PendingVersion,
     script::{Extend, Fill, Get, Got, Lease, Mode, NO_TOKEN, NewValue, Put, PutReply, Step, Token},
     stats::Count,
 };
@@ -49,54 +49,6 @@ impl PutOptions {
 
     pub(crate) fn into_notes(self) -> Notes {
         self.notes
-    }
-}
-
-/// What a put or a remove has done when it returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    invalidation: Delivery,
-}
-
-/// Whether the store has acknowledged a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Delivery {
-    /// It has: whoever reads from now on sees the change.
-    Acknowledged,
-    /// It has not. This process no longer reads the old value, and sends the change again until it is acknowledged; other
-    /// readers may see the old value until then, or until its hard TTL.
-    Pending,
-}
-
-impl Receipt {
-    pub(crate) const ACKNOWLEDGED: Self = Self {
-        invalidation: Delivery::Acknowledged,
-    };
-
-    /// What became of an invalidation.
-    pub(crate) fn of(invalidated: Result<(), Error>) -> Result<Self, Error> {
-        match invalidated {
-            Ok(()) => Ok(Self::ACKNOWLEDGED),
-            Err(error) if error.is_pending() => Ok(Self {
-                invalidation: Delivery::Pending,
-            }),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Of two changes, the one of which less is known.
-    pub(crate) fn and(self, other: Self) -> Self {
-        match self.invalidation {
-            Delivery::Acknowledged => other,
-            Delivery::Pending => self,
-        }
-    }
-
-    /// Whether the store has acknowledged that the old value is gone.
-    #[must_use]
-    pub const fn invalidation(&self) -> Delivery {
-        self.invalidation
     }
 }
 
@@ -151,7 +103,12 @@ where
     }
 
     /// What became of a put.
-    async fn put_done(&self, place: &Place, reply: Result<PutReply, Error>, version: Version) -> Result<(), Error> {
+    async fn put_done(
+        &self,
+        place: &Place,
+        reply: Result<PutReply, Error>,
+        version: PendingVersion,
+    ) -> Result<(), Error> {
         match reply {
             Ok(PutReply { held_ms: None, .. }) => {
                 self.pending.overwritten(place.keys.e(), version);
@@ -330,7 +287,7 @@ where
     }
 
     /// The lease of `key`, waited for while another has it; `None` beside an answer that grants none.
-    async fn lease(
+    pub(crate) async fn lease(
         self: &Arc<Self>,
         key: &K,
         place: &Arc<Place>,
@@ -349,6 +306,7 @@ where
                 lease_ms: self.settings.lease_ms(),
                 candidate: self.random.bytes(),
                 replaces,
+                dirty: place.dirty.clone(),
             };
             let got = self.ask_healing(&step, &place.keys).await;
             writing.answered(&got);

@@ -88,7 +88,7 @@ where
         let acquired = if self.is_quarantined(&place) {
             // Who comes from now on joins the next flight, as after a request to the store.
             leader.handed_on();
-            Ok(Acquired::past_the_store())
+            self.past_the_store(&place).await
         } else {
             Acquire::new(self, key, &place, &leader).run().await
         };
@@ -146,7 +146,7 @@ where
     pub(crate) async fn look(&self, key: &K) -> Outcome<V> {
         let place = self.place(key);
         if self.is_quarantined(&place) {
-            return Ok(Lookup::missing());
+            return Ok(self.look_behind(&place).await?.unwrap_or_else(Lookup::missing));
         }
         match self.look_at(key, &place).await {
             Err(error) if error.is_store_down() => match self.store_down(key, error)? {
@@ -186,6 +186,7 @@ where
         let (bytes, is_fresh) = match got.state {
             Lease::Hit(bytes) => (bytes, true),
             Lease::Stale(bytes) => (bytes, false),
+            Lease::Dirty(bytes) => return self.dirty(place, &bytes),
             // A fallback serves only where a load failed, and here nobody loads.
             _ => return Ok(Lookup::missing()),
         };
@@ -208,6 +209,7 @@ where
             lease_ms: self.settings.lease_ms(),
             candidate: [0; 8],
             replaces: NO_TOKEN,
+            dirty: place.dirty.clone(),
         }
     }
 
@@ -276,6 +278,7 @@ where
         };
         self.count(match (found.freshness(), found.tier()) {
             (_, Tier::Source) | (Freshness::Missing, _) => Count::StoreMisses,
+            (_, Tier::Behind) => Count::BehindHits,
             (Freshness::Negative, _) => Count::NegativeHits,
             (Freshness::Stale, Tier::Near) => Count::NearStale,
             (Freshness::Stale, _) => Count::StaleHits,

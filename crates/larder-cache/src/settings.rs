@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use larder_base::codec::Codec;
 
-use crate::{channel::OnGap, log::LOG_MAX};
+use crate::{WriteBehind, channel::OnGap, log::LOG_MAX};
 
 /// How long a value is fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +122,11 @@ pub enum WritePolicy {
     /// that are written more often than read. With [`Consistency::Strict`] or [`WriteGate::RequireHold`] the key is held
     /// meanwhile, as in `Through`.
     Around,
+    /// The store accepts the write, as safely as [`Ack`](crate::Ack) says, and answers reads with it from then on; the source
+    /// has it later, in a batch. One round trip, however slow the source is, and of a key that is written often only the last
+    /// value is committed. Needs a sink that keeps versions ([`Sink::apply`](crate::Sink::apply)), and that nobody else writes
+    /// what it writes. What is put has the TTL and tags of the load that follows the flush.
+    Behind(WriteBehind),
 }
 
 /// What a write does when the store cannot be asked.

@@ -109,6 +109,16 @@ where
         async { Err(SinkError::unsupported("keeps no versions, which write-behind needs")) }
     }
 
+    /// Notes running totals of counters in one transaction, each counter and epoch at most once: see [`Counted`]. Called with
+    /// none to learn whether it is offered.
+    ///
+    /// # Errors
+    /// Whatever kept all of them from being committed; by default [`SinkErrorKind::Unsupported`].
+    fn count(&self, namespace: &str, counts: &[Counted<K>]) -> impl Future<Output = Result<(), SinkError>> + Send {
+        let _ = (namespace, counts);
+        async { Err(SinkError::unsupported("keeps no counters")) }
+    }
+
     /// Commits `changes` in one transaction, each key at most once: a change whose [`Version`] is not above the one that the
     /// sink has for its key does nothing, so that applying it again does no harm.
     ///
@@ -138,6 +148,28 @@ pub struct Change<K, V> {
     pub version: Version,
     /// The new value; `None` removes it.
     pub value: Option<V>,
+}
+
+/// How far a counter has come, as [`Sink::count`] takes it: a running total, so that being told it twice adds nothing twice.
+///
+/// A sink keeps, per counter and epoch, the `seq` of the version, the series and the total of what it noted last; in the
+/// transaction that changes the counter. Of a change whose `seq` is not above that one it does nothing. Else, by `how`:
+///
+/// - [`CountAs::Sum`](crate::CountAs::Sum): of the series that it noted last it adds what `total` is above the total that it
+///   noted; of another series (or where it noted none) it adds `total` itself.
+/// - [`CountAs::Total`](crate::CountAs::Total): the counter becomes `total`, unless a total of a higher epoch was noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted<K> {
+    /// Which counter.
+    pub key: K,
+    /// Which step is the last in it.
+    pub version: Version,
+    /// The `seq` with which its series began, in the same epoch.
+    pub series: u64,
+    /// What was added since its series began; or what the counter is.
+    pub total: i64,
+    /// Which of both.
+    pub how: crate::CountAs,
 }
 
 /// Some fields of a value with what they become, for [`Cache::update`](crate::Cache::update).
@@ -284,6 +316,9 @@ pub(crate) trait AnySink<K, V>: Send + Sync {
     fn remove_many<'a>(&'a self, keys: &'a [K]) -> Writing<'a, u64>;
     fn update<'a>(&'a self, key: &'a K, patch: &'a Patch) -> Writing<'a, Option<V>>;
     fn insert<'a>(&'a self, value: &'a V) -> Writing<'a, K>;
+    fn claim_epoch<'a>(&'a self, namespace: &'a str) -> Writing<'a, u64>;
+    fn apply<'a>(&'a self, namespace: &'a str, changes: &'a [Change<K, V>]) -> Writing<'a, ()>;
+    fn count<'a>(&'a self, namespace: &'a str, counts: &'a [Counted<K>]) -> Writing<'a, ()>;
 }
 
 impl<K, V, S> AnySink<K, V> for S
@@ -314,6 +349,18 @@ where
 
     fn insert<'a>(&'a self, value: &'a V) -> Writing<'a, K> {
         Box::pin(Sink::insert(self, value))
+    }
+
+    fn claim_epoch<'a>(&'a self, namespace: &'a str) -> Writing<'a, u64> {
+        Box::pin(Sink::claim_epoch(self, namespace))
+    }
+
+    fn apply<'a>(&'a self, namespace: &'a str, changes: &'a [Change<K, V>]) -> Writing<'a, ()> {
+        Box::pin(Sink::apply(self, namespace, changes))
+    }
+
+    fn count<'a>(&'a self, namespace: &'a str, counts: &'a [Counted<K>]) -> Writing<'a, ()> {
+        Box::pin(Sink::count(self, namespace, counts))
     }
 }
 

@@ -77,6 +77,8 @@ counters! {
     negative_hits NegativeHits READS ["store", "negative"],
     /// Served by the store past the TTL, within grace.
     stale_hits StaleHits READS ["store", "stale"],
+    /// Answered by the store with what waits to be flushed to the source.
+    behind_hits BehindHits READS ["behind", "hit"],
     /// Nothing usable in the store.
     store_misses StoreMisses READS ["store", "miss"],
     /// Of the store's hits, taken by the fast path, without a script.
@@ -131,6 +133,14 @@ counters! {
     writes_failed WritesFailed WRITES ["failed"],
     /// Writes of which nobody knows whether the source committed them.
     writes_in_doubt WritesInDoubt WRITES ["in_doubt"],
+    /// Writes that the store accepted, for the source to have later.
+    behind_accepted BehindAccepted BEHIND ["accepted"],
+    /// Changes of those that the source has, coalesced by key.
+    behind_flushed BehindFlushed BEHIND ["flushed"],
+    /// Changes that the source did not take, to be tried again.
+    behind_retried BehindRetried BEHIND ["retried"],
+    /// Changes that the source will never take, put among the dead letters.
+    behind_dead BehindDead BEHIND ["dead"],
     /// Invalidations acknowledged by the store.
     invalidations Invalidations INVALIDATIONS ["acknowledged"],
     /// Invalidations that could not be delivered at once.
@@ -172,7 +182,7 @@ impl Stats {
     #[must_use]
     pub fn hit_ratio(&self) -> Option<f64> {
         let near = self.near_hits + self.near_negatives + self.near_stale;
-        let hits = near + self.store_hits + self.stale_hits + self.negative_hits;
+        let hits = near + self.store_hits + self.stale_hits + self.negative_hits + self.behind_hits;
         let reads = hits + self.store_misses;
         (reads > 0).then(|| hits as f64 / reads as f64)
     }

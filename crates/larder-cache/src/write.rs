@@ -17,14 +17,17 @@ where
     /// [`WritePolicy`](crate::WritePolicy); else in the cache alone, where the last writer wins.
     ///
     /// `Ok` of a write to the source means that it is committed; the [`Receipt`] says whether the store has acknowledged that
-    /// the old value is gone.
+    /// the old value is gone. Under [write-behind](crate::WritePolicy::Behind) it means that the store has accepted it, as
+    /// safely as [`Receipt::ack`] says: every read sees it, and the source has it later.
     ///
     /// # Errors
     /// With a sink [`Error::Sink`], where nothing was written or [nobody knows](Error::is_in_doubt); [`Error::HoldLapsed`] and
     /// [`Error::Store`], where nothing was written. Without one [`Error::Refused`] on a cache with a source, naming
     /// `invalidate`: a copy of a row is stored by a load instead; [`Error::Held`] while a writer holds the key;
     /// [`Error::OutcomeUnknown`] if it was sent and its answer not seen; [`Error::StoreFull`], with the old value gone;
-    /// [`Error::Encode`] and [`Error::Tags`] for what cannot be stored.
+    /// [`Error::Encode`] and [`Error::Tags`] for what cannot be stored. Under write-behind [`Error::Backpressure`], where too much
+    /// waits; [`Error::Sink`], if the source could not be asked for the epoch that a new store or one that was restarted needs;
+    /// [`Error::OutcomeUnknown`] only if no answer was seen within [`wait`](crate::WriteBehind::wait).
     ///
     /// # Cancel safety
     /// Dropped before it returns, it may have been written or not; nothing older is served than what the source has.
@@ -149,13 +152,25 @@ where
     /// A counter is a plain integer under a key of its own (`ns:{ns.p}:c:<key>`), apart from cached values: `get` and
     /// `invalidate` do not concern it, [`counter`](Self::counter) and [`reset_counter`](Self::reset_counter) do.
     ///
+    /// Under [write-behind](crate::WritePolicy::Behind) the source's counter follows, by
+    /// [`count_as`](crate::WriteBehind::count_as), once in effect whatever fails; the sink has to keep counters
+    /// ([`Sink::count`](crate::Sink::count)). A counter that the source refuses for good is no dead letter, for later steps
+    /// build on it: it waits and is tried again. A step whose answer was lost is repeated without being counted twice.
+    ///
     /// # Errors
     /// [`Error::Store`], also for a counter that would leave the range of `i64`; [`Error::OutcomeUnknown`] if it was sent and
-    /// its answer not seen: it is not repeated, for that could count twice.
+    /// its answer not seen: it is not repeated, for that could count twice. Under write-behind as [`put`](Self::put).
     ///
     /// # Cancel safety
     /// Dropped before it returns, it may have been added or not.
     pub async fn incr(&self, key: &K, by: i64) -> Result<i64, Error> {
+        self.step(key, by).await
+    }
+
+    async fn step(&self, key: &K, by: i64) -> Result<i64, Error> {
+        if self.core.behind.is_some() {
+            return Box::pin(self.core.count_behind(key, by)).await;
+        }
         self.core.incr(key, by).await
     }
 
@@ -170,7 +185,7 @@ where
         let by = by
             .checked_neg()
             .ok_or_else(|| Error::config("the smallest `i64` cannot be taken from a counter"))?;
-        self.core.incr(key, by).await
+        self.step(key, by).await
     }
 
     /// The counter of `key`; `None` if it does not exist.

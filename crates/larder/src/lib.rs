@@ -33,10 +33,11 @@ pub mod metrics;
 
 pub use larder_base::{CacheKey, Clock, KeyLabel, KeyPart, ManualClock, Random, WrittenKey, codec::Codec, show_keys};
 pub use larder_cache::{
-    Batch, BoxError, Cache, CacheBuilder, CacheEvent, Change, Coherence, Committed, Consistency, Delivery, Error,
-    Events, FillRejection, Freshness, Hold, Invalidated, LoadContext, LoadFailure, Loaded, Lookup, Matching,
-    NewGeneration, OnGap, OnStoreDown, Patch, Plain, PlainStore, Progress, PutOptions, Receipt, SharedSink, Sink,
-    SinkError, SinkErrorKind, Source, Stats, Tier, Ttl, Version, Warming, WriteGate, WritePolicy, Written,
+    Ack, Batch, BoxError, Cache, CacheBuilder, CacheEvent, Change, Coherence, Committed, Consistency, CountAs,
+    DeadLetter, Delivery, Drained, Error, Events, FillRejection, Freshness, Hold, Invalidated, Lag, LetterId,
+    LoadContext, LoadFailure, Loaded, Lookup, Matching, NewGeneration, OnGap, OnStoreDown, Patch, Plain, PlainStore,
+    Progress, PutOptions, Receipt, SharedSink, Sink, SinkError, SinkErrorKind, Source, Stats, Ticket, Tier, Ttl,
+    Version, Warming, WriteBehind, WriteGate, WritePolicy, Written,
 };
 #[cfg(feature = "sql")]
 pub use larder_sql::{Pool, PoolConfig, Prepare, SqlError, SqlQuery, SqlTable};
@@ -58,6 +59,8 @@ mod guide {
     mod databases {}
     #[doc = include_str!("../../../docs/guide/persistence.md")]
     mod persistence {}
+    #[doc = include_str!("../../../docs/guide/write-behind.md")]
+    mod write_behind {}
     #[doc = include_str!("../../../docs/guide/testing.md")]
     mod testing {}
     #[doc = include_str!("../../../docs/guide/writing.md")]
@@ -67,7 +70,8 @@ mod guide {
 /// What most programs need: `use larder::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        BoxError, Cache, CacheKey, Coherence, Consistency, OnStoreDown, PlainStore, Source, Store, Ttl, WritePolicy,
+        Ack, BoxError, Cache, CacheKey, Coherence, Consistency, OnStoreDown, PlainStore, Source, Store, Ttl,
+        WriteBehind, WritePolicy,
     };
     #[cfg(feature = "sql")]
     pub use crate::{PoolConfig, SqlTable};

@@ -14,6 +14,7 @@ use crate::{
     coherence::Marked,
     core::{Core, Lesson, Place},
     flight::Share,
+    found::Outcome,
     layout::PARTITIONS,
     lease::LeaseGuard,
     load::Old,
@@ -83,8 +84,13 @@ where
             }
             let (quarantined, chunk): (Vec<_>, Vec<_>) =
                 chunk.into_iter().partition(|led| self.is_quarantined(&led.place));
-            quarantined.iter().for_each(|led| led.leader.handed_on());
-            loads.extend(quarantined.into_iter().map(ToLoad::past_the_store));
+            if self.behind.is_some() {
+                // On the way of a single read each is looked for among what waits to be flushed.
+                later.extend(quarantined.into_iter().map(Led::later));
+            } else {
+                quarantined.iter().for_each(|led| led.leader.handed_on());
+                loads.extend(quarantined.into_iter().map(ToLoad::past_the_store));
+            }
             let rest = if self.fast.is_worth_it() {
                 self.fast_many(chunk, batch).await
             } else {
@@ -217,6 +223,7 @@ where
             lease_ms: self.settings.lease_ms(),
             candidate: self.random.bytes(),
             replaces: led.leader.replaces,
+            dirty: led.place.dirty.clone(),
         }
     }
 
@@ -261,6 +268,10 @@ where
                 Err(_) => later.push(led.later()),
             },
             Lease::Wait(_) => later.push(led.later()),
+            Lease::Dirty(bytes) => {
+                let outcome = self.dirty(&led.place, &bytes);
+                self.end_with(led, outcome, batch);
+            }
             _ if self.refills.left(&led.key, self.now()).is_some() => later.push(led.later()),
             _ => loads.push(ToLoad::new(led, None, None)),
         }
@@ -302,7 +313,10 @@ where
     }
 
     fn answer(&self, led: Led<K, V>, found: Lookup<V>, batch: &mut Batch<K, V>) {
-        let outcome = Ok(found);
+        self.end_with(led, Ok(found), batch);
+    }
+
+    fn end_with(&self, led: Led<K, V>, outcome: Outcome<V>, batch: &mut Batch<K, V>) {
         self.count_outcome(&outcome);
         led.leader.finish(outcome.clone(), Share::Members);
         batch.put(led.key, outcome);
@@ -328,8 +342,9 @@ where
     async fn look_chunk(&self, keys: &[K], batch: &mut Batch<K, V>) -> Result<(), (Vec<K>, Error)> {
         let placed = keys.iter().map(|key| (key.clone(), self.place(key)));
         let (quarantined, placed): (Vec<_>, Vec<_>) = placed.partition(|(_, place)| self.is_quarantined(place));
-        for (key, _) in quarantined {
-            self.found(key, Lookup::missing(), batch);
+        for (key, place) in quarantined {
+            let waits = self.look_behind(&place).await;
+            self.ended(key, waits.map(|found| found.unwrap_or_else(Lookup::missing)), batch);
         }
         if placed.is_empty() {
             return Ok(());
@@ -383,8 +398,8 @@ where
             let got = reply.map_err(|error| self.store_error("get", error));
             match got.and_then(|value| self.parse::<Get>("get", value, sent)) {
                 Ok(got) => {
-                    let found = self.seen(&place, &marked, got, sent);
-                    self.found(key, found, batch);
+                    let outcome = self.seen(&place, &marked, got, sent);
+                    self.ended(key, outcome, batch);
                 }
                 Err(error) => match &mut failed {
                     Some((keys, _)) => keys.push(key),
@@ -396,10 +411,11 @@ where
     }
 
     /// What a peek saw.
-    fn seen(&self, place: &Place, marked: &Marked<K, V>, got: Got, sent: Duration) -> Lookup<V> {
+    fn seen(&self, place: &Place, marked: &Marked<K, V>, got: Got, sent: Duration) -> Outcome<V> {
         let now = got.now;
         self.fast.note(got.state.lesson());
-        match got.state {
+        Ok(match got.state {
+            Lease::Dirty(bytes) => return self.dirty(place, &bytes),
             Lease::Hit(bytes) => self.open(place, bytes).map_or_else(
                 |_| Lookup::missing(),
                 |opened| {
@@ -412,11 +428,14 @@ where
                 .open(place, bytes)
                 .map_or_else(|_| Lookup::missing(), |opened| self.stale(&opened, now)),
             _ => Lookup::missing(),
-        }
+        })
     }
 
     fn found(&self, key: K, found: Lookup<V>, batch: &mut Batch<K, V>) {
-        let outcome = Ok(found);
+        self.ended(key, Ok(found), batch);
+    }
+
+    fn ended(&self, key: K, outcome: Outcome<V>, batch: &mut Batch<K, V>) {
         self.count_outcome(&outcome);
         batch.put(key, outcome);
     }

@@ -56,11 +56,6 @@ where
     K: CacheKey,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    /// The sink, if there is one.
-    pub(crate) fn any_sink(&self) -> Option<Arc<dyn AnySink<K, V>>> {
-        self.sink.as_ref().map(|sink| Arc::clone(&sink.0))
-    }
-
     /// Puts a value into the source.
     pub(crate) async fn commit_put(
         self: &Arc<Self>,
@@ -69,6 +64,9 @@ where
         value: V,
         notes: &Notes,
     ) -> Result<Receipt, Error> {
+        if self.behind.is_some() {
+            return Box::pin(self.accept("put", &[(key.clone(), Some(&value))])).await;
+        }
         let deed = Deed {
             operation: "put",
             keys: std::slice::from_ref(key),
@@ -90,7 +88,12 @@ where
         sink: &dyn AnySink<K, V>,
         values: Vec<(K, V)>,
     ) -> Result<Receipt, Error> {
-        let mut values = last_of_each(values).into_iter();
+        let values = last_of_each(values);
+        if self.behind.is_some() {
+            let changes: Vec<_> = values.iter().map(|(key, value)| (key.clone(), Some(value))).collect();
+            return Box::pin(self.accept("put_many", &changes)).await;
+        }
+        let mut values = values.into_iter();
         let mut receipt = Receipt::ACKNOWLEDGED;
         loop {
             let chunk: Vec<(K, V)> = values.by_ref().take(BATCH).collect();
@@ -124,6 +127,10 @@ where
         let mut keys = keys.to_vec();
         let mut seen = std::collections::HashSet::new();
         keys.retain(|key| seen.insert(key.clone()));
+        if self.behind.is_some() {
+            let changes: Vec<_> = keys.into_iter().map(|key| (key, None)).collect();
+            return Box::pin(self.accept("remove", &changes)).await;
+        }
         for chunk in keys.chunks(BATCH) {
             let deed = Deed {
                 operation: "remove",
@@ -148,6 +155,9 @@ where
         key: &K,
         patch: &Patch,
     ) -> Result<Written<Option<Arc<V>>>, Error> {
+        if self.behind.is_some() {
+            return Box::pin(self.update_behind(key, patch)).await;
+        }
         let sink = self.sink_for("update")?;
         let deed = Deed {
             operation: "update",
@@ -172,14 +182,6 @@ where
         let key = inserted.map_err(|error| self.sink_error("insert", "a value".to_owned(), error))?;
         let receipt = Receipt::of(self.invalidate_and_tell(std::slice::from_ref(&key)).await)?;
         Ok(Written { value: key, receipt })
-    }
-
-    fn sink_for(&self, operation: &'static str) -> Result<Arc<dyn AnySink<K, V>>, Error> {
-        self.any_sink().ok_or(Error::Refused {
-            operation,
-            why: "the cache has no sink to write to",
-            instead: "CacheBuilder::sink",
-        })
     }
 
     /// Runs a commit by the cache's policy.
@@ -219,8 +221,24 @@ where
         };
         self.sink_error(deed.operation, what, error)
     }
+}
 
-    fn sink_error(&self, operation: &'static str, what: String, error: SinkError) -> Error {
+impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
+    /// The sink, if there is one.
+    pub(crate) fn any_sink(&self) -> Option<Arc<dyn AnySink<K, V>>> {
+        self.sink.as_ref().map(|sink| Arc::clone(&sink.0))
+    }
+
+    /// The sink; refused on a cache without.
+    pub(crate) fn sink_for(&self, operation: &'static str) -> Result<Arc<dyn AnySink<K, V>>, Error> {
+        self.any_sink().ok_or(Error::Refused {
+            operation,
+            why: "the cache has no sink to write to",
+            instead: "CacheBuilder::sink",
+        })
+    }
+
+    pub(crate) fn sink_error(&self, operation: &'static str, what: String, error: SinkError) -> Error {
         if error.kind() == SinkErrorKind::InDoubt {
             tracing::warn!(namespace = %self.layout.namespace(), operation, "a write may have been committed or not");
         }

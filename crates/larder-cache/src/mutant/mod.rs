@@ -61,6 +61,12 @@ mutants! {
     M13,
     /// What is pending is sent after its quarantine was lifted.
     M14,
+    /// Whoever flushed a key removes what waits for it by then, too.
+    M15,
+    /// The epoch of write-behind outlives the generation of the store.
+    M16,
+    /// A read does not ask what waits to be flushed.
+    M17,
     /// The checksum does not cover the key.
     M24,
     /// A purge by pattern deletes what it finds, the holds of writers too.
@@ -71,6 +77,8 @@ mutants! {
     M30,
     /// A load whose fill was refused is shared with those who came after its lease was requested.
     M31,
+    /// A write under write-behind leaves the entry.
+    M37,
     /// The hit path's clock is one that this process advances itself.
     M38,
     /// A retry of a lease request repeats its incarnation candidate.
@@ -81,6 +89,8 @@ mutants! {
     M47,
     /// After an own write of M, which ends its tracking, M is not read again.
     M48,
+    /// A retry of a write under write-behind is an operation of its own.
+    M49,
 }
 
 #[cfg(feature = "mutants")]

@@ -8,7 +8,12 @@ use super::{
     pack::{EntryKeys, Pack},
     reply::Items,
 };
-use crate::{core::Lesson, record};
+use crate::{
+    behind::DirtyPlace,
+    core::Lesson,
+    mutant::{self, Mutant},
+    record,
+};
 
 static SCRIPT: Script = Script::new("get", include_str!("get.lua"));
 
@@ -33,6 +38,8 @@ pub(crate) struct Get {
     pub(crate) candidate: [u8; 8],
     /// The token of the attempt that this one repeats.
     pub(crate) replaces: Token,
+    /// Where the key may wait to be flushed, in a namespace with write-behind.
+    pub(crate) dirty: Option<DirtyPlace>,
 }
 
 /// The answer; times in ms, records as they stand.
@@ -66,6 +73,8 @@ pub(crate) enum Lease {
     Held(f64),
     /// Nothing there; to a peek alone.
     Miss,
+    /// Written, and not flushed yet: its record in the dirty map, which is the truth.
+    Dirty(Vec<u8>),
 }
 
 impl Lease {
@@ -96,13 +105,17 @@ impl Step for Get {
             Mode::Lease => "lease",
             Mode::Early => "early",
         };
-        Pack::new(&SCRIPT, self.keys.all())
+        let dirty = self.dirty.as_ref().filter(|_| !mutant::lives(Mutant::M17));
+        let pack = Pack::with_key(&SCRIPT, self.keys.all(), dirty.map(|dirty| &dirty.d))
             .text(mode)
             .bytes(&self.token)
             .number(self.lease_ms)
             .bytes(&self.candidate)
-            .bytes(&self.replaces)
-            .done()
+            .bytes(&self.replaces);
+        match dirty {
+            Some(dirty) => pack.bytes(&dirty.field).done(),
+            None => pack.done(),
+        }
     }
 
     fn parse(value: Value) -> Result<Got, BadReply> {
@@ -133,6 +146,7 @@ impl Step for Get {
             b"WAIT" => Lease::Wait(items.number()?),
             b"HOLD" => Lease::Held(items.number()?),
             b"MISS" => Lease::Miss,
+            b"DIRTY" => Lease::Dirty(items.bytes()?),
             _ => return Err(BadReply::new("a state of get", &Value::BulkString(name))),
         };
         Ok(Got {
@@ -177,6 +191,7 @@ mod tests {
         ));
         assert!(matches!(state(&[b"WAIT", b"250", b"5"]), Lease::Wait(ms) if ms == 250.0));
         assert!(matches!(state(&[b"HOLD", b"250", b"5"]), Lease::Held(_)));
+        assert!(matches!(state(&[b"DIRTY", b"record", b"5"]), Lease::Dirty(record) if record == b"record"));
         assert!(
             matches!(reply(&[b"MISS", b"1763600000000"]), Ok(Got { state: Lease::Miss, now }) if now == 1_763_600_000_000.0)
         );

@@ -17,6 +17,13 @@ mod put;
 mod reply;
 mod revalidate;
 mod rotate;
+mod wback;
+mod wbclaim;
+mod wbcount;
+mod wbdead;
+mod wbepoch;
+mod wblag;
+mod wbput;
 
 pub(crate) use begin::Begin;
 pub(crate) use end::{Close, EndPut};
@@ -34,6 +41,13 @@ pub(crate) use put::{Put, PutReply};
 pub(crate) use reply::BadReply;
 pub(crate) use revalidate::{Revalidate, Revalidated};
 pub(crate) use rotate::{Rotate, RotateTags};
+pub(crate) use wback::BehindAck;
+pub(crate) use wbclaim::BehindClaim;
+pub(crate) use wbcount::{BehindCount, BehindCountReply};
+pub(crate) use wbdead::BehindDead;
+pub(crate) use wbepoch::BehindEpoch;
+pub(crate) use wblag::BehindLag;
+pub(crate) use wbput::{BehindPut, BehindPutReply, OnlyIf};
 
 use larder_store::ScriptCall;
 use redis::Value;

@@ -83,8 +83,13 @@ impl Pack {
 
     /// The same with the log as the last key, if there is one.
     pub(super) fn with_log(script: &'static Script, keys: &[Bytes], log: Option<&Logged>) -> Self {
+        Self::with_key(script, keys, log.map(|log| &log.l))
+    }
+
+    /// The same with `more` as the last key, if there is one.
+    pub(super) fn with_key(script: &'static Script, keys: &[Bytes], more: Option<&Bytes>) -> Self {
         let Self(call) = Self::new(script, keys);
-        Self(log.iter().fold(call, |call, log| call.key(&log.l)))
+        Self(more.iter().fold(call, ScriptCall::key))
     }
 
     /// `log_max key`, if there is a log.

@@ -2,6 +2,8 @@
 
 use redis::Value;
 
+use crate::Version;
+
 /// A reply of a shape that the script does not give: another version's, or a server's that is none.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("unexpected reply: {0}")]
@@ -58,6 +60,19 @@ impl Items {
 
     pub(super) fn number(&mut self) -> Result<f64, BadReply> {
         number(&self.next()?)
+    }
+
+    /// `epoch seq`.
+    pub(super) fn version(&mut self) -> Result<Version, BadReply> {
+        Ok(Version {
+            epoch: self.number()? as u64,
+            seq: self.number()? as u64,
+        })
+    }
+
+    /// How many items were not taken yet.
+    pub(super) fn left(&self) -> usize {
+        self.items.len()
     }
 }
 

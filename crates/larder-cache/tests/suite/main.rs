@@ -1,6 +1,7 @@
 //! The cache's tests, in one binary: each module is one subject.
 
 mod behaviour;
+mod behind;
 mod faults;
 mod mutants;
 mod processes;

@@ -13,6 +13,8 @@ use larder_cache::mutant::{self, Mutant};
 
 use crate::{
     behaviour::{patterns, trouble},
+    behind::{checks, retries as repeated},
+    faults::fault_28,
     protocol,
     races::{self, joins, retries},
     recovery::order,
@@ -61,6 +63,18 @@ const MUTANTS: &[(Mutant, Killer)] = &[
         Mutant::M14,
         check!(order::what_is_pending_reaches_the_store_before_its_quarantine_ends),
     ),
+    (
+        Mutant::M15,
+        check!(checks::what_is_written_while_it_is_flushed_is_flushed_again),
+    ),
+    (
+        Mutant::M16,
+        check!(fault_28::new_writes_after_a_lost_tail_reach_the_source),
+    ),
+    (
+        Mutant::M17,
+        check!(checks::what_is_put_is_read_before_the_source_has_it),
+    ),
     (Mutant::M24, check!(trouble::a_record_copied_from_another_key_is_a_miss)),
     (
         Mutant::M25,
@@ -76,6 +90,10 @@ const MUTANTS: &[(Mutant, Killer)] = &[
         check!(joins::a_caller_during_a_load_does_not_share_its_refusal),
     ),
     (
+        Mutant::M37,
+        check!(checks::what_is_put_is_read_before_the_source_has_it),
+    ),
+    (
         Mutant::M38,
         check!(scenes::a_process_that_stood_still_serves_nothing_from_before),
     ),
@@ -83,17 +101,29 @@ const MUTANTS: &[(Mutant, Killer)] = &[
         Mutant::M43,
         check!(retries::a_late_attempt_does_not_revive_the_incarnation_of_its_retry),
     ),
+    (
+        Mutant::M15,
+        check!(checks::what_is_written_while_it_is_flushed_is_flushed_again),
+    ),
+    (
+        Mutant::M16,
+        check!(fault_28::new_writes_after_a_lost_tail_reach_the_source),
+    ),
+    (
+        Mutant::M17,
+        check!(checks::what_is_put_is_read_before_the_source_has_it),
+    ),
     (Mutant::M46, check!(scenes::a_flush_ends_every_copy)),
     (Mutant::M47, check!(scenes::a_clear_ends_untagged_copies_of_others)),
     (Mutant::M48, check!(scenes::an_own_tag_invalidation_leaves_nobody_deaf)),
 ];
 
-/// The protocol's list (verification 5.5): its parts on the store, writers, near tier, flights and recovery. M37 is a rule of
-/// write-behind.
+/// The protocol's list (verification 5.5): its parts on the store, writers, near tier, flights, recovery and write-behind. M18 is
+/// a rule of the source: `behind::flushing` has it with the other guard.
 const OF_THE_PROTOCOL: &[&str] = &[
-    "M1", "M2", "M3", "M3b", "M4", "M5", "M6", "M7", "M8", "M9", "M10", "M11", "M12", "M13", "M14", "M24", "M25",
-    "M26", "M27", "M28", "M29", "M30", "M31", "M32", "M33", "M34", "M35", "M36", "M36b", "M38", "M40", "M43", "M44",
-    "M45", "M46", "M47", "M48",
+    "M1", "M2", "M3", "M3b", "M4", "M5", "M6", "M7", "M8", "M9", "M10", "M11", "M12", "M13", "M14", "M15", "M16", "M17", "M24", "M25",
+    "M26", "M27", "M28", "M29", "M30", "M31", "M32", "M33", "M34", "M35", "M36", "M36b", "M37", "M38", "M40", "M43", "M44",
+    "M45", "M46", "M47", "M48", "M49",
 ];
 
 /// The protocol's own number of seeds within which a mutant must be found.

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// A primary, and a replica that can be parted from it.
-struct Pair {
+pub(crate) struct Pair {
     primary: RedisServer,
     between: Proxy,
     replica: RedisServer,
@@ -17,7 +17,7 @@ struct Pair {
 }
 
 impl Pair {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let primary = RedisServer::start().await;
         let between = Proxy::start(primary.port()).await.expect("loopback has a free port");
         let replica = RedisServer::start_replica_of(between.port()).await;

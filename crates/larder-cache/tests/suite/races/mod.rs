@@ -11,7 +11,7 @@ pub(crate) mod retries;
 mod rows;
 mod strict;
 mod subject;
-mod world;
+pub(crate) mod world;
 
 use larder_base::Random;
 use larder_cache::Cache;

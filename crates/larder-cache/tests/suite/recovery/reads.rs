@@ -226,7 +226,7 @@ fn a_cache_that_is_drained_waits_for_what_is_pending() {
             tokio::task::yield_now().await;
             cut.up();
         });
-        assert!(drained);
+        assert!(drained.is_complete);
         assert_eq!(cache.stats().pending, 0);
     });
 }

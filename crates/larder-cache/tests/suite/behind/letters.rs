@@ -1,0 +1,180 @@
+//! What the source refuses for good is put aside, and nothing else is.
+
+use larder_cache::{Cache, CacheEvent, Error, WritePolicy};
+use larder_testkit::{Topology, for_each_topology};
+
+use super::{behind, ledger::Ledger, meanwhile, open, read, unflushed, until};
+
+const POISON: u64 = 666;
+
+#[test]
+fn a_poisoned_batch_is_halved_until_only_the_poison_is_put_aside() {
+    for_each_topology(async |t: Topology| {
+        let ledger = Ledger::of([(13, 1)]);
+        ledger.poison(POISON, true);
+        ledger.bomb(777);
+        let here = open(&t.another_store().await, &ledger, behind()).await;
+        let mut events = here.events();
+        let poisoned = |key| match key {
+            13 => POISON,
+            31 => 777,
+            key => key * 10,
+        };
+        here.put_many((0..64).map(|key| (key, poisoned(key)))).await.unwrap();
+        until(&t, async || here.lag().await.unwrap().entries == 0).await;
+        assert!(
+            (0..64)
+                .filter(|key| ![13, 31].contains(key))
+                .all(|key| ledger.row(key) == Some(key * 10))
+        );
+        let letters = here.dead_letters().await.unwrap();
+        assert_eq!(letters.len(), 2, "{letters:?}");
+        let letter = letters.iter().find(|letter| letter.key == "13").unwrap();
+        assert_eq!(
+            (letter.value.as_ref(), letter.is_removal),
+            (Some(&POISON.into()), false)
+        );
+        assert!(letter.why.contains("a constraint refuses it"), "{}", letter.why);
+        assert!(letters.iter().any(|letter| letter.why.contains("panicked")));
+        assert_eq!(here.lag().await.unwrap().dead_letters, 2);
+        assert_eq!(
+            read(&here, 13).await,
+            Some(1),
+            "the row as it is: nothing waits any more"
+        );
+        here.put(&13, 2).await.unwrap();
+        until(&t, async || ledger.row(13) == Some(2)).await;
+        let mut dead = 0;
+        while let Some(Some(event)) = futures_util::FutureExt::now_or_never(events.next()) {
+            dead += u64::from(matches!(event, CacheEvent::DeadLettered { .. }));
+        }
+        assert_eq!((dead, here.stats().behind_dead), (2, 2));
+    });
+}
+
+#[test]
+fn a_dead_letter_is_replayed_in_its_place_or_dropped() {
+    for_each_topology(async |t: Topology| {
+        let ledger = Ledger::default();
+        ledger.poison(POISON, true);
+        let here = open(&t.another_store().await, &ledger, unflushed()).await;
+        for key in [1, 2, 3] {
+            here.put(&key, POISON).await.unwrap();
+            assert!(here.flush(&key).await.unwrap());
+        }
+        let letters = here.dead_letters().await.unwrap();
+        let id = |key: u64| letters.iter().find(|letter| letter.key == key.to_string()).unwrap().id;
+        let refused = here.replay_dead_letter(id(1)).await.unwrap_err();
+        assert!(refused.sink_error().is_some(), "{refused}");
+        assert_eq!(here.dead_letters().await.unwrap().len(), 3, "it stays");
+        here.put(&2, 22).await.unwrap();
+        here.flush(&2).await.unwrap();
+        ledger.poison(POISON, false);
+        assert_eq!(read(&here, 1).await, None);
+        for key in [1, 2] {
+            assert!(here.replay_dead_letter(id(key)).await.unwrap());
+            assert!(
+                !here.replay_dead_letter(id(key)).await.unwrap(),
+                "there is none any more"
+            );
+        }
+        assert_eq!(
+            (read(&here, 1).await, read(&here, 2).await),
+            (Some(POISON), Some(22)),
+            "what came later stands"
+        );
+        assert!(here.drop_dead_letter(id(3)).await.unwrap());
+        assert!(here.dead_letters().await.unwrap().is_empty());
+        assert!(ledger.row(3).is_none() && ledger.misordered().is_empty());
+    });
+}
+
+#[test]
+fn without_room_for_dead_letters_a_partition_stops_and_nothing_is_lost() {
+    for_each_topology(async |t: Topology| {
+        let ledger = Ledger::default();
+        ledger.poison(POISON, true);
+        let here = open(&t.another_store().await, &ledger, behind().dead_letters(1)).await;
+        let mut events = here.events();
+        let partition = here.put(&1, POISON).await.unwrap().tickets()[0].partition;
+        until(&t, async || here.lag().await.unwrap().dead_letters == 1).await;
+        let receipt = here.put(&1, POISON).await.unwrap();
+        meanwhile(&t, async {
+            while !matches!(events.next().await, Some(CacheEvent::DeadLettersFull { .. })) {}
+        })
+        .await;
+        let full = here.barrier(&receipt).await.unwrap_err();
+        assert!(matches!(full, Error::DeadLettersFull { letters: 1 }), "{full}");
+        here.put_many((100..200).map(|key| (key, key))).await.unwrap();
+        let elsewhere = async |key: u64| here.put(&key, key).await.unwrap().tickets()[0].partition != partition;
+        let mut flows = Vec::new();
+        for key in 100..200 {
+            if elsewhere(key).await {
+                flows.push(key);
+            }
+        }
+        until(&t, async || flows.iter().all(|key| ledger.row(*key) == Some(*key))).await;
+        assert_eq!(read(&here, 1).await, Some(POISON), "it waits");
+        let id = here.dead_letters().await.unwrap()[0].id;
+        assert_eq!(id.to_string().split('-').next(), Some(partition.to_string().as_str()));
+        here.drop_dead_letter(id).await.unwrap();
+        until(&t, async || here.lag().await.unwrap().entries == 0).await;
+        assert_eq!(here.dead_letters().await.unwrap().len(), 1, "the one that waited");
+        assert!((100..200).all(|key| ledger.row(key) == Some(key)));
+    });
+}
+
+#[test]
+fn what_cannot_be_read_is_put_aside_and_what_another_type_wrote_is_read() {
+    for_each_topology(async |t: Topology| {
+        let ledger = Ledger::default();
+        // A process of the same namespace with other types: a worker that knows them not, or an older version.
+        let texts: Cache<String, serde_json::Value> = Cache::builder("behind")
+            .store(&t.another_store().await)
+            .ttl(t.units(10_000))
+            .sink(Epochs(ledger.clone()))
+            .write(WritePolicy::Behind(unflushed()))
+            .schema_revision(9)
+            .build()
+            .await
+            .unwrap();
+        texts.put(&"1".to_owned(), 11.into()).await.unwrap();
+        texts.put(&"no number".to_owned(), 12.into()).await.unwrap();
+        texts.put(&"2".to_owned(), "no number".into()).await.unwrap();
+        let here = open(&t.another_store().await, &ledger, unflushed()).await;
+        assert_eq!(read(&here, 1).await, Some(11), "it reads what it can");
+        let error = here.get(&2).await.unwrap_err();
+        assert!(
+            matches!(error, Error::Decode { .. }),
+            "and does not take the older row instead: {error}"
+        );
+        let flusher = open(&t.another_store().await, &ledger, behind()).await;
+        until(&t, async || flusher.lag().await.unwrap().entries == 0).await;
+        assert_eq!(ledger.row(1), Some(11));
+        let letters = flusher.dead_letters().await.unwrap();
+        assert_eq!(letters.len(), 2, "{letters:?}");
+        let text = letters.iter().find(|letter| letter.key == "2").unwrap();
+        assert_eq!(text.value, Some("no number".into()));
+        assert!(
+            flusher.replay_dead_letter(text.id).await.is_err(),
+            "not by this process"
+        );
+    });
+}
+
+/// Draws epochs from a ledger, and takes nothing.
+struct Epochs(Ledger);
+
+impl larder_cache::Sink<String, serde_json::Value> for Epochs {
+    async fn put(&self, _: &String, _: &serde_json::Value) -> Result<(), larder_cache::SinkError> {
+        Ok(())
+    }
+
+    async fn remove(&self, _: &String) -> Result<bool, larder_cache::SinkError> {
+        Ok(false)
+    }
+
+    async fn claim_epoch(&self, namespace: &str) -> Result<u64, larder_cache::SinkError> {
+        larder_cache::Sink::claim_epoch(&self.0, namespace).await
+    }
+}
