@@ -16,7 +16,9 @@ use crate::behind::{
 };
 
 const KEYS: u64 = 60;
-const POISON: u64 = 666;
+/// Enough for several keys of each partition.
+const MANY: u64 = 1_000;
+const POISON: u64 = 1_000_666;
 
 #[test]
 fn fault_26() {
@@ -40,7 +42,8 @@ fn fault_26() {
                 naive(&t, &ledger, weather, &accepted).await;
             }
             if round == 0 {
-                accepted.insert(7, None);
+                // What it was before is no promise.
+                accepted.remove(&7);
             }
             let lost = ledger.lost(&accepted);
             verdict.expect(
@@ -77,10 +80,12 @@ impl Larder<'_> {
         let policy = behind().max_entries(8).wait(t.units(2));
         let cache = open(&t.another_store().await, ledger, policy).await;
         // Every partition has its epoch before the source is down.
-        meanwhile(t, cache.put_many((0..KEYS).map(|key| (key, 1))))
-            .await
-            .expect("there is time for it");
+        let roomy = open(&t.another_store().await, ledger, behind()).await;
+        let many = (0..MANY).map(|key| (key, 1));
+        roomy.put_many(many).await.expect("the store is up");
         until(t, async || cache.lag().await.is_ok_and(|lag| lag.entries == 0)).await;
+        let _drained = meanwhile(t, roomy.drain(t.units(4_000))).await;
+        drop(roomy);
         ledger.weather(weather);
         for (key, value) in writes {
             let put = meanwhile(t, cache.put(key, value.unwrap_or_default())).await;
@@ -88,7 +93,7 @@ impl Larder<'_> {
         }
         if weather != Weather::Fair {
             until(t, async || cache.stats().behind_retried > 0).await;
-            let more = meanwhile(t, cache.put_many((1_000..2_000).map(|key| (key, 1)))).await;
+            let more = meanwhile(t, cache.put_many((KEYS..MANY).map(|key| (key, 1)))).await;
             verdict.expect(
                 more.is_err_and(|error| error.is_backpressure()),
                 "what waits is bounded, and a write beyond that is told so",
