@@ -116,14 +116,18 @@ const MUTANTS: &[(Mutant, Killer)] = &[
     (Mutant::M46, check!(scenes::a_flush_ends_every_copy)),
     (Mutant::M47, check!(scenes::a_clear_ends_untagged_copies_of_others)),
     (Mutant::M48, check!(scenes::an_own_tag_invalidation_leaves_nobody_deaf)),
+    (
+        Mutant::M49,
+        check!(repeated::a_repeated_write_does_not_come_over_one_that_came_after_it),
+    ),
 ];
 
 /// The protocol's list (verification 5.5): its parts on the store, writers, near tier, flights, recovery and write-behind. M18 is
 /// a rule of the source: `behind::flushing` has it with the other guard.
 const OF_THE_PROTOCOL: &[&str] = &[
-    "M1", "M2", "M3", "M3b", "M4", "M5", "M6", "M7", "M8", "M9", "M10", "M11", "M12", "M13", "M14", "M15", "M16", "M17", "M24", "M25",
-    "M26", "M27", "M28", "M29", "M30", "M31", "M32", "M33", "M34", "M35", "M36", "M36b", "M37", "M38", "M40", "M43", "M44",
-    "M45", "M46", "M47", "M48", "M49",
+    "M1", "M2", "M3", "M3b", "M4", "M5", "M6", "M7", "M8", "M9", "M10", "M11", "M12", "M13", "M14", "M15", "M16",
+    "M17", "M24", "M25", "M26", "M27", "M28", "M29", "M30", "M31", "M32", "M33", "M34", "M35", "M36", "M36b", "M37",
+    "M38", "M40", "M43", "M44", "M45", "M46", "M47", "M48", "M49",
 ];
 
 /// The protocol's own number of seeds within which a mutant must be found.
