@@ -475,7 +475,7 @@ where
     /// # Cancel safety
     /// Dropped while it waits for what is pending, it has not begun to stop anything; later only the wait is lost.
     pub async fn drain(&self, deadline: std::time::Duration) -> Drained {
-        Box::pin(self.core.drain(deadline)).await
+        boxed(self.core.drain(deadline)).await
     }
 
     /// Under [write-behind](crate::WritePolicy::Behind): has the source commit what waits of `key`, now; whether anything did.
@@ -490,7 +490,7 @@ where
     /// # Cancel safety
     /// Dropped before it returns, it may have happened or not.
     pub async fn flush(&self, key: &K) -> Result<bool, Error> {
-        Box::pin(self.core.flush_key(key)).await
+        boxed(self.core.flush_key(key)).await
     }
 
     /// Under [write-behind](crate::WritePolicy::Behind): returns when the source has the writes of `receipt`, or newer ones of
@@ -505,7 +505,7 @@ where
     /// # Cancel safety
     /// As [`flush`](Self::flush).
     pub async fn barrier(&self, receipt: &Receipt) -> Result<(), Error> {
-        Box::pin(self.core.flush_up_to(receipt)).await
+        boxed(self.core.flush_up_to(receipt)).await
     }
 
     /// Under [write-behind](crate::WritePolicy::Behind): how far the source is behind, of all processes.
@@ -547,7 +547,7 @@ where
     /// # Cancel safety
     /// Dropped before it returns, it may have been committed or not; replayed again it does no harm.
     pub async fn replay_dead_letter(&self, id: LetterId) -> Result<bool, Error> {
-        Box::pin(self.core.replay(id)).await
+        boxed(self.core.replay(id)).await
     }
 
     /// Drops a dead letter for good; `false` if there is none of that id.

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     Change, Counted, Error, SinkError, SinkErrorKind,
+    channel::Change as Changed,
     core::Core,
     mutant::{self, Mutant},
     script::{BehindAck, Step},
@@ -153,6 +154,7 @@ where
         while let Some(range) = left.pop().filter(|range| !range.is_empty()) {
             match self.commit_batch(behind, batch, range.clone()).await {
                 Ok(()) => {
+                    self.announce_flushed(batch, range.clone());
                     let acknowledged = self.acknowledge(behind, map, &items[range]).await;
                     failure = failure.or(acknowledged);
                 }
@@ -185,6 +187,14 @@ where
             }
         }
         failure
+    }
+
+    /// Services in other languages read the source: now it has what they have to hear of.
+    fn announce_flushed(&self, batch: Batch<'_, K, V>, range: Range<usize>) {
+        if let (Batch::Values(changes), true) = (batch, self.settings.channel.is_some()) {
+            let keys: Vec<K> = changes[range].iter().map(|change| change.key.clone()).collect();
+            self.announce(Changed::Keys(&keys), true);
+        }
     }
 
     /// Puts a change among the dead letters; what is wrong if it has to wait instead.

@@ -101,18 +101,6 @@ const MUTANTS: &[(Mutant, Killer)] = &[
         Mutant::M43,
         check!(retries::a_late_attempt_does_not_revive_the_incarnation_of_its_retry),
     ),
-    (
-        Mutant::M15,
-        check!(checks::what_is_written_while_it_is_flushed_is_flushed_again),
-    ),
-    (
-        Mutant::M16,
-        check!(fault_28::new_writes_after_a_lost_tail_reach_the_source),
-    ),
-    (
-        Mutant::M17,
-        check!(checks::what_is_put_is_read_before_the_source_has_it),
-    ),
     (Mutant::M46, check!(scenes::a_flush_ends_every_copy)),
     (Mutant::M47, check!(scenes::a_clear_ends_untagged_copies_of_others)),
     (Mutant::M48, check!(scenes::an_own_tag_invalidation_leaves_nobody_deaf)),

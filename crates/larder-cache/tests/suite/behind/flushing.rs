@@ -8,7 +8,7 @@ use larder_testkit::{Topology, for_each_topology};
 use super::{
     behind,
     ledger::{Guard, Ledger, Weather},
-    meanwhile, open, read, unflushed, until,
+    meanwhile, open, open_with, read, unflushed, until,
 };
 
 #[test]
@@ -141,6 +141,20 @@ fn after_a_barrier_the_source_has_what_was_written_before() {
         .await;
         passed.unwrap();
         assert!((0..30).all(|key| ledger.row(key) == Some(if key == 3 { 33 } else { key })));
+    });
+}
+
+/// Services in other languages read the source: they are told when that has it.
+#[test]
+fn a_write_is_announced_when_the_source_has_it() {
+    for_each_topology(async |t: Topology| {
+        let ledger = Ledger::default();
+        let store = t.another_store().await;
+        let here = open_with(&store, &ledger, unflushed(), |b| b.channel("changes")).await;
+        here.put_many([(1, 1), (2, 2)]).await.unwrap();
+        assert_eq!(here.stats().announced, 0);
+        assert!(here.flush(&1).await.unwrap());
+        until(&t, async || here.stats().announced == 1).await;
     });
 }
 
