@@ -26,6 +26,11 @@
 //! # tokio::runtime::Runtime::new().unwrap().block_on(shown()).unwrap();
 //! ```
 
+#![cfg_attr(
+    not(all(feature = "sqlite", feature = "postgres")),
+    allow(dead_code, reason = "what one database has and the other needs")
+)]
+
 mod behind;
 mod cell;
 mod db;
