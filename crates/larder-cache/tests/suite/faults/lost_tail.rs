@@ -55,7 +55,7 @@ pub(crate) async fn lose_tail(
         ..Bounds::default()
     };
     let stage = Stage::new(&Clock::system(), &turn.random, bounds);
-    let (here, there) = (Far::from(server.port()).await, Far::from(server.port()).await);
+    let (here, there) = (Far::patient(server.port()).await, Far::patient(server.port()).await);
     let settings =
         |b: larder_cache::CacheBuilder<u64, u64>| b.near(1_000).max_staleness(BOUND).on_new_generation(policy);
     let reader = Process::with(turn.baseline, 0, &here.store, settings).await;
