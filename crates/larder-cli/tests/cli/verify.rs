@@ -73,10 +73,23 @@ fn the_naive_code_is_caught() {
 /// Every fault there is, on servers of its own; the near tiers answered meanwhile, and nothing was lost on the way.
 #[test]
 fn larder_survives_a_server_that_is_killed_and_stopped() {
-    for server in ["redis", "larder"] {
+    for (server, coherence, ops) in [
+        ("redis", "tracking", "20000"),
+        ("larder", "tracking", "20000"),
+        ("redis", "log", "10000"),
+    ] {
         let faults = "evict,flush,disconnect,kill,pause";
         let args = [
-            "verify", "--server", server, "--faults", faults, "--ops", "20000", "--json",
+            "verify",
+            "--server",
+            server,
+            "--coherence",
+            coherence,
+            "--faults",
+            faults,
+            "--ops",
+            ops,
+            "--json",
         ];
         let document = larder(&args).ended(0).json();
         let larder = &document["larder"];

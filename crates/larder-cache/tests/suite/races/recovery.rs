@@ -18,6 +18,7 @@ const STORY: Story = Story {
     faults: Faults::NONE,
     pauses: false,
     losses: true,
+    logged: false,
 };
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use larder_base::Clock;
-use larder_cache::{Cache, Consistency, Tier};
+use larder_cache::{Cache, Coherence, Consistency, Tier};
 use larder_engine::{
     Engine,
     serve::{ServeConfig, Server},
@@ -89,11 +89,12 @@ struct Strict {
 }
 
 impl Strict {
-    async fn new(store: &Store, died: &Arc<AtomicU64>) -> Self {
+    async fn new(store: &Store, coherence: Coherence, died: &Arc<AtomicU64>) -> Self {
         let cache = Cache::builder("strict")
             .store(store)
             .near(1_000)
             .max_staleness(NEAR_BOUND)
+            .coherence(coherence)
             .consistency(Consistency::Strict)
             .hold_for(HOLD)
             .ttl(Duration::from_secs(60));
@@ -223,7 +224,7 @@ async fn run<S: Subject>(subjects: Vec<S>) -> Outcome {
     .await
 }
 
-async fn strict_writes_are_never_missed(place: Place) {
+async fn strict_writes_are_never_missed(place: Place, coherence: Coherence) {
     let naive = place
         .stores
         .iter()
@@ -239,7 +240,7 @@ async fn strict_writes_are_never_missed(place: Place) {
     let died = Arc::default();
     let mut subjects = Vec::new();
     for store in &place.stores {
-        subjects.push(Strict::new(store, &died).await);
+        subjects.push(Strict::new(store, coherence, &died).await);
     }
     let caches: Vec<_> = subjects.iter().map(|subject| subject.cache.clone()).collect();
     let outcome = run(subjects).await;
@@ -263,15 +264,22 @@ async fn strict_writes_are_never_missed(place: Place) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strict_writes_are_never_missed_on_the_embedded_store() {
-    strict_writes_are_never_missed(embedded().await).await;
+    strict_writes_are_never_missed(embedded().await, Coherence::Tracking).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strict_writes_are_never_missed_on_larder_serve() {
-    strict_writes_are_never_missed(served().await).await;
+    strict_writes_are_never_missed(served().await, Coherence::Tracking).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strict_writes_are_never_missed_on_redis() {
-    strict_writes_are_never_missed(redis().await).await;
+    strict_writes_are_never_missed(redis().await, Coherence::Tracking).await;
+}
+
+/// By the log even the embedded store's near tiers are behind, by what is left until the next heartbeat.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strict_writes_are_never_missed_by_readers_of_a_log() {
+    strict_writes_are_never_missed(embedded().await, Coherence::Log).await;
+    strict_writes_are_never_missed(redis().await, Coherence::Log).await;
 }

@@ -25,6 +25,8 @@ pub(crate) struct Story {
     pub(crate) pauses: bool,
     /// M, T0, T1, E or everything is lost.
     pub(crate) losses: bool,
+    /// What is invalidated is also written to the log, in the same scripts.
+    pub(crate) logged: bool,
 }
 
 impl Story {
@@ -36,6 +38,7 @@ impl Story {
             faults: Faults::NONE,
             pauses: false,
             losses: false,
+            logged: false,
         }
     }
 }
