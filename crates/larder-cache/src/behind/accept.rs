@@ -30,6 +30,9 @@ const PIPELINE: usize = 200;
 /// Between two attempts; jittered up to twice that.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// Attempts after time is up for a write that only needs an epoch or a connection, and may have been accepted already.
+const LATE_MAX: u32 = 3;
+
 /// How long replicas get to acknowledge one attempt: on a healthy network it takes a millisecond.
 const REPLICATED_WITHIN: Duration = Duration::from_millis(500);
 
@@ -152,7 +155,7 @@ where
         self.note(&entries);
         let writing = self.writing(keys);
         let mut tickets = Vec::with_capacity(left.len());
-        let mut failure = None;
+        let (mut failure, mut late) = (None, 0);
         while !left.is_empty() {
             if let Err(error) = self.check_accepting(behind) {
                 failure.get_or_insert(error);
@@ -169,10 +172,12 @@ where
             );
             match round.await {
                 Ok(Again::Now) if self.now() < deadline => {}
+                Ok(Again::Now) if late < LATE_MAX => late += 1,
                 Ok(Again::Later(_)) if self.now() < deadline => self.pause_briefly().await,
                 Ok(Again::Now) => {
-                    // The epoch was another one each time.
-                    failure = failure.or_else(|| Some(self.store_error(operation, unknown())));
+                    // The store was another one each time.
+                    let error = self.store_error(operation, unknown());
+                    failure = failure.or_else(|| Some(self.given_up(operation, &left, error)));
                     break;
                 }
                 Ok(Again::Later(error)) | Err(error) => {
@@ -329,7 +334,10 @@ where
         let again = |error| Ok(Attempt::Again(Again::Later(error)));
         match reply {
             // Not connected any more: asked again, the store knows it, or is another one.
-            Ok(BehindPutReply::Accepted(_)) if is_same.is_none() => Ok(Attempt::Again(Again::Now)),
+            Ok(BehindPutReply::Accepted(_)) if is_same.is_none() => {
+                one.unknown = Some(self.store_error("put", unknown()));
+                Ok(Attempt::Again(Again::Now))
+            }
             Ok(BehindPutReply::Accepted(_)) if is_same == Some(false) => {
                 // Its number may be one that was given out before: as an operation of its own it gets another.
                 one.operation = self.draw_operation();

@@ -77,7 +77,7 @@ impl Larder<'_> {
     async fn play(&self, weather: Weather, writes: &BTreeMap<u64, Option<u64>>) -> Verdict {
         let (t, ledger) = (self.t, self.ledger);
         let mut verdict = Verdict::default();
-        let policy = behind().max_entries(8).wait(t.units(2));
+        let policy = behind().max_entries(8).wait(t.units(10));
         let cache = open(&t.another_store().await, ledger, policy).await;
         // Every partition has its epoch before the source is down.
         let roomy = open(&t.another_store().await, ledger, behind()).await;
