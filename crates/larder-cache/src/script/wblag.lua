@@ -1,5 +1,6 @@
 -- wblag: how much waits to be flushed, and since when. Writes nothing.
 -- KEYS   1 D  2 Z  3 W  4 X  5 N  6 Y
+-- ARGV   none
 -- REPLY  entries bytes dead since_ms now (decimal strings; since_ms 0: nothing waits)
 -- since_ms is that of the oldest among the first and last four by due time: those that wait longest are due, or taken.
 local function int(x) return string.format('%.0f', x) end
