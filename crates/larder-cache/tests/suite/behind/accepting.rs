@@ -7,7 +7,7 @@ use larder_cache::{
     WritePolicy,
 };
 use larder_store::Store;
-use larder_testkit::{Kind, RedisServer, Topology, for_each_topology};
+use larder_testkit::{Kind, RedisServer, Topology, eventually, for_each_topology};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -352,6 +352,11 @@ async fn a_level_that_the_store_cannot_keep_is_refused_by_name() {
 async fn a_replicated_write_is_on_its_replica_when_it_returns() {
     let server = RedisServer::start().await;
     let replica = RedisServer::start_replica_of(server.port()).await;
+    // The replica knows that it is in step before the server does.
+    eventually(Duration::from_secs(20), async || {
+        server.cli(&["INFO", "replication"]).contains("state=online")
+    })
+    .await;
     let store = Store::open(&server.url()).await.unwrap();
     let policy = WriteBehind::new(Ack::Replicated(1))
         .flushes(false)
