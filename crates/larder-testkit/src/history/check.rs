@@ -1,10 +1,13 @@
-//! The rules C1 to C7 and C9, in O(n log n) a key.
+//! The rules C1 to C7 and C9, in O(n log n) a key; those of writing behind are in `behind`.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use hdrhistogram::Histogram;
 
-use super::event::{Event, Load, Moment, Read, Served, Window, Write};
+use super::{
+    behind,
+    event::{Event, Load, Moment, Read, Served, Taken, Window, Write},
+};
 
 /// What the cache under test promises.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +20,8 @@ pub struct Bounds {
     pub strict: bool,
     /// How stale a read may be that begins in a declared window of lost data. 0 by default.
     pub rollback: Duration,
+    /// Writes reach the source later: the history has what it [took](Event::Taken), and C11 and C12 are judged. Off by default.
+    pub behind: bool,
 }
 
 impl Default for Bounds {
@@ -26,6 +31,7 @@ impl Default for Bounds {
             grace: Duration::ZERO,
             strict: false,
             rollback: Duration::ZERO,
+            behind: false,
         }
     }
 }
@@ -43,6 +49,8 @@ pub enum Rule {
     C7,
     C8,
     C9,
+    C11,
+    C12,
 }
 
 impl Rule {
@@ -59,6 +67,8 @@ impl Rule {
             Self::C7 => "two loads of a key at one time",
             Self::C8 => "a tier disagrees with the source at rest",
             Self::C9 => "stale for longer than data may be lost",
+            Self::C11 => "an accepted write never reached the source",
+            Self::C12 => "the source of a key went back",
         }
     }
 }
@@ -90,6 +100,8 @@ pub struct Report {
     pub writes: u64,
     /// Loads in the history.
     pub loads: u64,
+    /// Versions that the source took, of writes that reach it later.
+    pub taken: u64,
     /// Reads that missed a write settled before they began, beyond the bound of whoever answered.
     pub stale_reads: u64,
     /// Reads that did so within the bound: of a near tier, or in a window of lost data.
@@ -115,6 +127,7 @@ pub fn check(history: &[Event], bounds: &Bounds) -> Report {
             Event::Read(read) => keys.entry(read.key).or_default().reads.push(read),
             Event::Write(write) => keys.entry(write.key).or_default().writes.push(write),
             Event::Load(load) => keys.entry(load.key).or_default().loads.push(load),
+            Event::Taken(taken) => keys.entry(taken.key).or_default().taken.push(taken),
             Event::Window(window) => windows.push(window),
         }
     }
@@ -134,6 +147,7 @@ struct Key {
     reads: Vec<Read>,
     writes: Vec<Write>,
     loads: Vec<Load>,
+    taken: Vec<Taken>,
 }
 
 impl Report {
@@ -146,6 +160,7 @@ impl Report {
             reads: 0,
             writes: 0,
             loads: 0,
+            taken: 0,
             stale_reads: 0,
             late_reads: 0,
             overlaps_not_judged: 0,
@@ -222,6 +237,7 @@ impl Checker<'_> {
         self.report.reads += events.reads.len() as u64;
         self.report.writes += events.writes.len() as u64;
         self.report.loads += events.loads.len() as u64;
+        self.report.taken += events.taken.len() as u64;
         let settled = Settled::new(&events.writes, self.bounds.strict);
         let mut versions: Vec<u64> = events.writes.iter().map(|write| write.version).collect();
         versions.sort_unstable();
@@ -235,6 +251,11 @@ impl Checker<'_> {
         }
         self.monotone(key, &mut events.reads);
         self.loads(key, &mut events.loads, &events.writes);
+        if self.bounds.behind {
+            for (rule, what) in behind::check(&events.writes, &mut events.taken) {
+                self.note(rule, key, || what);
+            }
+        }
     }
 
     fn freshness(&mut self, key: u64, read: &Read, settled: &Settled) {

@@ -78,6 +78,17 @@ pub struct Load {
     pub end: Moment,
 }
 
+/// One version that the source took of a key which is written behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The key.
+    pub key: u64,
+    /// The version that the source had from then on.
+    pub version: u64,
+    /// Its place among all that the source took, as the source itself counted them.
+    pub place: u64,
+}
+
 /// A span in which a fault was active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
@@ -115,6 +126,8 @@ pub enum Event {
     Load(Load),
     /// A fault.
     Window(Window),
+    /// A version that the source took, of writes that reach it later.
+    Taken(Taken),
 }
 
 /// All that happened, in any order.
@@ -235,6 +248,7 @@ fn encode(event: &Event) -> [u64; RECORD] {
         Event::Window(Window::LostLeases { start, end }) => [4, start, end, 0, 0, 0, 0, 0],
         Event::Window(Window::Rollback { start, end }) => [5, start, end, 0, 0, 0, 0, 0],
         Event::Window(Window::EndedLeases { start, end }) => [6, start, end, 0, 0, 0, 0, 0],
+        Event::Taken(t) => [7, t.key, t.version, t.place, 0, 0, 0, 0],
     }
 }
 
@@ -267,6 +281,11 @@ fn decode(words: &[u64; RECORD]) -> Result<Event, ParseError> {
         4 => Event::Window(Window::LostLeases { start: a, end: b }),
         5 => Event::Window(Window::Rollback { start: a, end: b }),
         6 => Event::Window(Window::EndedLeases { start: a, end: b }),
+        7 => Event::Taken(Taken {
+            key: a,
+            version: b,
+            place: c,
+        }),
         _ => return Err(ParseError),
     })
 }

@@ -15,7 +15,12 @@
 //! | C7 | no two loads of a key overlap, but where a lease was ended, or declared lost |
 //! | C8 | at rest, every tier of every process agrees with the source |
 //! | C9 | in a declared window of lost data, staleness stays within its own bound, and is measured |
+//! | C11 | with writes that reach the source later: in the end it has, of each key, the newest version that was acknowledged, or a newer one |
+//! | C12 | with such writes: what the source took of a key became newer with every step |
+//!
+//! C10 (locks) and C13 (rates) are numbers of the protocol's plan for what Larder does not offer yet.
 
+mod behind;
 mod check;
 mod event;
 mod rest;
@@ -24,5 +29,5 @@ mod rest;
 mod tests;
 
 pub use check::{Bounds, Report, Rule, Violation, check};
-pub use event::{Event, History, Load, Moment, ParseError, Read, Recorder, Served, Window, Write};
+pub use event::{Event, History, Load, Moment, ParseError, Read, Recorder, Served, Taken, Window, Write};
 pub use rest::{Copy, Mismatch, compare_at_rest, lost_writes};

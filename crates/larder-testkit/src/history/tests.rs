@@ -49,6 +49,11 @@ fn correct(random: &Random) -> History {
                 now += MS;
             }
             now += 2_000 * MS;
+            // Written behind, the source may pass over a version, but not over the last.
+            if version == 10 || random.below(2) == 0 {
+                let place = now;
+                history.push(Event::Taken(Taken { key, version, place }));
+            }
         }
     }
     history
@@ -307,6 +312,95 @@ fn c9_staleness_in_a_window_of_lost_data_has_its_own_bound_and_is_measured() {
     let within = stale(100);
     assert_eq!((within.violations.len(), within.late_reads), (0, 1));
     assert!(within.staleness.max() > 1_000, "{} µs", within.staleness.max());
+}
+
+/// Of a correct history as one that is written behind.
+fn behind() -> Bounds {
+    Bounds {
+        behind: true,
+        ..bounds()
+    }
+}
+
+/// What the source took of some key.
+fn taken_of_a_key<'h>(history: &'h mut History, random: &Random) -> Vec<&'h mut Taken> {
+    let chosen = random.below(KEYS);
+    let taken = history.iter_mut().filter_map(|event| match event {
+        Event::Taken(taken) if taken.key == chosen => Some(taken),
+        _ => None,
+    });
+    taken.collect()
+}
+
+#[test]
+fn c11_an_accepted_write_that_never_reached_the_source_is_found() {
+    // The flusher died with it.
+    is_found(Rule::C11, behind(), |history, random| {
+        let last = *taken_of_a_key(history, random).pop().expect("the last one is taken");
+        history.retain(|event| *event != Event::Taken(last));
+    });
+    // The source took nothing of a key at all.
+    is_found(Rule::C11, behind(), |history, random| {
+        let chosen = random.below(KEYS);
+        history.retain(|event| !matches!(event, Event::Taken(taken) if taken.key == chosen));
+    });
+    // It was passed over as older than it is.
+    is_found(Rule::C11, behind(), |history, random| {
+        taken_of_a_key(history, random)
+            .pop()
+            .expect("the last one is taken")
+            .version -= 1;
+    });
+}
+
+#[test]
+fn c11_forgives_what_was_never_acknowledged_and_what_a_newer_one_covers() {
+    let random = Random::seeded(1);
+    let unheard = |version| {
+        Event::Write(Write {
+            key: 0,
+            version,
+            committed: 1,
+            acknowledged: None,
+        })
+    };
+    let mut history = correct(&random);
+    history.push(unheard(11));
+    assert_eq!(check(&history, &behind()).violations, [], "it may never have come");
+    history.push(unheard(12));
+    let taken = Taken {
+        key: 0,
+        version: 12,
+        place: u64::MAX,
+    };
+    history.push(Event::Taken(taken));
+    assert_eq!(check(&history, &behind()).violations, [], "or it may have");
+    history.retain(|event| *event != unheard(12));
+    assert_eq!(check(&history, &behind()).count(Rule::C6), 1, "but somebody wrote it");
+}
+
+#[test]
+fn c12_a_source_that_went_back_is_found() {
+    // Two commits of two flushers came the wrong way round.
+    is_found(Rule::C12, behind(), |history, random| {
+        let mut taken = taken_of_a_key(history, random);
+        let last = taken.pop().expect("the last one is taken");
+        let earlier = Taken {
+            version: last.version - 1 - random.below(5),
+            place: last.place + 1,
+            ..*last
+        };
+        history.push(Event::Taken(earlier));
+    });
+    // One was committed once more, over itself or over a newer one.
+    is_found(Rule::C12, behind(), |history, random| {
+        let taken = taken_of_a_key(history, random);
+        let again = Taken {
+            place: u64::MAX,
+            ..*taken[random.below(taken.len() as u64) as usize]
+        };
+        history.push(Event::Taken(again));
+    });
 }
 
 #[test]

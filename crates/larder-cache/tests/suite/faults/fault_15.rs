@@ -25,6 +25,7 @@ const STRICT: Bounds = Bounds {
     grace: Duration::ZERO,
     strict: true,
     rollback: Duration::ZERO,
+    behind: false,
 };
 
 /// Units of time that a near copy may be behind, and that a hold lasts.

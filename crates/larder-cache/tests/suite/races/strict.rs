@@ -203,6 +203,7 @@ const BOUNDS: Bounds = Bounds {
     grace: Duration::ZERO,
     strict: true,
     rollback: Duration::ZERO,
+    behind: false,
 };
 
 fn plan() -> Plan {
