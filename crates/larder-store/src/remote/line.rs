@@ -11,6 +11,7 @@ use larder_base::{Tasks, metric::Figures as _};
 use tokio::sync::{Notify, watch};
 
 use super::{
+    attempts::Attempts,
     breaker::Breaker,
     connect::{self, Cause, Previous},
     deadline::Deadlines,
@@ -22,19 +23,6 @@ use crate::{
     figures::{Count, Figures, Watched},
     listen::Listeners,
 };
-
-/// What those wait for who need a connection.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Attempts {
-    /// Attempts that failed since the last connection.
-    pub(super) failed: u32,
-    /// Why the last one did.
-    pub(super) cause: Option<Cause>,
-    /// Connections established so far.
-    pub(crate) connected: u64,
-    /// No more attempts will be made.
-    pub(super) closed: bool,
-}
 
 /// A shared connection and its successors. Exactly one task, its keeper, replaces it.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 //! task behind an unbounded channel and shows a new connection before tracking is on, so a reader could miss an
 //! invalidation that the server had sent.
 
+mod attempts;
 mod breaker;
 mod coalesce;
 mod connect;
@@ -43,8 +44,8 @@ use crate::{
     Connections, Invalidations, Listening, Node, Resp, StoreConfig, StoreError, StoreStats, listen::Listeners,
 };
 
+pub(crate) use attempts::Attempts;
 pub use breaker::BreakerState;
-pub(crate) use line::Attempts;
 pub(crate) use pool::Loan;
 pub(crate) use request::Seat;
 

@@ -10,6 +10,7 @@ use redis::{Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection};
 use tracing::Instrument as _;
 
 use super::{
+    attempts,
     line::Line,
     link::{Life, Link},
     retry::{self, Verdict},
@@ -394,18 +395,12 @@ impl Line {
         } else {
             self.config.retry.max_attempts
         };
-        loop {
-            if let Some(link) = self.up() {
-                return Ok(link);
-            }
-            let seen = attempts.borrow_and_update().clone();
+        let found = attempts::wait(&mut attempts, enough, || self.up()).await;
+        found.map_err(|seen| {
             if seen.closed || seen.failed >= enough {
                 self.figures.count(Count::Unconnected);
-                return Err(self.unreachable(&seen));
             }
-            if attempts.changed().await.is_err() {
-                return Err(self.unreachable(&seen));
-            }
-        }
+            self.unreachable(&seen)
+        })
     }
 }
