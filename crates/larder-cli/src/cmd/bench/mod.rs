@@ -96,7 +96,7 @@ async fn store_hits(on: &OnStore, context: &Context) -> Outcome<Vec<Figure>> {
         let hand = by_hand(&on.store.store, &store).await?;
         Ok(store::run(&store, &namespace, hand, "store hit", on.rounds.rounds as usize, &[]).await?)
     };
-    let figures = own_keys::removed_after(context, &store, &namespace, work).await?;
+    let figures = own_keys::removed_after(context, std::slice::from_ref(&store), &namespace, work).await?;
     store.close().await;
     Ok(figures)
 }
@@ -113,7 +113,7 @@ async fn by_hand(url: &str, store: &Store) -> Outcome<store::Hand> {
 async fn pipelines(on: &OnStore, context: &Context) -> Outcome<Vec<Figure>> {
     let store = on.store.open().await?;
     let work = async { Ok(pipeline::run(&store, "GET", on.rounds.rounds as usize).await?) };
-    let figures = own_keys::removed_after(context, &store, pipeline::PREFIX, work).await?;
+    let figures = own_keys::removed_after(context, std::slice::from_ref(&store), pipeline::PREFIX, work).await?;
     store.close().await;
     Ok(figures)
 }

@@ -101,7 +101,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     let report = Report {
         machine: cpu::machine(),
         load_ms: args.load_ms,
-        stampedes: own_keys::removed_after(context, &run.stores[0], &run.namespace, all).await?,
+        stampedes: own_keys::removed_after(context, &run.stores, &run.namespace, all).await?,
     };
     context.ui.line(report.table());
     context.ui.document(&report);

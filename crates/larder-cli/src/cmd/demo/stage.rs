@@ -146,7 +146,7 @@ impl Stage {
 
     /// The keys that the scenes make.
     pub(super) fn own_keys<'a>(&self, context: &'a Context) -> OwnKeys<'a> {
-        OwnKeys::new(context, &self.store, &format!("{}-", self.run))
+        OwnKeys::new(context, std::slice::from_ref(&self.store), &format!("{}-", self.run))
     }
 
     /// Closes the store and removes the private database.

@@ -69,7 +69,7 @@ impl Trouble {
     pub(super) async fn make(&self, fault: Fault) {
         let made = match fault {
             Fault::Evict => self.evict().await,
-            Fault::Flush => own_keys::remove(&self.own, &self.prefix).await,
+            Fault::Flush => own_keys::remove(&self.own, &self.prefix).await.map(drop),
             Fault::Disconnect => self.disconnect().await,
             Fault::Kill => self.kill().await,
             Fault::Pause => self.pause().await,

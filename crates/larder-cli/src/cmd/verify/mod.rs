@@ -141,7 +141,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         // It goes with all that is in it.
         own_keys::until_stopped(context, work).await?
     } else {
-        own_keys::removed_after(context, own, prefix, work).await?
+        let used = [std::slice::from_ref(own), &stores].concat();
+        own_keys::removed_after(context, &used, prefix, work).await?
     };
     report::finish(context, &verdicts, &setup)
 }
