@@ -76,6 +76,11 @@ impl<'a> OwnKeys<'a> {
         }
     }
 
+    /// More stores of the same server through which they are made.
+    pub(crate) fn made_through_too(&mut self, used: impl IntoIterator<Item = Store>) {
+        self.used.extend(used);
+    }
+
     /// Closes the stores that were used and removes the keys, within [`CLEAN_UP`].
     pub(crate) async fn remove(mut self) -> Outcome {
         let removing = self

@@ -14,3 +14,4 @@ mod sql;
 mod tables;
 mod usage;
 mod verify;
+mod verify_writes;

@@ -2,10 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
+use futures_util::future::BoxFuture;
 use larder_store::Store;
 use redis::AsyncCommands as _;
 
-use super::{Invalidated, Rows, Seen, Subject};
+use super::{Invalidated, Rows, Seen, Subject, Written};
 use crate::{history::Served, naive::HandWritten};
 
 /// Such code, as one process runs it: every key under a name that begins with a namespace. Clones share it.
@@ -14,6 +15,7 @@ pub struct ByHand {
     cache: Arc<dyn HandWritten>,
     store: Store,
     namespace: Arc<str>,
+    is_storing: bool,
 }
 
 impl fmt::Debug for ByHand {
@@ -24,6 +26,9 @@ impl fmt::Debug for ByHand {
     }
 }
 
+/// How long a stored value stays, in seconds; long against any run.
+const TTL_S: u64 = 60;
+
 impl ByHand {
     /// `store` is where it keeps its values: to look into at rest.
     pub fn new(cache: impl HandWritten + 'static, store: &Store, namespace: &str) -> Self {
@@ -31,6 +36,16 @@ impl ByHand {
             cache: Arc::new(cache),
             store: store.clone(),
             namespace: namespace.into(),
+            is_storing: false,
+        }
+    }
+
+    /// Writes through, as it is written by hand: what was committed is stored, with `SET`, instead of being dropped.
+    #[must_use]
+    pub fn storing(self) -> Self {
+        Self {
+            is_storing: true,
+            ..self
         }
     }
 
@@ -40,18 +55,10 @@ impl ByHand {
         self.cache.near(&self.name(key))
     }
 
-    fn name(&self, key: u64) -> String {
-        format!("{}:{key}", self.namespace)
-    }
-}
-
-impl Subject for ByHand {
-    async fn read(&self, process: u32, key: u64, rows: &Arc<Rows>) -> Option<Seen> {
-        let (name, rows) = (self.name(key), rows.clone());
-        let load = move || -> futures_util::future::BoxFuture<'_, u64> {
-            Box::pin(async move { rows.load(process, key).await })
-        };
-        let version = self.cache.read(&name, Box::new(load)).await.ok()?;
+    /// What it answers for `key`, where a missing value is found by `load`.
+    pub async fn read_from(&self, key: u64, load: BoxFuture<'static, u64>) -> Option<Seen> {
+        let load = Box::new(move || -> BoxFuture<'_, u64> { load });
+        let version = self.cache.read(&self.name(key), load).await.ok()?;
         // A map in the process may be a little behind. What did not come from it is judged as mildly.
         let served = if self.cache.has_near() {
             Served::Near
@@ -65,11 +72,56 @@ impl Subject for ByHand {
         })
     }
 
+    /// Stores `value` for `key`, with `SET`; whether the store acknowledged it.
+    pub async fn store(&self, key: u64, value: u64) -> bool {
+        let stored = self
+            .store
+            .clone()
+            .set_ex::<_, _, ()>(self.name(key), value, TTL_S)
+            .await;
+        stored.is_ok()
+    }
+
+    fn name(&self, key: u64) -> String {
+        format!("{}:{key}", self.namespace)
+    }
+}
+
+impl Subject for ByHand {
+    async fn read(&self, process: u32, key: u64, rows: &Arc<Rows>) -> Option<Seen> {
+        let rows = rows.clone();
+        let load = Box::pin(async move { rows.load(process, key).await });
+        self.read_from(key, load).await
+    }
+
     async fn invalidate(&self, key: u64, _: u64) -> Invalidated {
         let done = self.cache.forget(&self.name(key)).await;
         Invalidated {
             acknowledged: done.is_ok(),
             everything: false,
+        }
+    }
+
+    async fn write(&self, key: u64, choice: u64, rows: &Arc<Rows>) -> Written {
+        if !self.is_storing {
+            let (version, committed) = rows.commit(key);
+            return Written {
+                version,
+                committed,
+                invalidated: self.invalidate(key, choice).await,
+                held_since: None,
+            };
+        }
+        let value = rows.draw();
+        let committed = rows.put(key, value).await;
+        Written {
+            version: value,
+            committed,
+            invalidated: Invalidated {
+                acknowledged: self.store(key, value).await,
+                everything: false,
+            },
+            held_since: None,
         }
     }
 

@@ -17,13 +17,22 @@ pub enum Fault {
     Kill,
     /// The server stands still for a while, its connections open.
     Pause,
+    /// One of the processes is killed, and another takes its place.
+    Crash,
     /// The server is replaced by a replica that lags behind: what it acknowledged last is lost.
     Failover,
 }
 
 impl Fault {
-    /// Every fault that a single server can have: all but [`Failover`](Self::Failover).
-    pub const ALL: [Self; 5] = [Self::Evict, Self::Flush, Self::Disconnect, Self::Kill, Self::Pause];
+    /// Every fault that takes no second server: all but [`Failover`](Self::Failover).
+    pub const ALL: [Self; 6] = [
+        Self::Evict,
+        Self::Flush,
+        Self::Disconnect,
+        Self::Kill,
+        Self::Pause,
+        Self::Crash,
+    ];
 
     /// The word that names it on a command line.
     #[must_use]
@@ -34,6 +43,7 @@ impl Fault {
             Self::Disconnect => "disconnect",
             Self::Kill => "kill",
             Self::Pause => "pause",
+            Self::Crash => "crash",
             Self::Failover => "failover",
         }
     }

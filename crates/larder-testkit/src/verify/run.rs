@@ -34,6 +34,9 @@ pub struct Outcome {
     pub faults: u64,
     /// Acknowledged writes that the source has not at rest: neither them nor newer ones.
     pub lost_writes: u64,
+    /// Reads that were not judged, for their value was [drawn](Rows::draw) by a writer that was never told what became of it,
+    /// and the source did not take it either.
+    pub unplaced: u64,
     /// What the server lost by itself, where it was [watched](Plan::watched).
     pub losses: Losses,
 }
@@ -89,7 +92,7 @@ where
             running.push(tasks.spawn("verify writer", shared.clone().write(subject.clone())));
         }
     }
-    let troublemaker = tasks.spawn("verify faults", shared.clone().make_trouble(make));
+    let troublemaker = tasks.spawn("verify faults", shared.clone().make_trouble(subjects.clone(), make));
     let watcher = plan.watched.clone().map(|store| {
         let (shared, subjects) = (shared.clone(), subjects.clone());
         tasks.spawn("verify watch", async move { watch(&shared, &store, &subjects).await })
@@ -110,9 +113,12 @@ where
     };
     // What is not delivered by then shows at rest.
     let _ = clock.timeout(SETTLE_MAX, settled).await;
+    for subject in &subjects {
+        subject.finish(&rows).await;
+    }
     clock.sleep(bounds.near).await;
     let at_rest = compare(&rows, &subjects).await;
-    let history = rows.recorder().take();
+    let (history, unplaced) = rows.history();
     let report = check(&history, &bounds);
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     Outcome {
@@ -121,7 +127,8 @@ where
         pending: count(&shared.pending),
         unanswered: count(&shared.unanswered),
         faults: count(&shared.faults),
-        lost_writes: lost_writes(&history, &rows.all()),
+        lost_writes: lost_writes(&history, &rows.versions()),
+        unplaced,
         losses,
     }
 }
@@ -244,14 +251,24 @@ impl Shared {
         self.rows.recorder().now() + 2 * self.plan.load_delay.as_nanos() as u64 + LEASE_LOST_FOR
     }
 
-    async fn make_trouble<F: Future<Output = ()>>(self: Arc<Self>, make: impl Fn(Fault) -> F) {
+    async fn make_trouble<S: Subject, F: Future<Output = ()>>(
+        self: Arc<Self>,
+        subjects: Vec<Arc<S>>,
+        make: impl Fn(Fault) -> F,
+    ) {
         while !self.over.load(Ordering::Acquire) && !self.plan.faults.is_empty() {
             self.clock
                 .sleep(self.plan.fault_every.mul_f64(2.0 * self.random.unit()))
                 .await;
             let fault = self.plan.faults[self.random.below(self.plan.faults.len() as u64) as usize];
             let start = self.rows.recorder().now();
-            make(fault).await;
+            if fault == Fault::Crash {
+                subjects[self.random.below(subjects.len() as u64) as usize]
+                    .crash()
+                    .await;
+            } else {
+                make(fault).await;
+            }
             self.faults.fetch_add(1, Ordering::Relaxed);
             let end = self.lease_lost_until();
             self.rows

@@ -10,7 +10,7 @@ use crate::{
 /// What a read saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// The version in the value.
+    /// The version in the value, or a value that was [drawn](Rows::draw).
     pub version: u64,
     /// Who answered.
     pub served: Served,
@@ -30,13 +30,13 @@ pub struct Invalidated {
 /// What became of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// The version that it gave its key.
+    /// The version that it gave its key, or the value that was [drawn](Rows::draw) for it.
     pub version: u64,
-    /// When that was certainly visible.
+    /// When that was certainly visible. With writing behind, when it began: nobody sees when the store accepts it.
     pub committed: Moment,
     /// What became of its invalidation.
     pub invalidated: Invalidated,
-    /// Since when nobody might cache the key; for a write under a hold. Loads may overlap from then on.
+    /// Since when nobody might cache the key; for a write under a hold, and one behind. Loads may overlap from then on.
     pub held_since: Option<Moment>,
 }
 
@@ -74,6 +74,20 @@ pub trait Subject: Send + Sync + 'static {
                 held_since: None,
             }
         }
+    }
+
+    /// Has everything that is on its way reach the source, and says what the source has then, where that is not `rows`:
+    /// [`Taken`](crate::history::Event::Taken), [`place`](Rows::place), [`rest`](Rows::rest). Called for one subject after
+    /// the other when all have stopped. By default nothing is on its way.
+    fn finish(&self, rows: &Arc<Rows>) -> impl Future<Output = ()> + Send {
+        let _ = rows;
+        std::future::ready(())
+    }
+
+    /// The process is killed, with everything that it was doing, and another takes its place: see
+    /// [`Fault::Crash`](super::Fault::Crash). By default it cannot be.
+    fn crash(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
     }
 
     /// What the cache would serve for `key` without loading, tier by tier; for the check at rest.

@@ -200,6 +200,7 @@ impl Troubles {
             Fault::Evict => self.evict(),
             Fault::Flush => drop(self.sea.wire().call(&["FLUSHALL"])),
             Fault::Kill => self.sea.restart_empty(),
+            Fault::Crash => unreachable!("the run kills its own processes"),
             Fault::Failover => {
                 let replica = self.replica.lock().take();
                 match replica {

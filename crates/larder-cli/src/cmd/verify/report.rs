@@ -5,11 +5,10 @@ use std::{
     fmt::{self, Display},
 };
 
-use larder_cache::Cache;
 use larder_testkit::{history::Rule, verify::Outcome as Run};
 use serde_json::{Map, Value, json};
 
-use super::setup::Setup;
+use super::{member::Figures, setup::Setup};
 use crate::{
     context::Context,
     failure::{Failure, Outcome},
@@ -20,27 +19,21 @@ use crate::{
 pub(super) struct Verdict {
     name: &'static str,
     run: Run,
-    fills_rejected: u64,
-    near_hits: u64,
+    figures: Figures,
 }
 
 impl Verdict {
-    pub(super) const fn new(name: &'static str, run: Run) -> Self {
+    pub(super) fn new(name: &'static str, run: Run) -> Self {
         Self {
             name,
             run,
-            fills_rejected: 0,
-            near_hits: 0,
+            figures: Figures::default(),
         }
     }
 
     /// Adds what Larder's caches counted themselves.
-    pub(super) fn with(mut self, caches: &[Cache<u64, u64>]) -> Self {
-        for cache in caches {
-            let stats = cache.stats();
-            self.fills_rejected += stats.fills_rejected();
-            self.near_hits += stats.near_hits;
-        }
+    pub(super) fn with(mut self, caches: impl Iterator<Item = Figures>) -> Self {
+        self.figures = caches.fold(self.figures, Figures::and);
         self
     }
 
@@ -75,7 +68,7 @@ impl Verdict {
         let at_rest = self.run.at_rest.iter().filter(|_| rule == Rule::C8).map(|mismatch| {
             let (copy, source) = (&mismatch.copy, mismatch.source.unwrap_or(0));
             format!(
-                "{rule} on key {}: {} holds version {}, the source {source}",
+                "{rule} on key {}: {} holds {}, the source has {source}",
                 copy.key, copy.tier, copy.version
             )
         });
@@ -93,16 +86,18 @@ impl Verdict {
         let (report, losses) = (&self.run.report, &self.run.losses);
         json!({
             "reads": report.reads,
-            "near_hits": self.near_hits,
+            "near_hits": self.figures.near_hits,
             "stale_reads": report.stale_reads,
             "late_reads": report.late_reads,
             "violations": report.violations.len(),
             "broken": self.broken().iter().map(|(rule, count)| (format!("{rule:?}"), json!(count))).collect::<Map<_, _>>(),
             "first_violations": self.first_violations().collect::<Vec<_>>(),
             "loads": report.loads,
-            "fills_rejected": self.fills_rejected,
+            "fills_rejected": self.figures.fills_rejected,
             "writes": report.writes,
+            "taken": report.taken,
             "lost_writes": self.run.lost_writes,
+            "not_placed": self.run.unplaced,
             "overlaps_not_judged": report.overlaps_not_judged,
             "leases_lost": {
                 "restarts": losses.restarts,
@@ -128,8 +123,8 @@ impl Display for Verdict {
         let report = &self.run.report;
         writeln!(f, "\n{}", self.name)?;
         writeln!(f, "    reads           {}", report.reads)?;
-        if self.near_hits > 0 {
-            writeln!(f, "    near hits       {}", self.near_hits)?;
+        if self.figures.near_hits > 0 {
+            writeln!(f, "    near hits       {}", self.figures.near_hits)?;
         }
         writeln!(f, "    stale reads     {}", report.stale_reads)?;
         if report.late_reads > 0 {
@@ -145,8 +140,11 @@ impl Display for Verdict {
         }
         writeln!(f, "    wrong at rest   {}", self.run.at_rest.len())?;
         writeln!(f, "    loads           {}", report.loads)?;
-        writeln!(f, "    fills rejected  {}", self.fills_rejected)?;
+        writeln!(f, "    fills rejected  {}", self.figures.fills_rejected)?;
         writeln!(f, "    writes          {}", report.writes)?;
+        if report.taken > 0 {
+            writeln!(f, "    source took     {}", report.taken)?;
+        }
         writeln!(f, "    lost writes     {}", self.run.lost_writes)?;
         writeln!(f, "    faults made     {}", self.run.faults)?;
         if report.overlaps_not_judged > 0 {
@@ -155,6 +153,13 @@ impl Display for Verdict {
             writeln!(
                 f,
                 "    not judged      {overlaps} beside another, around lost leases: {why}"
+            )?;
+        }
+        if self.run.unplaced > 0 {
+            let reads = count(self.run.unplaced, "read", "reads");
+            writeln!(
+                f,
+                "    not judged      {reads} of writes of which nobody knows what became"
             )?;
         }
         let kept = if self.is_clean() {

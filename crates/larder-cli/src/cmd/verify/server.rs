@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use larder_base::Clock;
 use larder_testkit::{LarderServer, RedisServer};
+use tempfile::TempDir;
 
 use crate::failure::{Failure, Outcome};
 
@@ -16,48 +17,76 @@ pub(super) enum Kind {
 }
 
 pub(super) enum PrivateServer {
-    Redis(RedisServer),
-    Larder(LarderServer),
+    Redis {
+        server: RedisServer,
+        is_logged: bool,
+    },
+    /// Its folder, where it has a log, goes with it.
+    Larder {
+        server: LarderServer,
+        _folder: Option<TempDir>,
+    },
 }
 
 impl PrivateServer {
-    pub(super) async fn start(kind: Kind) -> Outcome<Self> {
+    /// Starts one, with a log that is synced before each answer if `is_logged`.
+    pub(super) async fn start(kind: Kind, is_logged: bool) -> Outcome<Self> {
         match kind {
             Kind::Redis => {
-                let started = RedisServer::try_start_with(&[]).await;
+                let options: &[&str] = if is_logged {
+                    &["--appendonly", "yes", "--appendfsync", "always"]
+                } else {
+                    &[]
+                };
+                let started = RedisServer::try_start_with(options).await;
                 let failed = |error| {
                     Failure::new(format_args!("redis-server did not start: {error}"))
                         .hint("install redis-server, name one in LARDER_REDIS, or take --server larder")
                 };
-                started.map(Self::Redis).map_err(failed)
+                let server = started.map_err(failed)?;
+                Ok(Self::Redis { server, is_logged })
             }
             Kind::Larder => {
                 let program = std::env::current_exe().map_err(|error| Failure::new(error).heading("own program"))?;
-                Ok(Self::Larder(LarderServer::start_program(&program, &[])))
+                let folder = is_logged.then(tempfile::tempdir).transpose();
+                let folder = folder.map_err(|error| Failure::new(error).heading("a folder for the log"))?;
+                let options: Vec<&str> = match folder.as_ref().and_then(|folder| folder.path().to_str()) {
+                    Some(folder) => vec!["--dir", folder, "--appendfsync", "always"],
+                    None => Vec::new(),
+                };
+                let server = LarderServer::start_program(&program, &options);
+                Ok(Self::Larder {
+                    server,
+                    _folder: folder,
+                })
             }
         }
     }
 
     pub(super) fn url(&self) -> String {
         match self {
-            Self::Redis(server) => server.url(),
-            Self::Larder(server) => server.url(),
+            Self::Redis { server, .. } => server.url(),
+            Self::Larder { server, .. } => server.url(),
         }
     }
 
-    /// `kill -9`; it comes back on its port at once, empty.
+    /// `kill -9`; it comes back on its port at once, empty or with what its log has.
     pub(super) async fn kill(&mut self) {
         match self {
-            Self::Redis(server) => server.restart_empty().await,
-            Self::Larder(server) => server.restart(),
+            Self::Redis {
+                server,
+                is_logged: true,
+            } => server.restart_from_save().await,
+            Self::Redis { server, .. } => server.restart_empty().await,
+            Self::Larder { server, .. } => server.restart(),
         }
     }
 
     /// SIGSTOP, and SIGCONT after `span`, or when the future is dropped.
     pub(super) async fn pause(&self, clock: &Clock, span: Duration) {
         match self {
-            Self::Redis(server) => server.pause(),
-            Self::Larder(server) => server.pause(),
+            Self::Redis { server, .. } => server.pause(),
+            Self::Larder { server, .. } => server.pause(),
         }
         let _paused = Paused(self);
         clock.sleep(span).await;
@@ -70,8 +99,8 @@ struct Paused<'a>(&'a PrivateServer);
 impl Drop for Paused<'_> {
     fn drop(&mut self) {
         match self.0 {
-            PrivateServer::Redis(server) => server.resume(),
-            PrivateServer::Larder(server) => server.resume(),
+            PrivateServer::Redis { server, .. } => server.resume(),
+            PrivateServer::Larder { server, .. } => server.resume(),
         }
     }
 }

@@ -34,6 +34,7 @@ impl<'a> Setup<'a> {
             "ops": args.ops,
             "processes": args.processes,
             "faults": self.faults(),
+            "write": word(&args.write),
             "consistency": word(&args.consistency),
             "coherence": word(&args.coherence),
             "max_staleness_ms": args.max_staleness.as_secs_f64() * 1e3,
@@ -54,7 +55,8 @@ impl Display for Setup<'_> {
         writeln!(f, "    seed {}, faults: {faults}", self.seed)?;
         write!(
             f,
-            "    consistency {}, coherence {}, max staleness {:?}",
+            "    write {}, consistency {}, coherence {}, max staleness {:?}",
+            word(&args.write),
             word(&args.consistency),
             word(&args.coherence),
             args.max_staleness

@@ -7,70 +7,60 @@ use std::{
 };
 
 use larder_base::Clock;
-use larder_cache::{Cache, Coherence, Consistency, Freshness, Lookup, Tier};
-use larder_store::Store;
+use larder_cache::{Cache, Delivery, Freshness, Lookup, Receipt, Tier};
 use larder_testkit::{
     history::Served,
     verify::{Invalidated, Rows, Seen, Subject, Written},
 };
 
-use super::{Args, Promise};
+use super::{
+    Write,
+    build::Build,
+    ledger::as_number,
+    member::{Live, Member},
+    seat::Seat,
+};
 use crate::failure::Outcome;
 
 /// A cache of Larder, as one process holds it.
 pub(super) struct Larder {
-    cache: Cache<u64, u64>,
+    seat: Arc<Seat>,
+    build: Build,
+    member: Arc<Member>,
     /// What the store holds, seen past every near tier.
     below: Cache<u64, u64>,
     clock: Clock,
-    strict: bool,
 }
 
-/// A hold that cannot be opened is asked for again after so long: nothing is committed without it.
+/// What could not be begun is tried again after so long: nothing is committed without a hold, or by nobody.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 
+/// How long what was written behind may take to reach the source, once all is quiet.
+const FLUSH_MAX: Duration = Duration::from_secs(30);
+
 impl Larder {
-    /// A process over `store`, with a near tier unless it is the one that looks `below` the others'.
-    pub(super) async fn new(store: &Store, below: Option<&Self>, namespace: &str, args: &Args) -> Outcome<Self> {
-        let near = if below.is_some() { 1_000 } else { 0 };
-        let strict = args.consistency == Promise::Strict;
-        let consistency = if strict {
-            Consistency::Strict
-        } else {
-            Consistency::Bounded
-        };
-        let coherence = match args.coherence {
-            super::Coherence::Tracking => Coherence::Tracking,
-            super::Coherence::Log => Coherence::Log,
-        };
-        // Far above the longest commit here, which takes no time.
-        let hold = Duration::from_secs(10).max(args.max_staleness * 4);
-        let cache = Cache::builder(namespace)
-            .store(store)
-            .near(near)
-            .max_staleness(args.max_staleness)
-            .coherence(coherence)
-            .consistency(consistency)
-            .hold_for(hold)
-            .ttl(Duration::from_secs(60))
-            .tags(|version: &u64| [format!("odd:{}", version % 2), "all".to_owned()])
-            .build()
-            .await?;
-        let below = below.map_or_else(|| cache.clone(), Self::cache);
+    pub(super) async fn new(seat: &Arc<Seat>, build: &Build, below: &Cache<u64, u64>) -> Outcome<Self> {
+        let cache = build.on(seat).await?;
         Ok(Self {
-            cache,
-            below,
-            clock: store.clock().clone(),
-            strict,
+            seat: seat.clone(),
+            build: build.clone(),
+            member: Member::new(Live {
+                cache,
+                gone: seat.gone(),
+            }),
+            below: below.clone(),
+            clock: seat.store().clock().clone(),
         })
     }
 
-    pub(super) fn cache(&self) -> Cache<u64, u64> {
-        self.cache.clone()
+    /// For what its caches count.
+    pub(super) fn member(&self) -> Arc<Member> {
+        self.member.clone()
     }
 
     /// Commits under a hold, and only under one.
-    async fn write_strictly(&self, key: u64, rows: &Rows) -> Written {
+    async fn commit_strictly(&self, key: u64, rows: &Rows) -> Written {
+        let cache = self.member.live().cache;
         loop {
             let held_since = Some(rows.recorder().now());
             let visible = OnceLock::new();
@@ -78,7 +68,7 @@ impl Larder {
                 visible.get_or_init(|| rows.commit(key));
                 Ok::<_, Infallible>(())
             };
-            let ended = match self.cache.hold(&key).await {
+            let ended = match cache.hold(&key).await {
                 Ok(hold) => hold.commit(commit).await,
                 Err(error) => Err(error),
             };
@@ -97,37 +87,8 @@ impl Larder {
             };
         }
     }
-}
 
-impl Subject for Larder {
-    async fn read(&self, process: u32, key: u64, rows: &Arc<Rows>) -> Option<Seen> {
-        let asked = rows.recorder().now();
-        let load = || async move { Ok::<_, Infallible>(rows.load_for(process, key, asked).await) };
-        let found = self.cache.lookup_or_load(&key, load).await.ok()?;
-        Some(Seen {
-            version: **found.value()?,
-            served: served(&found),
-            overdue: 0,
-        })
-    }
-
-    async fn invalidate(&self, key: u64, choice: u64) -> Invalidated {
-        let everything = choice.is_multiple_of(20);
-        let done = match choice % 20 {
-            0 => self.cache.clear().await,
-            1..=4 => self.cache.invalidate_tag("all").await,
-            _ => self.cache.invalidate(&key).await,
-        };
-        Invalidated {
-            acknowledged: done.is_ok(),
-            everything,
-        }
-    }
-
-    async fn write(&self, key: u64, choice: u64, rows: &Arc<Rows>) -> Written {
-        if self.strict {
-            return self.write_strictly(key, rows).await;
-        }
+    async fn commit_and_invalidate(&self, key: u64, choice: u64, rows: &Rows) -> Written {
         let (version, committed) = rows.commit(key);
         Written {
             version,
@@ -137,21 +98,154 @@ impl Subject for Larder {
         }
     }
 
+    /// `put` through or around the cache, until it is committed.
+    async fn put(&self, key: u64, rows: &Arc<Rows>) -> Written {
+        let cache = self.member.live().cache;
+        self.build.commits.are_of(rows);
+        loop {
+            let (value, began) = (rows.draw(), rows.recorder().now());
+            let put = cache.put(&key, value).await;
+            let Some(committed) = self.build.commits.take(value) else {
+                self.clock.sleep(ASK_AGAIN).await;
+                continue;
+            };
+            let is_delivered = |receipt: Receipt| receipt.invalidation() == Delivery::Acknowledged;
+            return Written {
+                version: value,
+                committed,
+                invalidated: Invalidated {
+                    acknowledged: put.is_ok_and(is_delivered),
+                    everything: false,
+                },
+                held_since: (self.build.write == Write::Through || self.build.is_strict).then_some(began),
+            };
+        }
+    }
+
+    /// `put` behind: accepted, refused, or nobody knows.
+    async fn put_behind(&self, key: u64, rows: &Rows) -> Written {
+        let Live { cache, gone } = self.member.live();
+        let (value, began) = (rows.draw(), rows.recorder().now());
+        let put = gone.run_until_cancelled(cache.put(&key, value)).await;
+        let acknowledged = match put {
+            Some(Ok(receipt)) => {
+                receipt
+                    .tickets()
+                    .iter()
+                    .for_each(|ticket| rows.place(value, as_number(ticket.version)));
+                true
+            }
+            Some(Err(_)) => false,
+            None => {
+                // Killed in the middle of it. Until the next one has sat down, nobody writes.
+                self.clock.sleep(ASK_AGAIN).await;
+                false
+            }
+        };
+        Written {
+            version: value,
+            committed: began,
+            invalidated: Invalidated {
+                acknowledged,
+                everything: false,
+            },
+            held_since: Some(began),
+        }
+    }
+
+    /// Of some writes, an invalidation of more beside them: tags, or everything. Whether it was everything.
+    async fn disturb(&self, key: u64, choice: u64) -> bool {
+        let kinds = choice % 20;
+        kinds < 5 && self.invalidate(key, choice).await.everything
+    }
+}
+
+impl Subject for Larder {
+    async fn read(&self, process: u32, key: u64, rows: &Arc<Rows>) -> Option<Seen> {
+        let Live { cache, gone } = self.member.live();
+        let asked = rows.recorder().now();
+        let ledger = self.build.ledger.as_ref();
+        let load = || async move {
+            match ledger {
+                Some(ledger) => {
+                    rows.load_from(process, key, asked, async || ledger.value(key).await)
+                        .await
+                }
+                None => Ok(rows.load_for(process, key, asked).await),
+            }
+        };
+        let found = gone.run_until_cancelled(cache.lookup_or_load(&key, load)).await?.ok()?;
+        Some(Seen {
+            version: **found.value()?,
+            served: served(&found),
+            overdue: 0,
+        })
+    }
+
+    async fn invalidate(&self, key: u64, choice: u64) -> Invalidated {
+        let cache = self.member.live().cache;
+        let everything = choice.is_multiple_of(20);
+        let done = match choice % 20 {
+            0 => cache.clear().await,
+            1..=4 => cache.invalidate_tag("all").await,
+            _ => cache.invalidate(&key).await,
+        };
+        Invalidated {
+            acknowledged: done.is_ok(),
+            everything,
+        }
+    }
+
+    async fn write(&self, key: u64, choice: u64, rows: &Arc<Rows>) -> Written {
+        let mut written = match self.build.write {
+            Write::Invalidate if self.build.is_strict => return self.commit_strictly(key, rows).await,
+            Write::Invalidate => return self.commit_and_invalidate(key, choice, rows).await,
+            Write::Around | Write::Through => self.put(key, rows).await,
+            Write::Behind => self.put_behind(key, rows).await,
+        };
+        written.invalidated.everything = self.disturb(key, choice).await;
+        written
+    }
+
     fn unleased(&self) -> u64 {
-        let stats = self.cache.stats();
-        // Past a store that is down, after the wait for another's load, while an invalidation is pending; and where the
-        // store failed or forgot.
-        let past = stats.bypasses + stats.waits_given_up + stats.quarantined_reads;
-        past + stats.store_errors + stats.fills_failed + stats.generations
+        self.member.figures().unleased
     }
 
     fn is_settled(&self) -> bool {
-        self.cache.stats().pending == 0
+        self.member.live().cache.stats().pending == 0
+    }
+
+    async fn finish(&self, rows: &Arc<Rows>) {
+        let Some(ledger) = &self.build.ledger else { return };
+        let cache = self.member.live().cache;
+        let flushed = async {
+            while !cache.lag().await.is_ok_and(|lag| lag.entries == 0) {
+                self.clock.sleep(ASK_AGAIN).await;
+            }
+        };
+        // What is left then is lost, and shows.
+        let _ = self.clock.timeout(FLUSH_MAX, flushed).await;
+        ledger.tell(rows).await;
+    }
+
+    async fn crash(&self) {
+        self.seat.crash().await;
+        loop {
+            match self.build.on(&self.seat).await {
+                Ok(cache) => {
+                    let gone = self.seat.gone();
+                    return self.member.replace(Live { cache, gone });
+                }
+                // The server is away.
+                Err(error) => tracing::debug!(?error, "the next process cannot begin yet"),
+            }
+            self.clock.sleep(ASK_AGAIN).await;
+        }
     }
 
     async fn cached(&self, key: u64) -> Vec<(&'static str, u64)> {
         let mut tiers = Vec::new();
-        for cache in [&self.cache, &self.below] {
+        for cache in [&self.member.live().cache, &self.below] {
             let Ok(found) = cache.lookup(&key).await else { continue };
             let tier = if found.tier() == Tier::Near { "near" } else { "store" };
             tiers.extend(found.value().map(|version| (tier, **version)));
@@ -164,7 +258,7 @@ fn served(found: &Lookup<u64>) -> Served {
     match (found.tier(), found.freshness()) {
         (_, Freshness::Stale) => Served::Stale,
         (Tier::Near, _) => Served::Near,
-        (Tier::Store, _) => Served::Store,
+        (Tier::Store | Tier::Behind, _) => Served::Store,
         _ => Served::Loaded,
     }
 }
