@@ -2,7 +2,8 @@
 //! the count is lost (protocol 2).
 //!
 //! Without it a store that lost its tail would give numbers out again that the source has already, and the guard would
-//! take newer writes for older ones.
+//! take newer writes for older ones. The same would happen if one was installed that had been drawn before a higher one, which
+//! the store has lost since: so the store names what the epoch is drawn for, and takes it only there.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -13,7 +14,13 @@ use larder_base::CacheKey;
 use tokio::sync::Mutex;
 
 use super::Behind;
-use crate::{Error, SinkError, core::Core, layout::PARTITIONS, script::BehindEpoch, sink::AnySink};
+use crate::{
+    Error, SinkError,
+    core::Core,
+    layout::PARTITIONS,
+    script::{BehindDraw, BehindEpoch, Installed},
+    sink::AnySink,
+};
 
 /// Who draws an epoch for which partition.
 pub(super) struct Epochs(Vec<Turn>);
@@ -43,8 +50,8 @@ impl Epochs {
 impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     /// Draws an epoch and installs it for `generation`, unless another caller has since there were `before` of them.
     ///
-    /// It is drawn for this partition alone, and installed at once: one that was drawn earlier could be below one under which
-    /// another process has written since, if the store lost that.
+    /// It is drawn for this partition alone. If the store lost the partition's count meanwhile, it is not installed, and the
+    /// caller, who still needs one, draws again.
     pub(super) async fn draw_epoch(
         &self,
         behind: &Behind,
@@ -59,6 +66,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         if turn.drawn.load(Ordering::Acquire) != before {
             return Ok(());
         }
+        let keys = &behind.keys[usize::from(partition)];
+        let name = self.random.bytes();
+        let name = self.ask(&BehindDraw { keys, name }).await?;
         let claimed = self
             .clock
             .timeout(within, sink.claim_epoch(self.layout.namespace()))
@@ -66,13 +76,14 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         let claimed = claimed.unwrap_or_else(|| Err(SinkError::retryable("it took longer than a write may wait")));
         let epoch = claimed.map_err(|error| self.sink_error("claim_epoch", "the namespace".to_owned(), error))?;
         let step = BehindEpoch {
-            keys: &behind.keys[usize::from(partition)],
+            keys,
             generation,
             epoch,
+            name,
         };
-        // Refused, a higher one is there.
-        let _installed = self.ask(&step).await?;
-        turn.drawn.fetch_add(1, Ordering::AcqRel);
+        if self.ask(&step).await? == Installed::Stands {
+            turn.drawn.fetch_add(1, Ordering::AcqRel);
+        }
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ pub(crate) struct DirtyKeys {
     pub(crate) d: Bytes,
     /// When each is due.
     pub(crate) z: Bytes,
-    /// Generation, epoch, sequence, bytes.
+    /// Generation, epoch, sequence, bytes, and the name that is lost with them.
     pub(crate) w: Bytes,
     /// Dead letters.
     pub(crate) x: Bytes,

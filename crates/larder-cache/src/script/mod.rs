@@ -21,6 +21,7 @@ mod wback;
 mod wbclaim;
 mod wbcount;
 mod wbdead;
+mod wbdraw;
 mod wbepoch;
 mod wblag;
 mod wbput;
@@ -45,7 +46,8 @@ pub(crate) use wback::BehindAck;
 pub(crate) use wbclaim::BehindClaim;
 pub(crate) use wbcount::{BehindCount, BehindCountReply};
 pub(crate) use wbdead::BehindDead;
-pub(crate) use wbepoch::BehindEpoch;
+pub(crate) use wbdraw::{BehindDraw, MapName};
+pub(crate) use wbepoch::{BehindEpoch, Installed};
 pub(crate) use wblag::BehindLag;
 pub(crate) use wbput::{BehindPut, BehindPutReply, OnlyIf};
 

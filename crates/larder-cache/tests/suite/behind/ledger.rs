@@ -46,6 +46,7 @@ struct State {
     gate: Notify,
     at_gate: Notify,
     loads: Notify,
+    epoch: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +62,7 @@ struct Rows {
     bombs: BTreeSet<u64>,
     commits: u64,
     epochs: u64,
+    holds_epoch: bool,
     /// Counters, and what was noted of each in each epoch.
     counters: BTreeMap<u64, i64>,
     noted: BTreeMap<(u64, u64), Counted<u64>>,
@@ -103,6 +105,15 @@ impl Ledger {
         if !hold {
             self.0.loads.notify_waiters();
         }
+    }
+
+    /// The next epoch is drawn, and whoever drew it does not hear of it before [`let_epoch_go`](Self::let_epoch_go).
+    pub(crate) fn hold_next_epoch(&self) {
+        self.0.rows.lock().holds_epoch = true;
+    }
+
+    pub(crate) fn let_epoch_go(&self) {
+        self.0.epoch.notify_one();
     }
 
     pub(crate) fn poison(&self, value: u64, is_poison: bool) {
@@ -236,13 +247,19 @@ impl Sink<u64, u64> for Ledger {
 
     async fn claim_epoch(&self, namespace: &str) -> Result<u64, SinkError> {
         assert_eq!(namespace, "behind");
-        let mut rows = self.0.rows.lock();
-        if rows.weather == Weather::Down {
-            return Err(SinkError::retryable(io::Error::other("the database is down")));
+        let (epoch, is_held) = {
+            let mut rows = self.0.rows.lock();
+            if rows.weather == Weather::Down {
+                return Err(SinkError::retryable(io::Error::other("the database is down")));
+            }
+            rows.epoch += 1;
+            rows.epochs += 1;
+            (rows.epoch, std::mem::take(&mut rows.holds_epoch))
+        };
+        if is_held {
+            self.0.epoch.notified().await;
         }
-        rows.epoch += 1;
-        rows.epochs += 1;
-        Ok(rows.epoch)
+        Ok(epoch)
     }
 
     async fn count(&self, _namespace: &str, counts: &[Counted<u64>]) -> Result<(), SinkError> {

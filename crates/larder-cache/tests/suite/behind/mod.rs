@@ -5,6 +5,7 @@ mod accepting;
 mod cancelled;
 pub(crate) mod checks;
 mod counting;
+mod epochs;
 mod flushing;
 mod killed;
 pub(crate) mod ledger;

@@ -3,6 +3,7 @@
 //! Each check has the name under which `docs` of the protocol and its mutants know it, and runs on a private
 //! redis-server, on the embedded engine and on the engine served over TCP.
 
+mod behind;
 mod bits;
 mod client;
 mod damage;
@@ -73,6 +74,17 @@ checks! {
     near::k3_push_precedes_pong,
     near::k4_own_change_of_m_ends_its_tracking,
     near::k5_expiry_is_pushed,
+    behind::m_acked_write_behind_put_is_what_reads_see,
+    behind::m2_a_hold_beside_a_write_behind_stores_nothing,
+    behind::n_write_behind_versions_and_epochs,
+    behind::n2_an_epoch_is_for_the_w_it_was_drawn_for,
+    behind::n3_what_is_taken_is_due_again_when_its_time_is_up,
+    behind::n4_room_is_counted_and_kept,
+    behind::n5_an_update_of_what_has_changed_is_refused,
+    behind::n6_what_is_refused_for_good_lies_among_the_dead_letters,
+    behind::n7_a_step_is_counted_once_and_told_as_a_total,
+    behind::n8_a_counter_stays_in_its_range,
+    behind::n9_lag_is_what_waits,
     header::o_header_fields,
     tags::p_old_incarnation_never_returns,
     tags::q_repeated_invtag_never_brings_a_stamp_back,
@@ -89,5 +101,6 @@ checks! {
     holds::w_put_without_a_source,
     damage::x_out_of_memory_blocks_stores_not_invalidations,
     log::y_log_mode,
+    behind::y2_write_behind_is_logged,
     leases::z_one_loader_per_expiry,
 }

@@ -30,11 +30,30 @@ pub(crate) static AS_WRITTEN: std::sync::LazyLock<Scripts> = std::sync::LazyLock
         "renew",
         "revalidate",
         "rotate",
-        "rotate_tags"
+        "rotate_tags",
+        "wback",
+        "wbclaim",
+        "wbcount",
+        "wbdead",
+        "wbdraw",
+        "wbepoch",
+        "wblag",
+        "wbput"
     ]))
+    .with_joined("wbput_if")
 });
 
 impl Scripts {
+    /// The texts of two as one, as the cache sends them.
+    fn with_joined(mut self, name: &'static str) -> Self {
+        let text = concat!(
+            include_str!("../../../src/script/wbif.lua"),
+            include_str!("../../../src/script/wbput.lua")
+        );
+        self.0.insert(name, text.to_owned());
+        self
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.0.iter().map(|(name, text)| (*name, text.as_str()))
     }
