@@ -18,6 +18,7 @@
 
 mod answer;
 mod child;
+mod folder;
 pub mod history;
 mod larder_server;
 pub mod naive;
@@ -35,6 +36,7 @@ mod wire;
 pub mod worker;
 
 pub use answer::Answer;
+pub use folder::OwnFolder;
 pub use larder_server::{LarderServer, PROGRAM_VARIABLE};
 pub use pg_server::{PG_BIN_VARIABLE, PgServer};
 pub use proxy::Proxy;

@@ -9,13 +9,13 @@ use std::{
 
 use larder_base::Clock;
 use rustix::process::Signal;
-use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
 use crate::{
+    OwnFolder,
     child::OwnedChild,
     eventually,
     port::{PORTS_TRIED_MAX, free_port},
@@ -42,7 +42,7 @@ const START_DEADLINE: Duration = Duration::from_secs(20);
 pub struct RedisServer {
     child: OwnedChild,
     port: u16,
-    dir: TempDir,
+    dir: OwnFolder,
     options: Vec<String>,
 }
 
@@ -71,7 +71,7 @@ impl RedisServer {
     /// # Errors
     /// If the binary is missing, refuses an option, or does not answer within 20 s.
     pub async fn try_start_with(options: &[&str]) -> io::Result<Self> {
-        let dir = tempfile::tempdir()?;
+        let dir = OwnFolder::new()?;
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         let mut tries = 1;
         loop {
@@ -262,11 +262,11 @@ impl RedisServer {
     }
 }
 
-fn socket_path(dir: &TempDir) -> PathBuf {
+fn socket_path(dir: &OwnFolder) -> PathBuf {
     dir.path().join("redis.sock")
 }
 
-async fn launch(port: u16, dir: &TempDir, options: &[String]) -> io::Result<OwnedChild> {
+async fn launch(port: u16, dir: &OwnFolder, options: &[String]) -> io::Result<OwnedChild> {
     let program = std::env::var_os(SERVER_VARIABLE).unwrap_or_else(|| "redis-server".into());
     let log = std::fs::File::create(dir.path().join("server.log"))?;
     let mut command = Command::new(program);

@@ -260,6 +260,11 @@ async fn a_killed_run_leaves_no_server_behind() {
         signal(&child, rustix::process::Signal::KILL);
         child.wait().expect("it was killed");
         eventually(Duration::from_secs(20), async || !listens()).await;
+        // The next one removes the folder too.
+        let mut next = command(&["verify", "--ops", "200", "--server", "redis"]);
+        finish(next.env("TMPDIR", folder.path()).stdin(Stdio::null())).ended(0);
+        let left = std::fs::read_dir(folder.path()).expect("it is ours");
+        assert_eq!(left.count(), 0);
     }
 }
 

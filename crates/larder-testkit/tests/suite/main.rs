@@ -1,5 +1,6 @@
 //! The kit tests itself: what a test relies on has to hold.
 
+mod folders;
 mod proxy;
 mod servers;
 mod topologies;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use larder::PoolConfig;
+use larder_testkit::OwnFolder;
 use serde_json::{Map, Value, json};
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
@@ -28,14 +29,13 @@ pub(super) type Row = Map<String, Value>;
 pub(super) struct Users {
     pub(super) pool: SqlitePool,
     /// Removed with everything in it when the last clone is dropped; held for that alone.
-    _folder: Arc<tempfile::TempDir>,
+    _folder: Arc<OwnFolder>,
 }
 
 impl Users {
     /// An empty database.
     pub(super) async fn create() -> Outcome<Self> {
-        let folder = tempfile::Builder::new().prefix("larder-demo-").tempdir();
-        let folder = folder
+        let folder = OwnFolder::new()
             .or_while("cannot create a temporary folder for the demo's database")
             .or_hint("set TMPDIR to a folder that you can write to")?;
         let pool = PoolConfig::path(folder.path().join("users.db"))

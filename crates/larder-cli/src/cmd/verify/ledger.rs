@@ -12,12 +12,12 @@ use larder_base::{Clock, Random};
 use larder_cache::{BoxError, Change, Sink, SinkError, Source as _, Version};
 use larder_sql::{PoolConfig, SqlTable};
 use larder_testkit::{
+    OwnFolder,
     history::{Event, Taken},
     verify::Rows,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::SqlitePool;
-use tempfile::TempDir;
 
 use crate::failure::{Failure, Outcome};
 
@@ -45,7 +45,7 @@ pub(super) struct Ledger {
 
 /// What all processes share. A file: a process that is killed takes its connections with it.
 struct File {
-    folder: TempDir,
+    folder: OwnFolder,
     clock: Clock,
     random: Random,
     /// Up to where `history` was told.
@@ -60,7 +60,7 @@ struct Number {
 impl Ledger {
     /// An empty one that belongs to `namespace`.
     pub(super) async fn open(namespace: &str, clock: &Clock, random: &Random) -> Outcome<Self> {
-        let folder = tempfile::tempdir().map_err(|error| Failure::new(error).heading("a folder for the database"))?;
+        let folder = OwnFolder::new().map_err(|error| Failure::new(error).heading("a folder for the database"))?;
         let file = Arc::new(File {
             folder,
             clock: clock.clone(),

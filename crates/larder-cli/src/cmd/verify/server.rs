@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use larder_base::Clock;
-use larder_testkit::{LarderServer, RedisServer};
-use tempfile::TempDir;
+use larder_testkit::{LarderServer, OwnFolder, RedisServer};
 
 use crate::failure::{Failure, Outcome};
 
@@ -24,7 +23,7 @@ pub(super) enum PrivateServer {
     /// Its folder, where it has a log, goes with it.
     Larder {
         server: LarderServer,
-        _folder: Option<TempDir>,
+        _folder: Option<OwnFolder>,
     },
 }
 
@@ -48,7 +47,7 @@ impl PrivateServer {
             }
             Kind::Larder => {
                 let program = std::env::current_exe().map_err(|error| Failure::new(error).heading("own program"))?;
-                let folder = is_logged.then(tempfile::tempdir).transpose();
+                let folder = is_logged.then(OwnFolder::new).transpose();
                 let folder = folder.map_err(|error| Failure::new(error).heading("a folder for the log"))?;
                 let options: Vec<&str> = match folder.as_ref().and_then(|folder| folder.path().to_str()) {
                     Some(folder) => vec!["--dir", folder, "--appendfsync", "always"],
