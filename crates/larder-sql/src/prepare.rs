@@ -14,7 +14,8 @@ use crate::{
 /// A change that is flushed late, or twice, must not replace a newer one. So every change has a version, and the
 /// database keeps the version of what it has: in the columns `l_epoch` and `l_seq` of the row, or, with
 /// [`side_table`](Self::side_table), in the table `larder_applied` beside it, which leaves the table itself as it is.
-/// Versions of removed rows are in `larder_applied` either way: a small row for each key that was removed, for good.
+/// Versions of removed rows are in `larder_applied` either way: a small row for each key that was removed, for good
+/// (the guide says under which conditions an operator may remove them).
 /// `larder_epochs` counts the epochs of each namespace, and `larder_tables` says which namespace owns which table.
 #[derive(Clone, Debug)]
 #[must_use = "nothing happens until `apply`"]

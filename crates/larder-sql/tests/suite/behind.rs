@@ -116,6 +116,29 @@ async fn a_removed_row_does_not_come_back_with_an_older_put() {
     .await;
 }
 
+/// What the guide says of removing what `larder_applied` has: nothing breaks, and what is older can come back.
+#[tokio::test]
+async fn without_its_version_a_removed_row_comes_back_with_an_older_put() {
+    for_each_way(async |db, table| {
+        let apply = async |change: Change<i64, Row>| table.apply("ns", &[change]).await.expect("applies");
+        for key in [1, 2] {
+            apply(put(key, version(1, 1), 1)).await;
+            apply(remove(key, version(1, 2))).await;
+        }
+        db.run("DELETE FROM larder_applied WHERE tbl = 't'").await;
+        apply(put(1, version(1, 3), 3)).await;
+        apply(put(1, version(1, 2), 2)).await;
+        assert_eq!(v(&table, 1).await, Some(3), "versions begin anew");
+        apply(put(2, version(1, 1), 1)).await;
+        assert_eq!(
+            v(&table, 2).await,
+            Some(1),
+            "hence only where nothing older can come any more"
+        );
+    })
+    .await;
+}
+
 /// Changes in random order, repeated, in random batches, by several at once: as one after another would leave it.
 #[tokio::test(flavor = "multi_thread")]
 async fn any_order_of_batches_by_several_leaves_the_highest_versions() {
