@@ -536,6 +536,15 @@ where
         self.core.list_dead_letters().await
     }
 
+    /// Under [write-behind](crate::WritePolicy::Behind): one of the [dead letters](Self::dead_letters); `None` if there is none
+    /// of that id.
+    ///
+    /// # Errors
+    /// As [`lag`](Self::lag).
+    pub async fn dead_letter(&self, id: LetterId) -> Result<Option<DeadLetter>, Error> {
+        self.core.find_dead_letter(id).await
+    }
+
     /// Has the source commit a dead letter, now that it may take it; `false` if there is none of that id. It keeps the place
     /// that it had among the writes of its key: one that came after it stands.
     ///

@@ -80,6 +80,8 @@ pub enum CacheEvent {
     FlushFailed {
         /// Changes that were given back.
         changes: u64,
+        /// What it said, with the causes.
+        why: String,
     },
     /// Under write-behind: the source takes what waits again.
     FlushRestored,

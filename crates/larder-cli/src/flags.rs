@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use clap::Args;
-use larder::Store;
+use larder::{Pool, PoolConfig, SqlTable, Store};
 use larder_store::{StoreConfig, StoreError};
 
-use crate::failure::{Failure, OrHint as _, Outcome};
+use crate::{
+    context::Context,
+    failure::{Failure, OrHint as _, Outcome},
+};
 
 /// The store of a command that makes its own data (demo, bench, verify, serve).
 ///
@@ -95,6 +98,40 @@ async fn connect(config: StoreConfig, hint: &str) -> Outcome<Store> {
         error if error.is_config() => Failure::from(error).into_usage(),
         error => Failure::from(error).hint(hint),
     })
+}
+
+/// The table of a database, for a command that works on one.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Table {
+    /// The database: a path, sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME.
+    #[arg(long, value_name = "URL", env = "LARDER_DB", hide_env_values = true)]
+    db: String,
+    /// The table; one off PostgreSQL's search path is named SCHEMA.TABLE.
+    #[arg(long = "table", value_name = "TABLE")]
+    pub(crate) name: String,
+    /// A column that finds a row, instead of the primary key; several make a composite key.
+    #[arg(long, value_name = "COLUMN")]
+    key: Vec<String>,
+}
+
+impl Table {
+    /// Opens the database, with more settings if need be. The table is not looked at yet.
+    pub(crate) async fn open(
+        &self,
+        context: &Context,
+        more: impl FnOnce(PoolConfig) -> PoolConfig,
+    ) -> Outcome<(Pool, SqlTable)> {
+        const HINT: &str =
+            "--db takes a path, sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME of an existing database";
+        let config = PoolConfig::new(&self.db).clock(context.clock.clone());
+        let pool = more(config).open().await.or_hint(HINT)?;
+        let table = SqlTable::new(pool.clone(), &self.name);
+        let table = match self.key.as_slice() {
+            [] => table,
+            columns => table.key_columns(columns),
+        };
+        Ok((pool, table))
+    }
 }
 
 /// The units a span may be given in, longest suffix first, in nanoseconds.

@@ -3,6 +3,7 @@
 //! Exit code 0 means success, 1 failure, 2 wrong usage, 130 interrupted by Ctrl-C, 143 by SIGTERM.
 //! One command is one file under `cmd/` and one line in its table.
 
+mod behind;
 mod cmd;
 mod context;
 mod failure;
@@ -11,10 +12,11 @@ mod lines;
 mod own_keys;
 mod progress;
 mod reply;
+mod shown;
 mod signals;
 mod ui;
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use clap::Parser;
 
@@ -36,9 +38,6 @@ struct Cli {
     #[command(subcommand)]
     command: cmd::Command,
 }
-
-/// How long a command that ends by itself (a server) may take over it after the signal.
-const TIDY_END: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -90,15 +89,15 @@ async fn run(command: cmd::Command, ui: &Ui) -> Result<Result<(), Failure>, Inte
         ended = &mut work => return Ok(ended),
         signal = signals.next() => signal,
     };
-    if !context.stop() {
+    let Some(tidy) = context.stop() else {
         return Err(interrupted);
-    }
+    };
     tokio::select! {
         ended = &mut work => match ended {
             Err(failure) if failure.is_interrupted => Err(interrupted),
             ended => Ok(ended),
         },
-        () = context.clock.sleep(TIDY_END) => Err(interrupted),
+        () = context.clock.sleep(tidy) => Err(interrupted),
         second = signals.next() => Err(second),
     }
 }

@@ -90,6 +90,20 @@ impl SqlTable {
         .await
     }
 
+    /// Whether `namespace` may write behind to this table: what a flusher that draws no epochs has to know before it takes
+    /// anything, for all that it took would be refused.
+    ///
+    /// # Errors
+    /// [`SqlError::NotPrepared`] if the table is not ready, or belongs to nobody yet; [`SqlError::Owned`] if it belongs to
+    /// another namespace; as for a load.
+    ///
+    /// # Cancel safety
+    /// It only reads.
+    pub async fn check_owner(&self, namespace: &str) -> Result<(), SqlError> {
+        let schema = self.schema().await?;
+        self.prepared(&schema, namespace).await.map(drop)
+    }
+
     /// What is known of the table's preparation, if `namespace` is its owner.
     async fn prepared(&self, schema: &TableSchema, namespace: &str) -> Result<Arc<Prepared>, SqlError> {
         if let Some(known) = self.known_prepared()

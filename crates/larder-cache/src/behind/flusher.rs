@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use super::{
     Behind, Map,
     schedule::SWEEP,
-    settle::{Failure, Item},
+    settle::{Failure, Item, reason},
 };
 use crate::{
     CacheEvent, Error,
@@ -222,6 +222,7 @@ where
                 tracing::warn!(namespace = %self.layout.namespace(), error = %failure.error, "what waits cannot be flushed");
                 self.events.tell(|| CacheEvent::FlushFailed {
                     changes: failure.changes,
+                    why: reason(&failure.error),
                 });
             }
             None => self.events.tell(|| CacheEvent::FlushRestored),

@@ -201,6 +201,27 @@ where
         Ok(letters)
     }
 
+    /// One of them; `None` if there is none of that id.
+    pub(crate) async fn find_dead_letter(&self, id: LetterId) -> Result<Option<DeadLetter>, Error> {
+        let behind = self.behind_for("dead_letter")?;
+        let found = self.letter(behind, id).await?;
+        let letter = found.as_deref().and_then(Letter::parse);
+        Ok(letter.map(|letter| self.shown(id, &letter)))
+    }
+
+    /// A letter's bytes; `None` if there is none of that id.
+    async fn letter(&self, behind: &Behind, id: LetterId) -> Result<Option<Vec<u8>>, Error> {
+        let mut command = redis::cmd("HGET");
+        command
+            .arg(behind.keys[usize::from(id.partition)].x.as_ref())
+            .arg(id.field());
+        match self.store.run(&command).await {
+            Ok(Value::BulkString(bytes)) => Ok(Some(bytes)),
+            Ok(_) => Ok(None),
+            Err(error) => Err(self.store_error("HGET", error)),
+        }
+    }
+
     fn shown(&self, id: LetterId, letter: &Letter<'_>) -> DeadLetter {
         let key = self.label_of_field(letter.field);
         let record = Record::parse(letter.record);
@@ -220,16 +241,7 @@ where
     /// Commits a dead letter with the version that it had, so that what was written after it stands.
     pub(crate) async fn replay(self: &Arc<Self>, id: LetterId) -> Result<bool, Error> {
         let behind = self.behind_for("replay_dead_letter")?;
-        let mut command = redis::cmd("HGET");
-        command
-            .arg(behind.keys[usize::from(id.partition)].x.as_ref())
-            .arg(id.field());
-        let found = self
-            .store
-            .run(&command)
-            .await
-            .map_err(|error| self.store_error("HGET", error))?;
-        let Value::BulkString(bytes) = found else {
+        let Some(bytes) = self.letter(behind, id).await? else {
             return Ok(false);
         };
         let refused = |error: SinkError| self.sink_error("replay_dead_letter", format!("dead letter {id}"), error);

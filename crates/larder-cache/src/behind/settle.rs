@@ -286,9 +286,9 @@ where
 }
 
 /// An error with its causes, for whoever reads the dead letter.
-fn reason(error: &SinkError) -> String {
+pub(super) fn reason(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
+    let mut cause = error.source();
     while let Some(error) = cause {
         text.push_str(": ");
         text.push_str(&error.to_string());

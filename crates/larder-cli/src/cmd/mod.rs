@@ -4,6 +4,7 @@
 
 mod bench;
 mod demo;
+mod dlq;
 mod exec;
 mod health;
 mod invalidate;
@@ -13,6 +14,7 @@ mod shell;
 mod sql;
 mod stats;
 mod verify;
+mod worker;
 
 pub(crate) use self::keys::scan;
 use crate::{context::Context, failure::Outcome};
@@ -48,5 +50,7 @@ commands! {
     Keys => keys,
     Shell => shell,
     Sql => sql,
+    Worker => worker,
+    Dlq => dlq,
     Stats => stats,
 }

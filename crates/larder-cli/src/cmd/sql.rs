@@ -1,11 +1,12 @@
 //! `larder sql`: what Larder needs in a database.
 
-use larder::{PoolConfig, Prepare, SqlError, SqlTable};
+use larder::{PoolConfig, Prepare, SqlError};
 use serde_json::json;
 
 use crate::{
     context::Context,
-    failure::{Failure, OrHint as _, Outcome},
+    failure::{Failure, Outcome},
+    flags::Table,
 };
 
 /// Prepare a table of a database for a cache that writes behind to it.
@@ -26,15 +27,8 @@ enum What {
 /// larder_epochs and larder_tables (which namespace writes to which table), in one transaction. Once more does no harm.
 #[derive(Debug, clap::Args)]
 struct PrepareArgs {
-    /// The database: a path, sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME.
-    #[arg(long, value_name = "URL", env = "LARDER_DB", hide_env_values = true)]
-    db: String,
-    /// The table; one off PostgreSQL's search path is named SCHEMA.TABLE.
-    #[arg(long, value_name = "TABLE")]
-    table: String,
-    /// A column that finds a row, instead of the primary key; several make a composite key.
-    #[arg(long, value_name = "COLUMN")]
-    key: Vec<String>,
+    #[command(flatten)]
+    table: Table,
     /// The namespace of the cache that writes to the table, and of no other; without it, the first that comes.
     #[arg(long, value_name = "NS")]
     namespace: Option<String>,
@@ -56,17 +50,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
 }
 
 async fn prepare(args: PrepareArgs, context: &Context) -> Outcome {
-    let config = PoolConfig::new(&args.db).connections(2).clock(context.clock.clone());
-    let config = if args.print { config.read_only() } else { config };
-    let pool = config.open().await;
-    let pool =
-        pool.or_hint("--db takes a path, sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME of an existing database")?;
-    let table = SqlTable::new(pool.clone(), &args.table);
-    let table = if args.key.is_empty() {
-        table
-    } else {
-        table.key_columns(&args.key)
+    let limited = |config: PoolConfig| match args.print {
+        true => config.connections(2).read_only(),
+        false => config.connections(2),
     };
+    let (pool, table) = args.table.open(context, limited).await?;
     let done = statements(&args, table.prepare()).await;
     pool.close().await;
     let statements = done?;
@@ -81,10 +69,10 @@ async fn prepare(args: PrepareArgs, context: &Context) -> Outcome {
             .map_or_else(String::new, |namespace| format!(" for namespace {namespace}"));
         context
             .ui
-            .line(format_args!("{}: ready for writing behind{owner}", args.table));
+            .line(format_args!("{}: ready for writing behind{owner}", args.table.name));
     }
     context.ui.document(&json!({
-        "table": args.table,
+        "table": args.table.name,
         "namespace": args.namespace,
         "applied": !args.print,
         "statements": statements,

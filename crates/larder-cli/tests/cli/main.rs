@@ -1,5 +1,6 @@
 //! The `larder` command as a user meets it: exit codes, hints, text and JSON, foreign tables, a live store, Ctrl-C.
 
+mod behind;
 mod bench;
 mod demo;
 mod exec;

@@ -39,8 +39,9 @@ impl Run {
 }
 
 /// What the command reads from its environment, which is the tester's own.
-const VARIABLES: [&str; 5] = [
+const VARIABLES: [&str; 6] = [
     "LARDER_STORE",
+    "LARDER_DB",
     "LARDER_REQUIREPASS",
     "REDIS_URL",
     "REDIS_HOST",

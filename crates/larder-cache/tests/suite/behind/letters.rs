@@ -35,6 +35,8 @@ fn a_poisoned_batch_is_halved_until_only_the_poison_is_put_aside() {
             (Some(&POISON.into()), false)
         );
         assert!(letter.why.contains("a constraint refuses it"), "{}", letter.why);
+        assert_eq!(here.dead_letter(letter.id).await.unwrap().as_ref(), Some(letter));
+        assert_eq!(here.dead_letter("63-9-9".parse().unwrap()).await.unwrap(), None);
         assert!(letters.iter().any(|letter| letter.why.contains("panicked")));
         assert_eq!(here.lag().await.unwrap().dead_letters, 2);
         assert_eq!(
