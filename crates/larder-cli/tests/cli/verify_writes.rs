@@ -34,14 +34,13 @@ fn what_is_put_around_or_through_is_never_missed_whatever_the_server_loses() {
     }
 }
 
+/// Some 400 writes among so many reads of the engine in this process: a race is lost in each of them now and then.
 #[test]
 fn the_naive_write_through_is_caught() {
     let is_caught = |seed: &&str| {
-        let args = ["verify", "--json", "--write", "through", "--ops", "20000"];
-        let run = larder(&[&args[..], &["--baseline", "all", "--seed", seed]].concat());
-        let document = run.json();
-        is_clean(&document, &["writes", "loads"]);
-        document["naive"]["stale_reads"].as_u64() > Some(0)
+        let args = ["verify", "--json", "--write", "through", "--baseline", "naive"];
+        let run = larder(&[&args[..], &["--ops", "200000", "--seed", seed]].concat());
+        run.json()["naive"]["stale_reads"].as_u64() > Some(0)
     };
     assert!(SEEDS.iter().any(is_caught));
 }

@@ -108,13 +108,13 @@ pub struct Report {
     pub late_reads: u64,
     /// Loads of one key that overlapped around a moment when leases were lost: C7 is not judged there.
     pub overlaps_not_judged: u64,
-    /// Rules broken. Empty for a correct cache.
+    /// Rules broken, a thousand times each at most. Empty for a correct cache.
     pub violations: Vec<Violation>,
     /// How stale both kinds were, in microseconds: since the oldest write that they missed was acknowledged.
     pub staleness: Histogram<u64>,
 }
 
-/// More violations than this say nothing new; the count of stale reads goes on.
+/// More violations of one rule than this say nothing new; the count of stale reads goes on.
 const VIOLATIONS_MAX: usize = 1_000;
 
 /// Checks a history against what the cache promises.
@@ -134,6 +134,7 @@ pub fn check(history: &[Event], bounds: &Bounds) -> Report {
     let mut checker = Checker {
         bounds,
         windows: &windows,
+        noted: BTreeMap::new(),
         report: Report::empty(),
     };
     for (key, mut events) in keys {
@@ -169,7 +170,7 @@ impl Report {
         }
     }
 
-    /// How many violations of one rule were noted.
+    /// How many violations of one rule were noted: a thousand at most.
     #[must_use]
     pub fn count(&self, rule: Rule) -> usize {
         self.violations
@@ -229,6 +230,8 @@ enum Ended {
 struct Checker<'a> {
     bounds: &'a Bounds,
     windows: &'a [Window],
+    /// Violations of each rule.
+    noted: BTreeMap<Rule, usize>,
     report: Report,
 }
 
@@ -365,7 +368,9 @@ impl Checker<'_> {
     }
 
     fn note(&mut self, rule: Rule, key: u64, what: impl FnOnce() -> String) {
-        if self.report.violations.len() < VIOLATIONS_MAX {
+        let noted = self.noted.entry(rule).or_default();
+        *noted += 1;
+        if *noted <= VIOLATIONS_MAX {
             self.report.violations.push(Violation {
                 rule,
                 key,

@@ -403,6 +403,30 @@ fn c12_a_source_that_went_back_is_found() {
     });
 }
 
+/// A rule that is broken all the time does not hide another.
+#[test]
+fn each_rule_is_noted_however_often_another_is_broken() {
+    let random = Random::seeded(1);
+    let mut history = correct(&random);
+    let read = history.iter().find_map(|event| match event {
+        Event::Read(read) if read.version > 1 => Some(*read),
+        _ => None,
+    });
+    let old = Read {
+        served: Served::Store,
+        version: 1,
+        ..read.expect("there are reads")
+    };
+    history.extend(std::iter::repeat_n(Event::Read(old), 2_000));
+    let last = *taken_of_a_key(&mut history, &random)
+        .pop()
+        .expect("the last one is taken");
+    history.retain(|event| *event != Event::Taken(last));
+    let report = check(&history, &behind());
+    assert_eq!((report.count(Rule::C1), report.count(Rule::C11)), (1_000, 1));
+    assert_eq!(report.stale_reads, 2_000);
+}
+
 #[test]
 fn a_history_survives_its_file_and_a_damaged_file_is_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
