@@ -63,6 +63,21 @@ impl Clock {
         }
     }
 
+    /// [`coarse`](Self::coarse) in nanoseconds, which end in the year 584 of a machine's uptime. For the shortest of paths:
+    /// making a `Duration` and taking it apart again costs a fifth of a near hit.
+    #[must_use]
+    #[inline]
+    pub fn coarse_nanos(&self) -> u64 {
+        match &self.0 {
+            Source::System => {
+                let time = clock_gettime(ClockId::MonotonicCoarse);
+                // Both parts are non-negative for this clock.
+                time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
+            }
+            Source::Manual(manual) => manual.state.lock().monotonic.as_nanos() as u64,
+        }
+    }
+
     /// Like [`monotonic`](Self::monotonic), but going on while the machine is suspended.
     #[must_use]
     pub fn boot(&self) -> Duration {

@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Cache, Coherence, Consistency, Error, NewGeneration, OnStoreDown, Sink, Source, Ttl, WriteGate, WritePolicy,
+    Cache, Coherence, Consistency, Error, ErrorKind, NewGeneration, OnStoreDown, Sink, Source, Ttl, WriteGate,
+    WritePolicy,
     behind::{self, Behind},
     channel::{self, Announcements, Listener, OnGap},
     coherence::{NearTier, Vouching},
@@ -190,7 +191,7 @@ where
         self
     }
 
-    /// How long a load may take before it fails with [`Error::LoadTimeout`]; whoever has an older value gets that instead.
+    /// How long a load may take before it fails with [`ErrorKind::LoadTimeout`]; whoever has an older value gets that instead.
     /// Default 30 s. See [`soft_deadline`](Self::soft_deadline) for not waiting so long.
     pub const fn load_timeout(mut self, limit: Duration) -> Self {
         self.settings.load_timeout = Some(limit);
@@ -238,7 +239,7 @@ where
     }
 
     /// Loads that may wait in line for one of [`max_loads`](Self::max_loads), for at most `load_timeout`; beyond that a
-    /// read fails with [`Error::Overloaded`], or gets an older value where there is one. Default 4,096.
+    /// read fails with [`ErrorKind::Overloaded`], or gets an older value where there is one. Default 4,096.
     pub const fn max_queued_loads(mut self, loads: usize) -> Self {
         self.settings.max_queued_loads = loads;
         self
@@ -347,8 +348,8 @@ where
     /// The cache: the one of this store and namespace in this process, or a new one.
     ///
     /// # Errors
-    /// [`Error::Config`], naming what is missing, what contradicts what, or what differs from the cache that exists;
-    /// [`Error::Store`] if the store refuses to tell what changes.
+    /// [`ErrorKind::Config`], naming what is missing, what contradicts what, or what differs from the cache that exists;
+    /// [`ErrorKind::Store`] if the store refuses to tell what changes.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
@@ -477,10 +478,10 @@ where
                 "`near` with `Coherence::Tracking` needs a server that tells what changes ({error}); use \
                  `Coherence::Log`, or `Coherence::TtlOnly {{ max_staleness }}`, or `near(0)`"
             ))),
-            Err(source) => Err(Error::Store {
+            Err(source) => Err(Error::from(ErrorKind::Store {
                 operation: "listen",
                 source: Arc::new(source),
-            }),
+            })),
         }
     }
 

@@ -6,8 +6,8 @@ use larder_base::CacheKey;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Batch, CacheBuilder, DeadLetter, Drained, Error, Events, Lag, LetterId, LoadContext, Loaded, Lookup, Matching,
-    Receipt, Stats, Tier,
+    Batch, CacheBuilder, DeadLetter, Drained, Error, ErrorKind, Events, Lag, LetterId, LoadContext, Loaded, Lookup,
+    Matching, Receipt, Stats, Tier,
     batch::{CallMany, NoLoader, SourceMany},
     channel::Change,
     coherence::NearTier,
@@ -72,6 +72,17 @@ pub(crate) fn boxed<'f, T>(
     Box::pin(future)
 }
 
+/// [`boxed`] for the long way of a call that may be a hit: out of line, for its future takes kilobytes, and room for them would
+/// be made on the stack of every hit.
+#[cold]
+#[inline(never)]
+pub(crate) fn long<'f, F>(begin: impl FnOnce() -> F) -> Pin<Box<dyn Future<Output = F::Output> + Send + 'f>>
+where
+    F: Future + Send + 'f,
+{
+    Box::pin(begin())
+}
+
 impl<K, V> Cache<K, V>
 where
     K: CacheKey,
@@ -99,8 +110,9 @@ where
     /// As [`near_hit`](Self::near_hit), the value alone.
     #[inline]
     pub(crate) fn near_value(&self, key: &K) -> Option<Option<Arc<V>>> {
+        let counts = self.core.counters.own();
         let value = self.near.value(key)?;
-        self.core.count_near(value.is_some());
+        counts.add_near(value.is_some());
         Some(value)
     }
 
@@ -113,7 +125,7 @@ where
     /// Older than that is a miss. Concurrent callers for one key in this process share one read and one load.
     ///
     /// # Errors
-    /// [`Error::Load`] and its kin if the source fails with nothing stale left to serve; [`Error::Store`] if the store
+    /// [`ErrorKind::Load`] and its kin if the source fails with nothing stale left to serve; [`ErrorKind::Store`] if the store
     /// cannot be asked and `on_store_down` says so.
     ///
     /// # Panics
@@ -125,8 +137,7 @@ where
         if let Some(value) = self.near_value(key) {
             return Ok(value);
         }
-        // Boxed: the long way must not make the future of the short one large.
-        Box::pin(self.read_through(key)).await.map(Lookup::into_value)
+        long(|| self.read_through(key)).await.map(Lookup::into_value)
     }
 
     /// As [`get`](Self::get), with the circumstances of the answer: tier, freshness, age, and what remains.
@@ -139,7 +150,7 @@ where
     pub async fn lookup(&self, key: &K) -> Result<Lookup<V>, Error> {
         match self.near_hit(key) {
             Some(entry) => Ok(self.near_lookup(entry)),
-            None => Box::pin(self.read_through(key)).await,
+            None => long(|| self.read_through(key)).await,
         }
     }
 
@@ -166,8 +177,8 @@ where
     /// store, in all others. `load` must read a snapshot taken after it was called.
     ///
     /// # Errors
-    /// [`Error::Load`] if `load` fails with nothing stale left to serve; [`Error::Absent`] if the key is known not to exist;
-    /// [`Error::Store`] if the store cannot be asked and `on_store_down` says to fail.
+    /// [`ErrorKind::Load`] if `load` fails with nothing stale left to serve; [`ErrorKind::Absent`] if the key is known not to exist;
+    /// [`ErrorKind::Store`] if the store cannot be asked and `on_store_down` says to fail.
     ///
     /// The load runs in the future of one of its callers, so that `load` may borrow. Hence the caller whose turn it is to
     /// refresh a stale value waits for it, while all others have that value at once; with
@@ -184,15 +195,15 @@ where
     {
         let found = match self.near_value(key) {
             Some(value) => value,
-            None => boxed(self.load_with(key, |_| load())).await?.into_value(),
+            None => long(|| self.load_with(key, |_| load())).await?.into_value(),
         };
         found.ok_or_else(|| self.absent(key))
     }
 
     pub(crate) fn absent(&self, key: &K) -> Error {
-        Error::Absent {
+        Error::from(ErrorKind::Absent {
             key: self.core.label(&self.core.place(key)),
-        }
+        })
     }
 
     /// As [`get_or_load`](Self::get_or_load), for loaders with more to say: tags, a TTL, a version, "not modified", "there is
@@ -233,7 +244,7 @@ where
     {
         match self.near_value(key) {
             Some(value) => Ok(value),
-            None => boxed(self.load_with(key, load)).await.map(Lookup::into_value),
+            None => long(|| self.load_with(key, load)).await.map(Lookup::into_value),
         }
     }
 
@@ -252,7 +263,7 @@ where
     {
         match self.near_hit(key) {
             Some(entry) => Ok(self.near_lookup(entry)),
-            None => boxed(self.load_with(key, |_| load())).await,
+            None => long(|| self.load_with(key, |_| load())).await,
         }
     }
 
@@ -297,7 +308,7 @@ where
     /// Whether a value is cached: fresh, or stale within grace. Loads nothing.
     ///
     /// # Errors
-    /// [`Error::Store`] if the store cannot be asked.
+    /// [`ErrorKind::Store`] if the store cannot be asked.
     pub async fn contains(&self, key: &K) -> Result<bool, Error> {
         Ok(matches!(
             self.cached(key).await?.freshness(),
@@ -308,7 +319,7 @@ where
     /// For how long the cached value stays fresh: zero if it is stale, `None` if none is cached. Loads nothing.
     ///
     /// # Errors
-    /// [`Error::Store`] if the store cannot be asked.
+    /// [`ErrorKind::Store`] if the store cannot be asked.
     pub async fn ttl(&self, key: &K) -> Result<Option<std::time::Duration>, Error> {
         let found = self.cached(key).await?;
         Ok(match found.freshness() {
@@ -328,7 +339,7 @@ where
     /// `Ok` means that the store acknowledged it: no read that starts later is answered from before (T1, T2).
     ///
     /// # Errors
-    /// [`Error::Pending`] if the store did not acknowledge it. It is sent again in the background until the store does, for
+    /// [`ErrorKind::Pending`] if the store did not acknowledge it. It is sent again in the background until the store does, for
     /// as long as a handle of this cache lives. Until then this process takes nothing cached of the key: its reads go to the
     /// source and store nothing; without a loader they are misses. Other processes may see the old value until then, or
     /// until its hard TTL. [`Stats::pending`] counts what waits.
@@ -342,7 +353,7 @@ where
     /// [`invalidate`](Self::invalidate) for many keys, in one round trip per 500.
     ///
     /// # Errors
-    /// [`Error::Pending`] if some were not acknowledged.
+    /// [`ErrorKind::Pending`] if some were not acknowledged.
     ///
     /// # Cancel safety
     /// As [`invalidate`](Self::invalidate).
@@ -353,7 +364,7 @@ where
     /// Invalidates every value that has `tag`, also those whose load is under way.
     ///
     /// # Errors
-    /// [`Error::Pending`] if the store did not acknowledge it for every partition.
+    /// [`ErrorKind::Pending`] if the store did not acknowledge it for every partition.
     ///
     /// # Cancel safety
     /// As [`invalidate`](Self::invalidate).
@@ -399,7 +410,7 @@ where
     /// ```
     ///
     /// # Errors
-    /// What it is awaited for is [`Error::Pending`] if the walk or an invalidation was not answered, or was refused: the cache
+    /// What it is awaited for is [`ErrorKind::Pending`] if the walk or an invalidation was not answered, or was refused: the cache
     /// then clears the whole namespace in its place as soon as the store lets it, and until then takes nothing from it.
     ///
     /// # Cancel safety
@@ -411,7 +422,7 @@ where
     /// Invalidates everything in this namespace, at the cost of 64 small commands however much there is.
     ///
     /// # Errors
-    /// [`Error::Pending`] if the store did not acknowledge it for every partition.
+    /// [`ErrorKind::Pending`] if the store did not acknowledge it for every partition.
     ///
     /// # Cancel safety
     /// Dropped before it returns, some partitions are cleared and some not.
@@ -425,7 +436,7 @@ where
     /// [`soft_deadline`](CacheBuilder::soft_deadline). Not an invalidation in the sense of T1.
     ///
     /// # Errors
-    /// [`Error::Pending`] if the store did not acknowledge it.
+    /// [`ErrorKind::Pending`] if the store did not acknowledge it.
     ///
     /// # Cancel safety
     /// As [`invalidate`](Self::invalidate).
@@ -469,7 +480,7 @@ where
     /// Ends the work in the background: waits until the store has acknowledged what is pending; under
     /// [write-behind](crate::WritePolicy::Behind) accepts nothing more and flushes everything that waits, of whichever process;
     /// then tells loads and refreshes to stop, and waits for them; for at most `deadline` in all. From now on reads that would
-    /// load and writes behind fail with [`Error::Closed`], and an invalidation that the store does not acknowledge is not sent
+    /// load and writes behind fail with [`ErrorKind::Closed`], and an invalidation that the store does not acknowledge is not sent
     /// again. What could not be flushed is left in the store, for any other process.
     ///
     /// # Cancel safety
@@ -484,8 +495,8 @@ where
     /// for good becomes a [dead letter](Self::dead_letters), and nothing waits any more.
     ///
     /// # Errors
-    /// [`Error::Refused`] on a cache that does not write behind; [`Error::Store`] if the store cannot be asked;
-    /// [`Error::Sink`] if the sink keeps no versions; [`Error::DeadLettersFull`].
+    /// [`ErrorKind::Refused`] on a cache that does not write behind; [`ErrorKind::Store`] if the store cannot be asked;
+    /// [`ErrorKind::Sink`] if the sink keeps no versions; [`ErrorKind::DeadLettersFull`].
     ///
     /// # Cancel safety
     /// Dropped before it returns, it may have happened or not.
@@ -511,7 +522,7 @@ where
     /// Under [write-behind](crate::WritePolicy::Behind): how far the source is behind, of all processes.
     ///
     /// # Errors
-    /// [`Error::Refused`] on a cache that does not write behind; [`Error::Store`] if the store cannot be asked.
+    /// [`ErrorKind::Refused`] on a cache that does not write behind; [`ErrorKind::Store`] if the store cannot be asked.
     pub async fn lag(&self) -> Result<Lag, Error> {
         let behind = self.core.behind_for("lag")?;
         self.core.lag(behind).await
@@ -549,8 +560,8 @@ where
     /// that it had among the writes of its key: one that came after it stands.
     ///
     /// # Errors
-    /// [`Error::Sink`] if the source refuses it again, or this process cannot read it: it stays among the dead letters. Else as
-    /// [`lag`](Self::lag); [`Error::Pending`] if the cached value could not be dropped, where it was committed and stays a
+    /// [`ErrorKind::Sink`] if the source refuses it again, or this process cannot read it: it stays among the dead letters. Else as
+    /// [`lag`](Self::lag); [`ErrorKind::Pending`] if the cached value could not be dropped, where it was committed and stays a
     /// letter, too.
     ///
     /// # Cancel safety

@@ -13,7 +13,7 @@ use larder_store::{Generation, Listening, Store, StoreError};
 use parking_lot::Mutex;
 
 use crate::{
-    Error,
+    Error, ErrorKind,
     behind::{Behind, DirtyPlace},
     channel::{Announcements, Listener},
     coherence::NearTier,
@@ -124,11 +124,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     /// Counts an answer of the near tier.
     #[inline]
     pub(crate) fn count_near(&self, is_value: bool) {
-        self.counters.add(if is_value {
-            Count::NearHits
-        } else {
-            Count::NearNegatives
-        });
+        self.counters.own().add_near(is_value);
     }
 
     /// Runs a step once and learns the server's clock from its reply.
@@ -151,9 +147,11 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         value: redis::Value,
         sent: Duration,
     ) -> Result<S::Reply, Error> {
-        let reply = S::parse(value).map_err(|bad| Error::Reply {
-            operation,
-            source: Arc::new(bad),
+        let reply = S::parse(value).map_err(|bad| {
+            Error::from(ErrorKind::Reply {
+                operation,
+                source: Arc::new(bad),
+            })
         })?;
         if let Some(now) = S::now(&reply) {
             self.server.observe(sent, self.now(), now);
@@ -163,10 +161,10 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
 
     pub(crate) fn store_error(&self, operation: &'static str, source: StoreError) -> Error {
         self.count(Count::StoreErrors);
-        Error::Store {
+        Error::from(ErrorKind::Store {
             operation,
             source: Arc::new(source),
-        }
+        })
     }
 
     /// Runs a step on an entry; if one of its keys has a wrong type, drops that key and runs the step once more.

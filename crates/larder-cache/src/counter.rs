@@ -11,7 +11,7 @@ use larder_store::StoreError;
 use redis::Value;
 
 use crate::{
-    Error,
+    Error, ErrorKind,
     core::{Core, is_unknown_outcome},
     script::Incr,
     settings::{Ttl, millis},
@@ -33,15 +33,12 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     }
 
     fn count_unknown(&self, written: &WrittenKey, error: Error) -> Error {
-        match error {
-            // Adding twice is not as good as once: the caller decides.
-            Error::Store { source, .. } => Error::OutcomeUnknown {
-                operation: "incr",
-                key: self.layout.label(written),
-                source,
-            },
-            other => other,
-        }
+        // Adding twice is not as good as once: the caller decides.
+        error.map_store(|source| ErrorKind::OutcomeUnknown {
+            operation: "incr",
+            key: self.layout.label(written),
+            source,
+        })
     }
 
     /// The value of a counter; `None` if it does not exist.

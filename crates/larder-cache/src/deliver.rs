@@ -4,11 +4,11 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use larder_base::{CacheKey, KeyLabel};
 use larder_store::{ScriptCall, StoreError};
-use redis::{ErrorKind, RedisError, Value};
+use redis::{RedisError, Value};
 use tracing::Instrument as _;
 
 use crate::{
-    CacheEvent, Error,
+    CacheEvent, Error, ErrorKind,
     core::{Core, Place},
     layout::{Changed, PARTITIONS, Partition},
     owed::{Deed, Owed, first_batch},
@@ -212,7 +212,11 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         let metas = match self.store.run(&command).await? {
             Value::Array(metas) if metas.len() == PARTITIONS => metas,
             // Taken for "nothing to clear", any other answer would be a clear that did not happen.
-            _ => return Err(RedisError::from((ErrorKind::UnexpectedReturnType, "MGET answered with no list")).into()),
+            _ => {
+                return Err(
+                    RedisError::from((redis::ErrorKind::UnexpectedReturnType, "MGET answered with no list")).into(),
+                );
+            }
         };
         let partitions = self.layout.partitions().iter().zip(metas);
         let calls = partitions.filter_map(|(partition, meta)| {
@@ -279,8 +283,8 @@ fn tag(owed: &Owed) -> Option<String> {
 
 /// As the caller of an invalidation sees it.
 pub(crate) fn pending(what: impl Into<String>, source: StoreError) -> Error {
-    Error::Pending {
+    Error::from(ErrorKind::Pending {
         what: what.into(),
         source: Arc::new(source),
-    }
+    })
 }

@@ -9,7 +9,7 @@ use larder_base::{
 use serde::Serialize;
 
 use crate::{
-    Error,
+    Error, ErrorKind,
     context::Notes,
     core::{Core, Place},
     script::NewValue,
@@ -52,14 +52,12 @@ where
             key: place.sealed_key(),
         };
         let encoded: Encoded = match value {
-            Some(value) => self
-                .settings
-                .codec
-                .encode(value, &envelope)
-                .map_err(|source| Error::Encode {
+            Some(value) => self.settings.codec.encode(value, &envelope).map_err(|source| {
+                Error::from(ErrorKind::Encode {
                     key: self.label(place),
                     source,
-                })?,
+                })
+            })?,
             None => self.settings.codec.encode_negative(&envelope),
         };
         let tags = self.tags(place, value, notes)?;
@@ -90,10 +88,10 @@ where
         tags.sort_unstable();
         tags.dedup();
         let refuse = |why: String| {
-            Err(Error::Tags {
+            Err(Error::from(ErrorKind::Tags {
                 key: self.label(place),
                 why,
-            })
+            }))
         };
         if tags.len() > MAX_TAGS {
             return refuse(format!("it has {} tags", tags.len()));

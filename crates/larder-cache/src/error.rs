@@ -7,10 +7,45 @@ use larder_store::StoreError;
 
 use crate::{sink::SinkError, source::BoxError};
 
-/// Why a cache operation failed. Cheap to clone: callers who share a load share its failure.
-#[derive(Clone, Debug, thiserror::Error)]
+/// Why a cache operation failed: [`kind`](Self::kind) says it for programs, the text for people.
+///
+/// Cheap to clone: callers who share a load share its failure. As large as a pointer, because every answer of a cache is as
+/// large as the error that it is not, and moving that costs a tenth of a near hit.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use larder_cache::{Cache, ErrorKind};
+///
+/// let store = larder_store::Store::open("embedded:").await?;
+/// let users: Cache<u64, String> = Cache::builder("user").store(&store).build().await?;
+/// let load = || async { Err::<String, _>(std::io::Error::other("no such table")) };
+/// let error = users.get_or_load(&42, load).await.unwrap_err();
+/// assert!(error.is_load() && matches!(error.kind(), ErrorKind::Load { .. }));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(Arc<ErrorKind>);
+
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl From<ErrorKind> for Error {
+    #[cold]
+    fn from(kind: ErrorKind) -> Self {
+        Self(Arc::new(kind))
+    }
+}
+
+/// What failed, and on what.
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum ErrorKind {
     /// The loader or the source failed, and no older value was left to serve.
     #[error("the load of `{key}` failed and no stale value was left to serve")]
     Load {
@@ -217,77 +252,91 @@ fn what_then(error: &StoreError) -> &'static str {
 
 impl Error {
     pub(crate) fn config(text: impl Into<String>) -> Self {
-        Self::Config(text.into())
+        ErrorKind::Config(text.into()).into()
     }
 
     pub(crate) fn load(key: KeyLabel, source: BoxError) -> Self {
-        Self::Load {
+        Self::from(ErrorKind::Load {
             key,
             source: source.into(),
+        })
+    }
+
+    /// A failure of the store's as what it means to the caller; any other as it is.
+    pub(crate) fn map_store(self, meaning: impl FnOnce(Arc<StoreError>) -> ErrorKind) -> Self {
+        match self.kind() {
+            ErrorKind::Store { source, .. } => meaning(source.clone()).into(),
+            _ => self,
         }
+    }
+
+    /// What failed, and on what.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0
     }
 
     /// What the store said, if it is the cause.
     #[must_use]
     pub fn store_error(&self) -> Option<&StoreError> {
-        match self {
-            Self::Store { source, .. } | Self::Pending { source, .. } | Self::OutcomeUnknown { source, .. } => {
-                Some(source)
-            }
+        match self.kind() {
+            ErrorKind::Store { source, .. }
+            | ErrorKind::Pending { source, .. }
+            | ErrorKind::OutcomeUnknown { source, .. } => Some(source),
             _ => None,
         }
     }
 
     /// Whether an invalidation waits to be acknowledged.
     #[must_use]
-    pub const fn is_pending(&self) -> bool {
-        matches!(self, Self::Pending { .. })
+    pub fn is_pending(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Pending { .. })
     }
 
     /// Whether a limit of time was reached, the loader's or the store's.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::LoadTimeout { .. }) || self.store_error().is_some_and(StoreError::is_timeout)
+        matches!(self.kind(), ErrorKind::LoadTimeout { .. }) || self.store_error().is_some_and(StoreError::is_timeout)
     }
 
     /// Whether the loader or the source is the cause.
     #[must_use]
-    pub const fn is_load(&self) -> bool {
+    pub fn is_load(&self) -> bool {
         matches!(
-            self,
-            Self::Load { .. } | Self::LoadTimeout { .. } | Self::LoadPanicked { .. }
+            self.kind(),
+            ErrorKind::Load { .. } | ErrorKind::LoadTimeout { .. } | ErrorKind::LoadPanicked { .. }
         )
     }
 
     /// Whether the load was not begun, for too many ran and waited: worth trying again when there is less to do.
     #[must_use]
-    pub const fn is_overloaded(&self) -> bool {
-        matches!(self, Self::Overloaded { .. })
+    pub fn is_overloaded(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Overloaded { .. })
     }
 
     /// Whether the key is known not to exist.
     #[must_use]
-    pub const fn is_absent(&self) -> bool {
-        matches!(self, Self::Absent { .. })
+    pub fn is_absent(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Absent { .. })
     }
 
     /// Whether a write may have been done or not.
     #[must_use]
-    pub const fn is_outcome_unknown(&self) -> bool {
-        matches!(self, Self::OutcomeUnknown { .. })
+    pub fn is_outcome_unknown(&self) -> bool {
+        matches!(self.kind(), ErrorKind::OutcomeUnknown { .. })
     }
 
     /// Whether a write to the source failed such that it may have been committed or not.
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
-        matches!(self, Self::Sink { source, .. } if source.is_in_doubt())
+        matches!(self.kind(), ErrorKind::Sink { source, .. } if source.is_in_doubt())
     }
 
     /// What the sink said, if it is the cause.
     #[must_use]
     pub fn sink_error(&self) -> Option<&SinkError> {
-        match self {
-            Self::Sink { source, .. } => Some(source),
+        match self.kind() {
+            ErrorKind::Sink { source, .. } => Some(source),
             _ => None,
         }
     }
@@ -300,20 +349,20 @@ impl Error {
 
     /// Whether a setting is wrong or the call makes no sense with the settings: trying again cannot help.
     #[must_use]
-    pub const fn is_config(&self) -> bool {
-        matches!(self, Self::Config(_) | Self::Refused { .. })
+    pub fn is_config(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Config(_) | ErrorKind::Refused { .. })
     }
 
     /// Whether too much waits to be flushed: worth trying again later, or shedding load.
     #[must_use]
-    pub const fn is_backpressure(&self) -> bool {
-        matches!(self, Self::Backpressure { .. })
+    pub fn is_backpressure(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Backpressure { .. })
     }
 
     /// Whether another writer holds the key.
     #[must_use]
-    pub const fn is_held(&self) -> bool {
-        matches!(self, Self::Held { .. })
+    pub fn is_held(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Held { .. })
     }
 }
 
@@ -328,7 +377,7 @@ mod tests {
     fn failed(source: StoreError) -> String {
         let operation = "INCRBY";
         let source = Arc::new(source);
-        Error::Store { operation, source }.to_string()
+        ErrorKind::Store { operation, source }.to_string()
     }
 
     #[test]

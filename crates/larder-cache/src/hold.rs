@@ -10,7 +10,7 @@ use larder_base::CacheKey;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    BoxError, CacheEvent, Consistency, Error,
+    BoxError, CacheEvent, Consistency, Error, ErrorKind,
     context::Notes,
     core::{Core, Place, is_out_of_memory, is_unknown_outcome},
     deliver::pending,
@@ -167,8 +167,8 @@ where
     /// [`max_staleness`](crate::CacheBuilder::max_staleness) and a little from the beginning of the hold, less what has passed.
     ///
     /// # Errors
-    /// [`Error::HoldLapsed`], without running `commit`, if the hold is about to end; [`Error::Commit`] with its error;
-    /// [`Error::Pending`] if it committed and the store did not acknowledge the end: the hold ends by itself, repeat the
+    /// [`ErrorKind::HoldLapsed`], without running `commit`, if the hold is about to end; [`ErrorKind::Commit`] with its error;
+    /// [`ErrorKind::Pending`] if it committed and the store did not acknowledge the end: the hold ends by itself, repeat the
     /// invalidation.
     ///
     /// # Cancel safety
@@ -256,7 +256,7 @@ where
         }
         let key = self.core.label(&self.place);
         let _closed = self.close().await;
-        Err(Error::HoldLapsed { key })
+        Err(Error::from(ErrorKind::HoldLapsed { key }))
     }
 
     async fn run<T, E: Into<BoxError>>(
@@ -267,10 +267,10 @@ where
         match commit.await {
             Ok(value) => Ok(value),
             Err(error) => {
-                let error = Error::Commit {
+                let error = Error::from(ErrorKind::Commit {
                     key: self.core.label(&self.place),
                     source: error.into().into(),
-                };
+                });
                 // It may have been committed all the same: the end drops what is cached.
                 let _closed = self.close().await;
                 Err(error)
@@ -300,13 +300,11 @@ where
             }
         }
         self.end_later();
-        Err(match failure.expect("ATTEMPTS is not zero") {
-            Error::Store { source, .. } => Error::Pending {
-                what: "a key under a hold".to_owned(),
-                source,
-            },
-            other => other,
-        })
+        let failure = failure.expect("ATTEMPTS is not zero");
+        Err(failure.map_store(|source| ErrorKind::Pending {
+            what: "a key under a hold".to_owned(),
+            source,
+        }))
     }
 
     /// Has replicas hear of the end too, where that is asked for: it is as good twice.

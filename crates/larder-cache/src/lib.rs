@@ -87,7 +87,7 @@ pub use cache::Cache;
 pub use channel::OnGap;
 pub use commit::Written;
 pub use context::{LoadContext, Loaded};
-pub use error::Error;
+pub use error::{Error, ErrorKind};
 pub use events::{CacheEvent, Events, FillRejection, Invalidated, LoadFailure};
 pub use found::{Freshness, Lookup, Tier};
 pub use hold::{Committed, Hold};

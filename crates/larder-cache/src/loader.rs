@@ -10,7 +10,7 @@ use larder_base::{CacheKey, KeyLabel};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Error,
+    Error, ErrorKind,
     context::{LoadContext, Loaded},
     core::Core,
     found::{Lookup, Outcome},
@@ -147,7 +147,7 @@ async fn catching<T>(load: impl Future<Output = Result<T, BoxError>>) -> Result<
     }
 }
 
-/// Stands for a panic of a loader until it becomes [`Error::LoadPanicked`].
+/// Stands for a panic of a loader until it becomes [`ErrorKind::LoadPanicked`].
 #[derive(Debug, thiserror::Error)]
 #[error("the loader panicked")]
 struct Panicked;
@@ -183,17 +183,17 @@ impl LoadError {
     /// As the callers of `key` see it.
     pub(crate) fn to_error(&self, key: KeyLabel) -> Error {
         match self {
-            Self::Timeout(limit) => Error::LoadTimeout { key, limit: *limit },
-            Self::Panicked => Error::LoadPanicked { key },
-            Self::Overloaded(Full { running, waiting }) => Error::Overloaded {
+            Self::Timeout(limit) => Error::from(ErrorKind::LoadTimeout { key, limit: *limit }),
+            Self::Panicked => Error::from(ErrorKind::LoadPanicked { key }),
+            Self::Overloaded(Full { running, waiting }) => Error::from(ErrorKind::Overloaded {
                 key,
                 running: *running,
                 waiting: *waiting,
-            },
-            Self::Failed(source) => Error::Load {
+            }),
+            Self::Failed(source) => Error::from(ErrorKind::Load {
                 key,
                 source: source.clone(),
-            },
+            }),
         }
     }
 }

@@ -38,7 +38,7 @@ where
     /// ```
     ///
     /// # Errors
-    /// As [`get_or_load`](Self::get_or_load); a loader that panics is [`Error::LoadPanicked`].
+    /// As [`get_or_load`](Self::get_or_load); a loader that panics is [`ErrorKind::LoadPanicked`](crate::ErrorKind::LoadPanicked).
     ///
     /// # Panics
     /// Outside a Tokio runtime.
@@ -111,7 +111,6 @@ where
         T: Into<Loaded<V>> + 'static,
         E: Into<BoxError> + 'static,
     {
-        // Boxed and its type forgotten, as in `get_or_load`.
-        crate::cache::boxed(self.core.read(key, Some(FromOwned(load)))).await
+        crate::cache::long(|| self.core.read(key, Some(FromOwned(load)))).await
     }
 }

@@ -21,7 +21,7 @@ use larder_store::{Store, StoreError};
 use redis::AsyncCommands as _;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{BoxError, Error, Ttl, settings::millis};
+use crate::{BoxError, Error, ErrorKind, Ttl, settings::millis};
 
 /// Opens plain views on a store.
 pub trait PlainStore {
@@ -84,7 +84,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync> Plain<V> {
     /// The value of `key`; `None` if it is absent or expired.
     ///
     /// # Errors
-    /// [`Error::Store`]; [`Error::Decode`] if what is there is not JSON of a `V`: it is somebody else's, and stays.
+    /// [`ErrorKind::Store`]; [`ErrorKind::Decode`] if what is there is not JSON of a `V`: it is somebody else's, and stays.
     pub async fn get<K: CacheKey>(&self, key: &K) -> Result<Option<V>, Error> {
         let name = self.name(key);
         let bytes: Option<Vec<u8>> = self
@@ -118,7 +118,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync> Plain<V> {
     /// Stores `value` for `ttl`, whatever was there: the last writer wins.
     ///
     /// # Errors
-    /// [`Error::Encode`] if it does not encode or is over 8 MiB; [`Error::Store`].
+    /// [`ErrorKind::Encode`] if it does not encode or is over 8 MiB; [`ErrorKind::Store`].
     pub async fn put<K: CacheKey>(&self, key: &K, value: &V, ttl: impl Into<Ttl> + Send) -> Result<(), Error> {
         self.set(key, value, ttl.into(), false).await.map(|_| ())
     }
@@ -139,7 +139,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync> Plain<V> {
     /// The value of `key`, or what `load` gives, stored for `ttl` unless somebody put a value meanwhile.
     ///
     /// # Errors
-    /// As for [`get`](Self::get) and [`put`](Self::put); [`Error::Load`] if `load` fails.
+    /// As for [`get`](Self::get) and [`put`](Self::put); [`ErrorKind::Load`] if `load` fails.
     pub async fn get_or_load<K, F, L, E>(&self, key: &K, ttl: impl Into<Ttl> + Send, load: L) -> Result<V, Error>
     where
         K: CacheKey,
@@ -160,7 +160,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync> Plain<V> {
     /// Removes `key`; whether it was there.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`ErrorKind::Store`].
     pub async fn remove<K: CacheKey>(&self, key: &K) -> Result<bool, Error> {
         self.store
             .clone()
@@ -172,7 +172,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync> Plain<V> {
     /// Whether there is a value under `key`.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`ErrorKind::Store`].
     pub async fn contains<K: CacheKey>(&self, key: &K) -> Result<bool, Error> {
         self.store
             .clone()
@@ -184,7 +184,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync> Plain<V> {
     /// What remains of the time to live of `key`: `None` if it is absent, [`Ttl::never`] if it does not expire.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`ErrorKind::Store`].
     pub async fn ttl<K: CacheKey>(&self, key: &K) -> Result<Option<Ttl>, Error> {
         let ms: i64 = self
             .store
@@ -201,7 +201,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync> Plain<V> {
     /// Gives `key` a new time to live; whether it was there.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`ErrorKind::Store`].
     pub async fn touch<K: CacheKey>(&self, key: &K, ttl: impl Into<Ttl> + Send) -> Result<bool, Error> {
         let (name, ttl) = (self.name(key), ttl.into());
         let mut store = self.store.clone();
@@ -241,24 +241,28 @@ impl<V: Serialize + DeserializeOwned + Send + Sync> Plain<V> {
 
     fn encode<K: CacheKey>(&self, key: &K, value: &V) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
-        write_json(value, &mut bytes, VALUE_MAX).map_err(|source| Error::Encode {
-            key: self.label(key),
-            source,
+        write_json(value, &mut bytes, VALUE_MAX).map_err(|source| {
+            Error::from(ErrorKind::Encode {
+                key: self.label(key),
+                source,
+            })
         })?;
         Ok(bytes)
     }
 
     fn decode<K: CacheKey>(&self, key: &K, bytes: &[u8]) -> Result<V, Error> {
-        read_json(bytes).map_err(|source| Error::Decode {
-            key: self.label(key),
-            source,
+        read_json(bytes).map_err(|source| {
+            Error::from(ErrorKind::Decode {
+                key: self.label(key),
+                source,
+            })
         })
     }
 }
 
 fn failed(operation: &'static str, error: redis::RedisError) -> Error {
-    Error::Store {
+    Error::from(ErrorKind::Store {
         operation,
         source: Arc::new(StoreError::from(error)),
-    }
+    })
 }

@@ -7,7 +7,7 @@ use larder_store::ScriptCall;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Error, Receipt,
+    Error, ErrorKind, Receipt,
     coherence::Copied,
     context::Notes,
     core::{Core, Place, is_out_of_memory, is_unknown_outcome, is_wrong_type},
@@ -62,11 +62,11 @@ where
         if self.source.is_none() {
             return Ok(());
         }
-        Err(Error::Refused {
+        Err(Error::from(ErrorKind::Refused {
             operation,
             why: "the cache has a source and no sink, so a stored copy could be older than the row",
             instead: "invalidate",
-        })
+        }))
     }
 
     pub(crate) async fn put(self: &Arc<Self>, key: &K, value: V, notes: &Notes) -> Result<Receipt, Error> {
@@ -117,15 +117,15 @@ where
             }
             Ok(PutReply {
                 held_ms: Some(left), ..
-            }) => Err(Error::Held {
+            }) => Err(Error::from(ErrorKind::Held {
                 key: self.label(place),
                 left: span(left),
-            }),
+            })),
             Err(error) if is_out_of_memory(&error) => {
                 // The old value is still there, and the caller has a newer one.
                 let dropped = self.deliver(vec![Owed::drop_of(place.keys.e().clone())]).await;
                 dropped.map_err(|source| pending("one key", source))?;
-                Err(Error::StoreFull { key: self.label(place) })
+                Err(Error::from(ErrorKind::StoreFull { key: self.label(place) }))
             }
             Err(error) if is_unknown_outcome(&error) => Err(self.outcome_unknown("put", place, error)),
             Err(error) => Err(error),
@@ -133,14 +133,11 @@ where
     }
 
     pub(crate) fn outcome_unknown(&self, operation: &'static str, place: &Place, error: Error) -> Error {
-        match error {
-            Error::Store { source, .. } => Error::OutcomeUnknown {
-                operation,
-                key: self.label(place),
-                source,
-            },
-            other => other,
-        }
+        error.map_store(|source| ErrorKind::OutcomeUnknown {
+            operation,
+            key: self.label(place),
+            source,
+        })
     }
 
     /// Puts many values in pipelines; each with its own outcome, and the first failure is reported.
@@ -187,11 +184,11 @@ where
     /// Stores a value where none is cached; whether it did. A lease decides between several callers.
     pub(crate) async fn put_if_absent(self: &Arc<Self>, key: &K, value: V, notes: &Notes) -> Result<bool, Error> {
         if self.sink.is_some() {
-            return Err(Error::Refused {
+            return Err(Error::from(ErrorKind::Refused {
                 operation: "put_if_absent",
                 why: "only the source knows whether it has a value, and what is cached says nothing of that",
                 instead: "insert",
-            });
+            }));
         }
         self.refuse_with_source("put_if_absent")?;
         let place = Arc::new(self.place(key));
@@ -234,9 +231,9 @@ where
             let full = is_out_of_memory(&error);
             lease.release().await;
             return Err(if full {
-                Error::StoreFull {
+                Error::from(ErrorKind::StoreFull {
                     key: self.label(&place),
-                }
+                })
             } else if is_unknown_outcome(&error) {
                 self.outcome_unknown("put_if_absent", &place, error)
             } else {
@@ -331,10 +328,10 @@ where
                 // Another refreshes it: after that it can be touched.
                 (Lease::Hit(_) | Lease::Stale(_), Mode::Early) => self.settings.lease,
                 (Lease::Held(left), _) => {
-                    return Err(Error::Held {
+                    return Err(Error::from(ErrorKind::Held {
                         key: self.label(place),
                         left: span(*left),
-                    });
+                    }));
                 }
                 _ => return Ok((got, None)),
             };

@@ -7,7 +7,7 @@ use larder_near::Entry;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Error,
+    Error, ErrorKind,
     acquire::{Acquire, Acquired},
     coherence::Copied,
     core::{Core, Lesson, Place},
@@ -263,9 +263,9 @@ where
 
     pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.tasks.stopping().is_cancelled() {
-            return Err(Error::Closed {
+            return Err(Error::from(ErrorKind::Closed {
                 namespace: self.layout.namespace().clone(),
-            });
+            }));
         }
         Ok(())
     }

@@ -193,7 +193,7 @@ impl Patch {
     /// The fields of `fields`, which serialises as a map or a struct. A field that is `None` becomes null.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) if it does not serialise, or as something without fields.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if it does not serialise, or as something without fields.
     pub fn of(fields: &(impl Serialize + ?Sized)) -> Result<Self, crate::Error> {
         match serde_json::to_value(fields) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
@@ -205,7 +205,7 @@ impl Patch {
     /// The same patch with one more field, which replaces an earlier one of that name.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) if `value` does not serialise.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if `value` does not serialise.
     pub fn set(mut self, field: impl Into<String>, value: impl Serialize) -> Result<Self, crate::Error> {
         let value = serde_json::to_value(value)
             .map_err(|error| crate::Error::config(format!("a patch does not serialise: {error}")))?;

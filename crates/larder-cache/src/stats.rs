@@ -221,6 +221,37 @@ impl Default for Counters {
     }
 }
 
+/// A thread's place among the counters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Own<'a> {
+    stripe: &'a Stripe,
+    is_own: bool,
+}
+
+impl Own<'_> {
+    #[inline]
+    pub(crate) fn add(self, what: Count, n: u64) {
+        let count = &self.stripe.0[what as usize];
+        // Relaxed: nothing is ordered by a count.
+        if self.is_own {
+            count.store(count.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+        } else {
+            count.fetch_add(n, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts an answer of the near tier.
+    #[inline]
+    pub(crate) fn add_near(self, is_value: bool) {
+        let what = if is_value {
+            Count::NearHits
+        } else {
+            Count::NearNegatives
+        };
+        self.add(what, 1);
+    }
+}
+
 impl Counters {
     #[inline]
     pub(crate) fn add(&self, what: Count) {
@@ -229,15 +260,16 @@ impl Counters {
 
     #[inline]
     pub(crate) fn add_many(&self, what: Count, n: u64) {
+        self.own().add(what, n);
+    }
+
+    /// Where the calling thread counts. A hit looks this up before the map, whose locks no processor looks past.
+    #[inline]
+    pub(crate) fn own(&self) -> Own<'_> {
         let (stripe, is_own) = stripe::own();
         // The remainder changes nothing and spares a bounds check.
-        let count = &self.stripes[stripe % STRIPES].0[what as usize];
-        // Relaxed: nothing is ordered by a count.
-        if is_own {
-            count.store(count.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
-        } else {
-            count.fetch_add(n, Ordering::Relaxed);
-        }
+        let stripe = &self.stripes[stripe % STRIPES];
+        Own { stripe, is_own }
     }
 
     fn sums(&self) -> [u64; KINDS] {

@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream::BoxStream};
 use larder_base::CacheKey;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Error, batch::SourceMany, core::Core};
+use crate::{Error, ErrorKind, batch::SourceMany, core::Core};
 
 /// Keys per step: enough to fill a pipeline and a query, few enough that progress is seen.
 const CHUNK: usize = 200;
@@ -60,10 +60,12 @@ where
     }
 
     async fn run(mut self) -> Result<Progress, Error> {
-        let source = self.core.source.clone().ok_or(Error::Refused {
-            operation: "warm",
-            why: "the cache has no source to load from",
-            instead: "put_many",
+        let source = self.core.source.clone().ok_or_else(|| {
+            Error::from(ErrorKind::Refused {
+                operation: "warm",
+                why: "the cache has no source to load from",
+                instead: "put_many",
+            })
         })?;
         let source = SourceMany(source);
         let mut progress = Progress::default();

@@ -21,13 +21,13 @@ where
     /// safely as [`Receipt::ack`] says: every read sees it, and the source has it later.
     ///
     /// # Errors
-    /// With a sink [`Error::Sink`], where nothing was written or [nobody knows](Error::is_in_doubt); [`Error::HoldLapsed`] and
-    /// [`Error::Store`], where nothing was written. Without one [`Error::Refused`] on a cache with a source, naming
-    /// `invalidate`: a copy of a row is stored by a load instead; [`Error::Held`] while a writer holds the key;
-    /// [`Error::OutcomeUnknown`] if it was sent and its answer not seen; [`Error::StoreFull`], with the old value gone;
-    /// [`Error::Encode`] and [`Error::Tags`] for what cannot be stored. Under write-behind [`Error::Backpressure`], where too much
-    /// waits; [`Error::Sink`], if the source could not be asked for the epoch that a new store or one that was restarted needs;
-    /// [`Error::OutcomeUnknown`] only if no answer was seen within [`wait`](crate::WriteBehind::wait).
+    /// With a sink [`ErrorKind::Sink`](crate::ErrorKind::Sink), where nothing was written or [nobody knows](Error::is_in_doubt); [`ErrorKind::HoldLapsed`](crate::ErrorKind::HoldLapsed) and
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store), where nothing was written. Without one [`ErrorKind::Refused`](crate::ErrorKind::Refused) on a cache with a source, naming
+    /// `invalidate`: a copy of a row is stored by a load instead; [`ErrorKind::Held`](crate::ErrorKind::Held) while a writer holds the key;
+    /// [`ErrorKind::OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown) if it was sent and its answer not seen; [`ErrorKind::StoreFull`](crate::ErrorKind::StoreFull), with the old value gone;
+    /// [`ErrorKind::Encode`](crate::ErrorKind::Encode) and [`ErrorKind::Tags`](crate::ErrorKind::Tags) for what cannot be stored. Under write-behind [`ErrorKind::Backpressure`](crate::ErrorKind::Backpressure), where too much
+    /// waits; [`ErrorKind::Sink`](crate::ErrorKind::Sink), if the source could not be asked for the epoch that a new store or one that was restarted needs;
+    /// [`ErrorKind::OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown) only if no answer was seen within [`wait`](crate::WriteBehind::wait).
     ///
     /// # Cancel safety
     /// Dropped before it returns, it may have been written or not; nothing older is served than what the source has.
@@ -80,7 +80,7 @@ where
     /// whether the store has acknowledged it.
     ///
     /// # Errors
-    /// As [`put`](Self::put) with a sink; [`Error::Refused`] on a cache with a source and no sink, naming `invalidate`.
+    /// As [`put`](Self::put) with a sink; [`ErrorKind::Refused`](crate::ErrorKind::Refused) on a cache with a source and no sink, naming `invalidate`.
     ///
     /// # Cancel safety
     /// Dropped before it returns, it goes on in the background until the store acknowledges it.
@@ -114,7 +114,7 @@ where
     /// ```
     ///
     /// # Errors
-    /// As [`put`](Self::put); [`Error::Refused`] on a cache without a sink, and [`Error::Sink`] if the sink changes no single
+    /// As [`put`](Self::put); [`ErrorKind::Refused`](crate::ErrorKind::Refused) on a cache without a sink, and [`ErrorKind::Sink`](crate::ErrorKind::Sink) if the sink changes no single
     /// fields.
     ///
     /// # Cancel safety
@@ -126,7 +126,7 @@ where
     /// Has the source keep `value` under a key that it draws; that key. It is cached by the first read.
     ///
     /// # Errors
-    /// As [`put`](Self::put); [`Error::Refused`] on a cache without a sink, and [`Error::Sink`] if the sink draws no keys.
+    /// As [`put`](Self::put); [`ErrorKind::Refused`](crate::ErrorKind::Refused) on a cache without a sink, and [`ErrorKind::Sink`](crate::ErrorKind::Sink) if the sink draws no keys.
     ///
     /// # Cancel safety
     /// Dropped before it returns, it may have been inserted or not; that there is no such key may then be remembered for
@@ -138,7 +138,7 @@ where
     /// Gives the cached value a new TTL, from now; whether one was cached.
     ///
     /// # Errors
-    /// [`Error::Store`] if the store cannot be asked; [`Error::Held`] while a writer holds the key.
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the store cannot be asked; [`ErrorKind::Held`](crate::ErrorKind::Held) while a writer holds the key.
     ///
     /// # Cancel safety
     /// Dropped before it returns, it may have happened or not.
@@ -158,7 +158,7 @@ where
     /// build on it: it waits and is tried again. A step whose answer was lost is repeated without being counted twice.
     ///
     /// # Errors
-    /// [`Error::Store`], also for a counter that would leave the range of `i64`; [`Error::OutcomeUnknown`] if it was sent and
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store), also for a counter that would leave the range of `i64`; [`ErrorKind::OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown) if it was sent and
     /// its answer not seen: it is not repeated, for that could count twice. Under write-behind as [`put`](Self::put).
     ///
     /// # Cancel safety
@@ -191,7 +191,7 @@ where
     /// The counter of `key`; `None` if it does not exist.
     ///
     /// # Errors
-    /// [`Error::Store`] if the store cannot be asked.
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the store cannot be asked.
     pub async fn counter(&self, key: &K) -> Result<Option<i64>, Error> {
         self.core.counter(key).await
     }
@@ -199,7 +199,7 @@ where
     /// Drops the counter of `key`; whether there was one.
     ///
     /// # Errors
-    /// [`Error::Store`] if the store cannot be asked.
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the store cannot be asked.
     ///
     /// # Cancel safety
     /// Dropped before it returns, it may have happened or not.
@@ -225,7 +225,7 @@ where
     /// ```
     ///
     /// # Errors
-    /// [`Error::Store`] if the store cannot be asked: the commit should then not happen.
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the store cannot be asked: the commit should then not happen.
     ///
     /// # Cancel safety
     /// Dropped before it returns, a hold that was granted ends in the background.
@@ -237,7 +237,7 @@ where
     /// What is cached already costs one round trip per batch.
     ///
     /// The future to await comes from [`Warming`], which also takes a callback for progress. It ends with
-    /// [`Error::Refused`] on a cache without a source, which has nothing to load from.
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) on a cache without a source, which has nothing to load from.
     pub fn warm<S>(&self, keys: S) -> Warming<K, V>
     where
         S: Stream<Item = K> + Send + 'static,

@@ -111,8 +111,10 @@ impl<V> Entry<V> {
         self.ends_after(nanos(now))
     }
 
+    /// As [`is_fresh`](Self::is_fresh), of a moment in [`nanos`].
+    #[must_use]
     #[inline]
-    pub(crate) const fn ends_after(&self, now: u64) -> bool {
+    pub const fn ends_after(&self, now: u64) -> bool {
         now < self.deadline & !NOT_TIME
     }
 

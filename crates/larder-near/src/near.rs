@@ -11,7 +11,7 @@ use std::{
 
 use quick_cache::{DefaultHashBuilder, Lifecycle, UnitWeighter, sync::Cache};
 
-use crate::{Entry, Stamp};
+use crate::Entry;
 
 /// Room that is made at once for no more entries than these, some 60 MiB of addresses that cost memory when they are used.
 /// A larger tier grows as it fills.
@@ -60,15 +60,15 @@ impl<K: Hash + Eq + Clone, V> Near<K, V> {
         self.entries.get(key).filter(|entry| entry.is_fresh(now))
     }
 
-    /// The value of the copy under `key`, if it may still be served at `now`, in [`nanos`](crate::nanos), and is `valid`.
+    /// The value of the copy under `key`, if that is `valid`.
     ///
     /// The hit path: it takes the value out where the map put the copy. Moving the whole copy once more, right after
     /// it was written, made the processor wait for its own stores.
     #[inline]
-    pub fn value(&self, key: &K, now: u64, valid: impl FnOnce(Stamp) -> bool) -> Option<Option<Arc<V>>> {
+    pub fn value(&self, key: &K, valid: impl FnOnce(&Entry<V>) -> bool) -> Option<Option<Arc<V>>> {
         let mut found = self.entries.get(key);
         let entry = found.as_mut()?;
-        (entry.ends_after(now) && valid(entry.stamp())).then(|| entry.take_value())
+        valid(entry).then(|| entry.take_value())
     }
 
     /// Puts a copy under `key` in place of what was there. The caller has made sure that it is not outdated:
@@ -133,6 +133,7 @@ impl<K, V> Lifecycle<K, V> for CountEvictions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Stamp;
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Ack, Behind, record, record::Kind, unknown};
 use crate::{
-    CacheEvent, Error, Receipt, SinkError, Ticket, Version,
+    CacheEvent, Error, ErrorKind, Receipt, SinkError, Ticket, Version,
     core::{Core, Place, is_out_of_memory, is_unknown_outcome, is_wrong_type},
     mutant::{self, Mutant},
     owed::Owed,
@@ -80,9 +80,11 @@ where
         let encoded = value
             .map(|value| self.settings.codec.encode(value, &envelope))
             .transpose();
-        let encoded = encoded.map_err(|source| Error::Encode {
-            key: self.label(&place),
-            source,
+        let encoded = encoded.map_err(|source| {
+            Error::from(ErrorKind::Encode {
+                key: self.label(&place),
+                source,
+            })
         })?;
         let change = record::write(written, self.schema, encoded.as_ref());
         Ok(Writing {
@@ -193,9 +195,9 @@ where
 
     pub(super) fn check_accepting(&self, behind: &Behind) -> Result<(), Error> {
         if behind.is_closing() {
-            return Err(Error::Closed {
+            return Err(Error::from(ErrorKind::Closed {
                 namespace: self.layout.namespace().clone(),
-            });
+            }));
         }
         self.check_open()
     }
@@ -348,12 +350,12 @@ where
             Ok(BehindPutReply::NeedEpoch) => Ok(Attempt::Again(Again::Now)),
             Ok(BehindPutReply::Full { entries, bytes }) => {
                 self.events.tell(|| CacheEvent::BehindFull { entries, bytes });
-                again(Error::Backpressure {
+                again(Error::from(ErrorKind::Backpressure {
                     key: self.label(&one.place),
                     entries,
                     bytes,
                     waited: behind.settings.wait,
-                })
+                }))
             }
             Err(error) if is_wrong_type(&error) => {
                 let mut keys = behind.keys[usize::from(one.partition())].typed();
@@ -374,9 +376,9 @@ where
 
     /// Whether waiting may help.
     pub(super) fn again_later(&self, error: Error) -> Result<Again, Error> {
-        let may_pass = match &error {
-            Error::Store { source, .. } => source.is_connection() || source.code().is_none(),
-            Error::Sink { source, .. } => source.is_retryable() || SinkError::is_in_doubt(source),
+        let may_pass = match error.kind() {
+            ErrorKind::Store { source, .. } => source.is_connection() || source.code().is_none(),
+            ErrorKind::Sink { source, .. } => source.is_retryable() || SinkError::is_in_doubt(source),
             _ => false,
         };
         if may_pass { Ok(Again::Later(error)) } else { Err(error) }

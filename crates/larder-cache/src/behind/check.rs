@@ -4,7 +4,7 @@ use larder_store::Store;
 use redis::Value;
 
 use super::{Ack, WriteBehind};
-use crate::{Error, settings::OnStoreDown};
+use crate::{Error, ErrorKind, settings::OnStoreDown};
 
 /// What a store says of itself.
 struct Says {
@@ -82,10 +82,10 @@ async fn config(store: &Store, ack: Ack, name: &str) -> Result<String, Error> {
         Ok(Value::Array(items)) => items.into_iter().nth(1),
         Ok(_) => None,
         Err(error) if error.is_connection() => {
-            return Err(Error::Store {
+            return Err(Error::from(ErrorKind::Store {
                 operation: "CONFIG GET",
                 source: error.into(),
-            });
+            }));
         }
         Err(_) => None,
     };
@@ -108,10 +108,10 @@ async fn replicas(store: &Store) -> Result<u32, Error> {
         Ok(Value::VerbatimString { text, .. } | Value::SimpleString(text)) => text,
         Ok(_) => String::new(),
         Err(error) => {
-            return Err(Error::Store {
+            return Err(Error::from(ErrorKind::Store {
                 operation: "INFO",
                 source: error.into(),
-            });
+            }));
         }
     };
     let online = text

@@ -147,7 +147,7 @@ impl WriteBehind {
     }
 
     /// How long a write waits while there is no room, or while the store does not answer, before it fails with
-    /// [`Error::Backpressure`] or what kept the store from answering. Default 5 s.
+    /// [`ErrorKind::Backpressure`](crate::ErrorKind::Backpressure) or what kept the store from answering. Default 5 s.
     pub const fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self

@@ -17,7 +17,7 @@ use super::{
     settle::{Batch, Failure, Item},
 };
 use crate::{
-    CacheEvent, Counted, Error, SinkErrorKind,
+    CacheEvent, Counted, Error, ErrorKind, SinkErrorKind,
     core::{Core, is_out_of_memory, is_unknown_outcome},
     script::{BehindCount, BehindCountReply},
     settings::{Ttl, millis},
@@ -111,12 +111,12 @@ where
                 }
                 Ok((BehindCountReply::Full { entries, bytes }, _)) => {
                     self.events.tell(|| CacheEvent::BehindFull { entries, bytes });
-                    Error::Backpressure {
+                    Error::from(ErrorKind::Backpressure {
                         key: self.label(&place),
                         entries,
                         bytes,
                         waited: settings.wait,
-                    }
+                    })
                 }
                 Err(error) if is_unknown_outcome(&error) || super::accept::is_unreplicated(&error) => {
                     unknown = Some(error.clone());

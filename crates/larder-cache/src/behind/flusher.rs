@@ -19,7 +19,7 @@ use super::{
     settle::{Failure, Item, reason},
 };
 use crate::{
-    CacheEvent, Error,
+    CacheEvent, Error, ErrorKind,
     cache::boxed,
     core::Core,
     script::{BehindClaim, Step},
@@ -134,7 +134,7 @@ where
                 // A partition that stops does not slow down the others.
                 failure = failures
                     .into_iter()
-                    .find(|failure| !matches!(failure.error, Error::DeadLettersFull { .. }));
+                    .find(|failure| !matches!(failure.error.kind(), ErrorKind::DeadLettersFull { .. }));
                 left = self.going(behind, &more).await;
             }
         }

@@ -51,7 +51,7 @@ pub use lag::Lag;
 pub use letters::{DeadLetter, LetterId};
 
 use crate::{
-    Error,
+    Error, ErrorKind,
     core::Core,
     layout::Layout,
     mutant::{self, Mutant},
@@ -139,10 +139,12 @@ impl Behind {
 impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     /// The dirty map of this cache; refused on one that writes otherwise.
     pub(crate) fn behind_for(&self, operation: &'static str) -> Result<&Behind, Error> {
-        self.behind.as_deref().ok_or(Error::Refused {
-            operation,
-            why: "the cache does not write behind, so that nothing waits to be flushed",
-            instead: "WritePolicy::Behind",
+        self.behind.as_deref().ok_or_else(|| {
+            Error::from(ErrorKind::Refused {
+                operation,
+                why: "the cache does not write behind, so that nothing waits to be flushed",
+                instead: "WritePolicy::Behind",
+            })
         })
     }
 
@@ -151,11 +153,11 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         if self.behind.is_none() {
             return Ok(());
         }
-        Err(Error::Refused {
+        Err(Error::from(ErrorKind::Refused {
             operation,
             why: "the cache writes behind, and what waits to be flushed would come over it",
             instead,
-        })
+        }))
     }
 
     /// Which run of which server the store is, as it stands beside the epoch. It is that of the connection that the next

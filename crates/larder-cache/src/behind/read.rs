@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::record::Record;
 use crate::{
-    Error,
+    Error, ErrorKind,
     acquire::Acquired,
     core::{Core, Place},
     found::{Lookup, Outcome},
@@ -30,9 +30,11 @@ where
             Some(record) => record.value(&self.settings.codec, place.address.written.as_str()),
             None => Err(CodecError::Truncated),
         };
-        let value = decoded.map_err(|source| Error::Decode {
-            key: self.label(place),
-            source,
+        let value = decoded.map_err(|source| {
+            Error::from(ErrorKind::Decode {
+                key: self.label(place),
+                source,
+            })
         })?;
         Ok(Lookup::behind(value.map(Arc::new), self.settings.ttl.span()))
     }

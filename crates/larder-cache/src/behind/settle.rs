@@ -18,7 +18,7 @@ use super::{
     record::{NO_VERSION, RawVersion, Record},
 };
 use crate::{
-    Change, Counted, Error, SinkError, SinkErrorKind,
+    Change, Counted, Error, ErrorKind, SinkError, SinkErrorKind,
     channel::Change as Changed,
     core::Core,
     mutant::{self, Mutant},
@@ -204,7 +204,7 @@ where
             Ok(Buried::NoRoom) => {
                 self.give_back(behind, map, std::iter::once(item)).await;
                 let letters = behind.settings.dead_letters;
-                Some(Failure::of(1, Error::DeadLettersFull { letters }))
+                Some(Failure::of(1, Error::from(ErrorKind::DeadLettersFull { letters })))
             }
             Err(error) => Some(Failure::of(1, error)),
         }
@@ -290,12 +290,8 @@ pub(super) fn reason(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let said = error.to_string();
-        // Drivers tell their causes already.
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
+        text.push_str(": ");
+        text.push_str(&error.to_string());
         cause = error.source();
     }
     text

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::record::Record;
 use crate::{
-    Error, Patch, Receipt, Written,
+    Error, ErrorKind, Patch, Receipt, Written,
     core::{Core, Place},
     lease::LeaseGuard,
     script::{Lease, Mode, OnlyIf},
@@ -37,10 +37,12 @@ where
         patch: &Patch,
     ) -> Result<Written<Option<Arc<V>>>, Error> {
         let behind = self.behind_for("update")?;
-        let source = self.source.clone().ok_or(Error::Refused {
-            operation: "update",
-            why: "under write-behind an update reads the row, and the cache has no source",
-            instead: "put",
+        let source = self.source.clone().ok_or_else(|| {
+            Error::from(ErrorKind::Refused {
+                operation: "update",
+                why: "under write-behind an update reads the row, and the cache has no source",
+                instead: "put",
+            })
         })?;
         let place = Arc::new(self.place(key));
         let deadline = self.now().saturating_add(behind.settings.wait);
@@ -63,10 +65,10 @@ where
                 }
             }
             if self.now() >= deadline {
-                return Err(Error::Contended {
+                return Err(Error::from(ErrorKind::Contended {
                     key: self.label(&place),
                     waited: behind.settings.wait,
-                });
+                }));
             }
             self.pause_briefly().await;
         }
@@ -81,9 +83,11 @@ where
     ) -> Result<Option<Base<K, V>>, Error> {
         let (got, lease) = self.lease(key, place, Mode::Early).await?;
         if let Lease::Dirty(bytes) = got.state {
-            let unreadable = |source| Error::Decode {
-                key: self.label(place),
-                source,
+            let unreadable = |source| {
+                Error::from(ErrorKind::Decode {
+                    key: self.label(place),
+                    source,
+                })
             };
             let record = Record::parse(&bytes).ok_or_else(|| unreadable(CodecError::Truncated))?;
             let value = record.value(&self.settings.codec, place.address.written.as_str());
@@ -106,17 +110,19 @@ where
     }
 
     fn patched(&self, place: &Place, value: &V, patch: &Patch) -> Result<V, Error> {
-        let refuse = |error: serde_json::Error| Error::Encode {
-            key: self.label(place),
-            source: CodecError::Serialize(format!("the patched value: {error}")),
+        let refuse = |error: serde_json::Error| {
+            Error::from(ErrorKind::Encode {
+                key: self.label(place),
+                source: CodecError::Serialize(format!("the patched value: {error}")),
+            })
         };
         let mut whole = serde_json::to_value(value).map_err(refuse)?;
         let Value::Object(fields) = &mut whole else {
-            return Err(Error::Refused {
+            return Err(Error::from(ErrorKind::Refused {
                 operation: "update",
                 why: "the value has no fields: it is no struct and no map",
                 instead: "put",
-            });
+            }));
         };
         fields.extend(patch.fields().clone());
         serde_json::from_value(whole).map_err(refuse)

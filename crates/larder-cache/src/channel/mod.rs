@@ -16,7 +16,7 @@ use larder_store::Event;
 
 use self::message::{Message, Unreadable, What};
 pub(crate) use self::{announce::Announcements, listen::Listener, message::Change};
-use crate::{CacheEvent, Error, core::Core, matching::Matching, stats::Count};
+use crate::{CacheEvent, Error, ErrorKind, core::Core, matching::Matching, stats::Count};
 
 /// What to do when messages may have been missed: the connection was lost, or they came faster than they could be done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,9 +57,11 @@ where
     if core.settings.channel.is_none() {
         return Ok(());
     }
-    core.listener.ready().await.map_err(|source| Error::Store {
-        operation: "SUBSCRIBE",
-        source: Arc::new(source),
+    core.listener.ready().await.map_err(|source| {
+        Error::from(ErrorKind::Store {
+            operation: "SUBSCRIBE",
+            source: Arc::new(source),
+        })
     })
 }
 

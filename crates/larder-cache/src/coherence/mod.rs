@@ -133,22 +133,38 @@ impl<K: CacheKey, V> NearTier<K, V> {
     /// As [`hit`](Self::hit), the value alone, now.
     #[inline]
     pub(crate) fn value(&self, key: &K) -> Option<Option<Arc<V>>> {
-        let now = nanos(mutant::coarse(&self.clock));
-        let near = self.near.as_ref().filter(|_| self.is_proven(now))?;
-        near.value(key, now, |stamp| self.vouches_for(stamp))
+        let near = self.near.as_ref()?;
+        // What need not be asked after the lookup is asked before it: no processor looks past the lock of the map. So a copy
+        // is judged as of this moment; the clock may be later, which is only stricter.
+        let (until, epoch) = (self.proven_until(), self.epoch());
+        near.value(key, |copy| {
+            let (now, stamp) = (mutant::coarse_nanos(&self.clock), copy.stamp());
+            now <= until && copy.ends_after(now) && stamp.epoch == epoch && self.is_untouched(stamp)
+        })
     }
 
     /// Whether the stream was live a moment ago. To be asked before the lookup: a proof that comes after a copy was taken out
     /// says nothing of what was pushed between the two.
     #[inline]
     fn is_proven(&self, now: u64) -> bool {
+        now <= self.proven_until()
+    }
+
+    #[inline]
+    fn proven_until(&self) -> u64 {
         // Acquire: who sees the proof sees what was dropped before it.
-        now <= self.proven_until.load(Ordering::Acquire)
+        self.proven_until.load(Ordering::Acquire)
     }
 
     #[inline]
     fn vouches_for(&self, stamp: Stamp) -> bool {
-        stamp.epoch == self.epoch() && stamp.marker == self.partitions.revision(stamp.partition, stamp.tagged)
+        stamp.epoch == self.epoch() && self.is_untouched(stamp)
+    }
+
+    /// Whether nothing happened to the copy's partition since it was read.
+    #[inline]
+    fn is_untouched(&self, stamp: Stamp) -> bool {
+        stamp.marker == self.partitions.revision(stamp.partition, stamp.tagged)
     }
 
     #[inline]

@@ -12,7 +12,7 @@ use larder_base::CacheKey;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Consistency, Error, Receipt, SinkError, SinkErrorKind, WriteGate, WritePolicy,
+    Consistency, Error, ErrorKind, Receipt, SinkError, SinkErrorKind, WriteGate, WritePolicy,
     context::Notes,
     core::Core,
     sink::{AnySink, Patch},
@@ -231,10 +231,12 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
 
     /// The sink; refused on a cache without.
     pub(crate) fn sink_for(&self, operation: &'static str) -> Result<Arc<dyn AnySink<K, V>>, Error> {
-        self.any_sink().ok_or(Error::Refused {
-            operation,
-            why: "the cache has no sink to write to",
-            instead: "CacheBuilder::sink",
+        self.any_sink().ok_or_else(|| {
+            Error::from(ErrorKind::Refused {
+                operation,
+                why: "the cache has no sink to write to",
+                instead: "CacheBuilder::sink",
+            })
         })
     }
 
@@ -242,11 +244,11 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         if error.kind() == SinkErrorKind::InDoubt {
             tracing::warn!(namespace = %self.layout.namespace(), operation, "a write may have been committed or not");
         }
-        Error::Sink {
+        Error::from(ErrorKind::Sink {
             operation,
             what,
             source: Arc::new(error),
-        }
+        })
     }
 }
 

@@ -132,7 +132,7 @@ pub(crate) use switch::lives;
 #[cfg(feature = "mutants")]
 pub use switch::with;
 #[cfg(feature = "mutants")]
-pub(crate) use ticker::{coarse, tick};
+pub(crate) use ticker::{coarse, coarse_nanos, tick};
 #[cfg(feature = "mutants")]
 pub(crate) use unlink::unlink;
 
@@ -160,8 +160,13 @@ mod off {
         clock.coarse()
     }
 
+    #[inline(always)]
+    pub(crate) fn coarse_nanos(clock: &Clock) -> u64 {
+        clock.coarse_nanos()
+    }
+
     pub(crate) const fn tick(_: &Clock, _: &Tasks) {}
 }
 
 #[cfg(not(feature = "mutants"))]
-pub(crate) use off::{coarse, listener, lives, tick};
+pub(crate) use off::{coarse, coarse_nanos, listener, lives, tick};

@@ -3,6 +3,7 @@
 use std::{cell::Cell, time::Duration};
 
 use larder_base::{Clock, Tasks};
+use larder_near::nanos;
 
 use super::{Mutant, lives};
 
@@ -17,6 +18,16 @@ thread_local! {
 #[inline]
 pub(crate) fn coarse(clock: &Clock) -> Duration {
     if lives(Mutant::M38) { CELL.get() } else { clock.coarse() }
+}
+
+/// [`coarse`] in nanoseconds.
+#[inline]
+pub(crate) fn coarse_nanos(clock: &Clock) -> u64 {
+    if lives(Mutant::M38) {
+        nanos(CELL.get())
+    } else {
+        clock.coarse_nanos()
+    }
 }
 
 /// Starts what advances the cell, if the mutant lives.

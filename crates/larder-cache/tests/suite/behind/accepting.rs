@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use larder_cache::{
-    Ack, Cache, Delivery, Error, OnStoreDown, Patch, SharedSink, Sink, SinkError, Source, Tier, WriteBehind,
-    WritePolicy,
+    Ack, Cache, Delivery, OnStoreDown, Patch, SharedSink, Sink, SinkError, Source, Tier, WriteBehind, WritePolicy,
 };
 use larder_store::Store;
 use larder_testkit::{Kind, RedisServer, Topology, eventually, for_each_topology};
@@ -235,7 +234,10 @@ fn a_cache_that_writes_behind_refuses_what_would_go_past_it() {
             here.hold(&1).await.map(drop).unwrap_err(),
             here.put_if_absent(&1, 1).await.map(drop).unwrap_err(),
         ] {
-            assert!(matches!(error, Error::Refused { .. }), "{error}");
+            assert!(
+                matches!(error.kind(), larder_cache::ErrorKind::Refused { .. }),
+                "{error}"
+            );
         }
     });
 }
@@ -282,10 +284,9 @@ async fn refused(store: &Store, policy: WriteBehind) -> String {
         .write(WritePolicy::Behind(policy))
         .build()
         .await;
-    match built {
-        Err(Error::Config(text)) => text,
-        other => panic!("{other:?}"),
-    }
+    let error = built.expect_err("it is refused");
+    assert!(matches!(error.kind(), larder_cache::ErrorKind::Config(_)), "{error:?}");
+    error.to_string()
 }
 
 #[tokio::test]
@@ -380,7 +381,11 @@ fn who_puts_after_a_drain_is_told() {
         here.put(&1, 1).await.unwrap();
         let drained = meanwhile(&t, here.drain(t.units(4_000))).await;
         assert_eq!((drained.flushed, drained.left, drained.is_complete), (1, Some(0), true));
-        assert!(matches!(here.put(&1, 2).await, Err(Error::Closed { .. })));
+        let error = here.put(&1, 2).await.unwrap_err();
+        assert!(
+            matches!(error.kind(), larder_cache::ErrorKind::Closed { .. }),
+            "{error:?}"
+        );
         assert_eq!(ledger.row(1), Some(1));
         until(&t, async || here.drain(t.units(4_000)).await.is_complete).await;
     });

@@ -1,6 +1,6 @@
 //! What the source refuses for good is put aside, and nothing else is.
 
-use larder_cache::{Cache, CacheEvent, Error, WritePolicy};
+use larder_cache::{Cache, CacheEvent, ErrorKind, WritePolicy};
 use larder_testkit::{Topology, for_each_topology};
 
 use super::{behind, ledger::Ledger, meanwhile, open, read, unflushed, until};
@@ -106,7 +106,10 @@ fn without_room_for_dead_letters_a_partition_stops_and_nothing_is_lost() {
         })
         .await;
         let full = here.barrier(&receipt).await.unwrap_err();
-        assert!(matches!(full, Error::DeadLettersFull { letters: 1 }), "{full}");
+        assert!(
+            matches!(full.kind(), ErrorKind::DeadLettersFull { letters: 1 }),
+            "{full}"
+        );
         here.put_many((100..200).map(|key| (key, key))).await.unwrap();
         let elsewhere = async |key: u64| here.put(&key, key).await.unwrap().tickets()[0].partition != partition;
         let mut flows = Vec::new();
@@ -147,7 +150,7 @@ fn what_cannot_be_read_is_put_aside_and_what_another_type_wrote_is_read() {
         assert_eq!(read(&here, 1).await, Some(11), "it reads what it can");
         let error = here.get(&2).await.unwrap_err();
         assert!(
-            matches!(error, Error::Decode { .. }),
+            matches!(error.kind(), ErrorKind::Decode { .. }),
             "and does not take the older row instead: {error}"
         );
         let flusher = open(&t.another_store().await, &ledger, behind()).await;

@@ -39,7 +39,10 @@ fn fault_36() {
                 unreachable!("it is refused once the process ends")
             };
             let (told, drained) = meanwhile(&t, async { tokio::join!(load, here.drain(t.units(4))) }).await;
-            verdict.expect(matches!(told, larder_cache::Error::Closed { .. }), format!("{told:?}"));
+            verdict.expect(
+                matches!(told.kind(), larder_cache::ErrorKind::Closed { .. }),
+                format!("{told:?}"),
+            );
             verdict.expect(
                 !drained.is_complete && drained.left == Some(KEYS),
                 format!("{drained:?}"),

@@ -2,13 +2,14 @@
 
 use std::{future::Future, sync::Arc};
 
-use larder_base::{Clock, Tasks};
+use larder_base::Tasks;
 use larder_store::{Store, StoreConfig};
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    context::Context,
     failure::{Failure, Outcome},
     flags::OwnStore,
 };
@@ -16,7 +17,7 @@ use crate::{
 /// Where a process sits. When it is killed, what runs on its own runtime is dropped where it stands, with its connections,
 /// as the kernel does it; and the next one sits down with a connection of its own.
 pub(super) struct Seat {
-    clock: Clock,
+    context: Context,
     open: Open,
     /// Whether who sits here may be killed: only then it has a runtime of its own.
     is_mortal: bool,
@@ -52,10 +53,10 @@ impl Open {
 }
 
 impl Seat {
-    pub(super) async fn new(clock: &Clock, open: Open, is_mortal: bool) -> Outcome<Arc<Self>> {
+    pub(super) async fn new(context: &Context, open: Open, is_mortal: bool) -> Outcome<Arc<Self>> {
         let sitting = sit_down(&open, is_mortal).await?;
         Ok(Arc::new(Self {
-            clock: clock.clone(),
+            context: context.clone(),
             open,
             is_mortal,
             sitting: Mutex::new(sitting),
@@ -112,7 +113,7 @@ impl Seat {
                 }
                 Err(error) => tracing::debug!(?error, "the next process cannot begin yet"),
             }
-            self.clock.sleep(AGAIN).await;
+            self.context.clock.sleep(AGAIN).await;
         }
     }
 }

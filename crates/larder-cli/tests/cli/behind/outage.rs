@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder::{Error, WriteBehind};
+use larder::WriteBehind;
 use larder_testkit::{PgServer, eventually};
 
 use super::desk::{Desk, NAMESPACE, SOON, Server, Worker, named};
@@ -56,7 +56,7 @@ async fn a_database_that_is_away_for_a_while_loses_nothing() {
     for id in 0..64 * 2 * ROOM as u64 {
         match service.put(&id, named(&format!("{id} {long}"))).await {
             Ok(_) => accepted.push(id),
-            Err(Error::Backpressure { .. }) => refused += 1,
+            Err(error) if error.is_backpressure() => refused += 1,
             Err(error) => panic!("{error}"),
         }
     }

@@ -2,10 +2,8 @@
 
 mod around;
 mod batch;
-mod behind;
 mod cold;
 mod counters;
-mod duel;
 mod outage;
 mod plain;
 mod race;
@@ -42,7 +40,6 @@ pub(super) const SCENES: &[Scene] = &[
     race::SCENE,
     through::SCENE,
     around::SCENE,
-    behind::SCENE,
     outage::SCENE,
     tags::SCENE,
     counters::SCENE,
