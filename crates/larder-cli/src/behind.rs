@@ -4,15 +4,16 @@
 
 use std::time::Duration;
 
+use crate::{
+    exact::Exact,
+    failure::{Failure, Outcome},
+};
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use larder::{
     Ack, Cache, CacheBuilder, CacheKey, Codec, DeadLetter, Drained, Error, Events, Lag, LetterId, Sink, SinkError,
     SqlError, SqlTable, Store, Ttl, WriteBehind, WritePolicy,
 };
 use larder_base::codec::VALUE_MAX_LIMIT;
-use serde_json::Value;
-
-use crate::failure::{Failure, Outcome};
 
 /// A cache of which only what lies behind it is used, whatever its keys are.
 pub(crate) trait Flusher {
@@ -27,7 +28,7 @@ pub(crate) trait Flusher {
     fn drain(&self, deadline: Duration) -> LocalBoxFuture<'_, Drained>;
 }
 
-impl<K: CacheKey> Flusher for Cache<K, Value> {
+impl<K: CacheKey> Flusher for Cache<K, Exact> {
     fn lag(&self) -> LocalBoxFuture<'_, Result<Lag, Error>> {
         Self::lag(self).boxed_local()
     }
@@ -136,10 +137,10 @@ pub(crate) async fn letters_of(store: &Store, namespace: &str) -> Outcome<Box<dy
 async fn build<K: CacheKey>(
     store: &Store,
     namespace: &str,
-    sink: impl Sink<K, Value>,
+    sink: impl Sink<K, Exact>,
     settings: Settings,
 ) -> Outcome<Box<dyn Flusher>> {
-    let builder: CacheBuilder<K, Value> = Cache::builder(namespace)
+    let builder: CacheBuilder<K, Exact> = Cache::builder(namespace)
         .store(store)
         // Nothing is read, and what is never read does not expire.
         .ttl(Ttl::never())
@@ -175,8 +176,8 @@ fn explain_table(error: SqlError) -> Failure {
 /// No source at all: whoever only looks at dead letters has none.
 struct Nowhere;
 
-impl Sink<String, Value> for Nowhere {
-    async fn put(&self, _: &String, _: &Value) -> Result<(), SinkError> {
+impl Sink<String, Exact> for Nowhere {
+    async fn put(&self, _: &String, _: &Exact) -> Result<(), SinkError> {
         Err(SinkError::unsupported("is not there"))
     }
 

@@ -6,6 +6,7 @@
 mod behind;
 mod cmd;
 mod context;
+mod exact;
 mod failure;
 mod flags;
 mod lines;

@@ -10,6 +10,7 @@ use std::{
 use larder::{Ack, Cache, CacheKey, Pool, PoolConfig, SqlTable, Store, WriteBehind, WritePolicy};
 use larder_testkit::{LarderServer, PgServer, RedisServer, eventually};
 use rustix::process::Signal;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
@@ -139,8 +140,17 @@ impl Desk {
         Ok(row.and_then(|(_, row)| row["name"].as_str().map(str::to_owned)))
     }
 
-    /// A service that writes to the table, and does not flush.
+    /// A service that writes rows to the table, and does not flush.
     pub(super) async fn service<K: CacheKey>(&self, behind: fn(WriteBehind) -> WriteBehind) -> Cache<K, Row> {
+        self.service_of(behind).await
+    }
+
+    /// The same with values of a type of its own.
+    pub(super) async fn service_of<K, V>(&self, behind: fn(WriteBehind) -> WriteBehind) -> Cache<K, V>
+    where
+        K: CacheKey,
+        V: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
         let store = Store::open(&self.store).await.expect("the server runs");
         Cache::builder(NAMESPACE)
             .store(&store)

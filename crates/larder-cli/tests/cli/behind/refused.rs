@@ -99,3 +99,31 @@ async fn a_change_that_cannot_be_read_is_a_dead_letter_that_says_so() {
         .says(&["damaged"]);
     desk.dlq("drop", &[&id]).ended(0);
 }
+
+/// Read without its type, such a number would come out as another one. The service, which has the type, replays it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_would_be_rounded_is_a_dead_letter_that_says_so() {
+    /// A value that only its own type reads exactly.
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    struct Balance {
+        name: String,
+        wei: u128,
+    }
+
+    let desk = Desk::postgres(Server::redis().await).await;
+    desk.run("ALTER TABLE users ADD COLUMN wei numeric").await;
+    let service = desk.service_of::<u64, Balance>(|behind| behind).await;
+    for (id, wei) in [(1, 7), (2, u128::MAX)] {
+        let name = "Ada".to_owned();
+        service.put(&id, Balance { name, wei }).await.expect("is accepted");
+    }
+    let run = desk.larder(&["worker", "--namespace", NAMESPACE], &["--once"]).ended(0);
+    assert!(run.out.contains("1 dead letter"), "{}", run.out);
+    assert_eq!(desk.count("SELECT count(*) FROM users WHERE wei = 7").await, 1);
+    let shown = desk.dlq("show", &[&desk.letters()[0]]).ended(0).out;
+    assert!(shown.contains("would be rounded"), "{shown}");
+    let id = service.dead_letters().await.expect("answers")[0].id;
+    assert!(service.replay_dead_letter(id).await.expect("the service has the type"));
+    let exact = "SELECT count(*) FROM users WHERE wei = 340282366920938463463374607431768211455";
+    assert_eq!(desk.count(exact).await, 1);
+}
