@@ -14,12 +14,26 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// Owns a process: signals go to its pid alone, and dropping it kills and reaps. Where this process ends without dropping
 /// anything (`kill -9`), Linux kills the child.
+///
+/// ```
+/// use larder_testkit::OwnedChild;
+///
+/// let mut command = std::process::Command::new("sleep");
+/// command.arg("60");
+/// let mut child = OwnedChild::spawn(command).expect("it is installed");
+/// assert!(child.ended().is_none());
+/// child.kill();
+/// assert!(child.ended().is_some_and(|status| !status.success()));
+/// ```
 #[derive(Debug)]
-pub(crate) struct OwnedChild(Child);
+pub struct OwnedChild(Child);
 
 impl OwnedChild {
     /// Starts `command`.
-    pub(crate) fn spawn(mut command: Command) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// As [`Command::spawn`].
+    pub fn spawn(mut command: Command) -> io::Result<Self> {
         die_with_parent(&mut command);
         let (send, started) = sync_channel(1);
         let sent = starter()?.send((command, send)).ok();
@@ -29,12 +43,14 @@ impl OwnedChild {
             .map(Self)
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
         self.0.id()
     }
 
     /// How it ended; `None` while it runs.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+    pub fn ended(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().ok().flatten()
     }
 
@@ -54,7 +70,7 @@ impl OwnedChild {
     }
 
     /// `kill -9`, then waits until the process is gone; nothing if it already is.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         // Already gone is what was wanted. SIGKILL also ends a stopped process, so the wait is short.
         let _ = self.0.kill();
         let _ = self.0.wait();

@@ -10,6 +10,7 @@
 //! - [`Proxy`]: a network that delays, holds back and cuts.
 //! - [`sim`]: a server, a network and a clock in memory alone, for thousands of seeded worlds.
 //! - [`SimDisk`]: a disk that keeps only what was synced, for the engine's log.
+//! - [`OwnedChild`]: any program, killed with its owner.
 //! - [`worker`]: more processes of the same test, killed and paused like the rest.
 //! - [`naive`]: the cache code that people write by hand, to compare with.
 //! - [`Case`]: seeded random cases that print their seed when they fail.
@@ -36,6 +37,7 @@ mod wire;
 pub mod worker;
 
 pub use answer::Answer;
+pub use child::OwnedChild;
 pub use folder::OwnFolder;
 pub use larder_server::{LarderServer, PROGRAM_VARIABLE};
 pub use pg_server::{PG_BIN_VARIABLE, PgServer};

@@ -1,6 +1,7 @@
 //! The tour runs every scene, keeps every promise, and can be read by people and programs.
 
-use larder_testkit::RedisServer;
+use larder_testkit::{PgServer, RedisServer};
+use serde_json::{Value, json};
 
 use crate::run::{entries, larder, larder_fed};
 
@@ -10,7 +11,7 @@ fn every_scene_keeps_its_promises_on_the_embedded_store() {
     let document = run.json();
     assert_eq!(document["ok"], true, "{document:#}");
     let scenes = document["scenes"].as_array().expect("scenes are a list");
-    assert_eq!(scenes.len(), 12);
+    assert_eq!(scenes.len(), 13);
     for scene in scenes {
         assert_eq!(scene["ok"], true, "{scene:#}");
         assert!(
@@ -33,6 +34,71 @@ async fn every_scene_keeps_its_promises_on_a_redis_server_and_leaves_only_the_pl
     assert_eq!(left.trim(), "user:42");
     let json: serde_json::Value = serde_json::from_str(server.cli(&["GET", "user:42"]).trim()).expect("JSON");
     assert_eq!(json["id"], 42);
+}
+
+/// The killed flushers of the scene `behind` lost nothing, and what is written by hand did.
+fn nothing_was_lost(scene: &Value) {
+    let figures = &scene["figures"];
+    assert_eq!(
+        (&figures["flushers_killed"], &figures["lost_writes"]),
+        (&json!(3), &json!(0)),
+        "{scene:#}"
+    );
+    for (figure, least) in [
+        ("writes_waiting_at_the_kills", 1),
+        ("lost_writes_popped_first", 60),
+        ("lost_writes_queue_in_memory", 60),
+    ] {
+        assert!(
+            figures[figure].as_u64().is_some_and(|n| n >= least),
+            "{figure}: {scene:#}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn killed_flushers_lose_nothing_on_either_store() {
+    let server = RedisServer::start().await;
+    for store in ["embedded:", &server.url()] {
+        let document = larder(&["demo", "--json", "--scene", "behind", "--store", store])
+            .ended(0)
+            .json();
+        nothing_was_lost(&document["scenes"][0]);
+    }
+    assert_eq!(server.cli(&["DBSIZE"]).trim(), "0");
+}
+
+/// The demo's own tables are in a schema of their own, and nothing is left of it.
+#[tokio::test]
+async fn every_scene_keeps_its_promises_on_postgres_and_leaves_nothing() {
+    let server = PgServer::shared().await;
+    let url = server.database();
+    let name = url.rsplit('/').next().expect("a URL has a path");
+    let with_password = url.replace("larder@", "larder:hunter2@");
+    let run = larder(&[
+        "demo",
+        "--json",
+        "--lookups",
+        "500",
+        "--users",
+        "200",
+        "--db",
+        &with_password,
+    ])
+    .ended(0);
+    assert!(!run.out.contains("hunter2") && !run.err.contains("hunter2"), "{run:#?}");
+    let document = run.json();
+    assert_eq!(document["ok"], true, "{document:#}");
+    let scenes = document["scenes"].as_array().expect("scenes are a list");
+    assert_eq!(scenes.len(), 13);
+    let behind = scenes
+        .iter()
+        .find(|scene| scene["scene"] == "behind")
+        .expect("it is one of them");
+    assert_eq!(behind["figures"]["database"], "PostgreSQL");
+    nothing_was_lost(behind);
+    let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'larder_demo%'";
+    assert_eq!(server.sql(name, schemas), "0");
 }
 
 /// A tour that overwrites what a live store holds would be the last one.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use larder_testkit::{RedisServer, eventually};
+use larder_testkit::{PgServer, RedisServer, eventually};
 
 use crate::run::{command, entries, signal};
 
@@ -60,6 +60,28 @@ async fn sigterm_ends_it_as_clean() {
         143,
     )
     .await;
+}
+
+#[tokio::test]
+async fn ctrl_c_removes_the_schema_that_the_demo_made() {
+    let server = PgServer::shared().await;
+    let url = server.database();
+    let name = url.rsplit('/').next().expect("a URL has a path");
+    let folder = tempfile::tempdir().expect("a folder");
+    let schemas = || {
+        server.sql(
+            name,
+            "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'larder_demo%'",
+        )
+    };
+    let mut child = start(
+        &["demo", "--load-delay", "60s", "--users", "10", "--db", &url],
+        folder.path(),
+    );
+    eventually(Duration::from_secs(60), async || schemas() == "1").await;
+    signal(&child, rustix::process::Signal::INT);
+    assert_eq!(child.wait().expect("the command ends").code(), Some(130));
+    assert_eq!(schemas(), "0");
 }
 
 /// The caches of a run leave marks of their partitions in the store, which no TTL removes.

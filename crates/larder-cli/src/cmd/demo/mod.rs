@@ -42,14 +42,14 @@ pub(crate) struct Args {
     #[arg(long, default_value = "0", value_name = "SPAN", value_parser = span)]
     load_delay: Duration,
     /// Read a table of this database (a path, sqlite:PATH or postgres://..) instead of the demo's own; nothing is
-    /// written to it.
-    #[arg(long, value_name = "URL", requires = "table")]
+    /// written to it. Without --table, on PostgreSQL: the demo's own tables are there, in a schema that it makes and removes.
+    #[arg(long, value_name = "URL")]
     db: Option<String>,
     /// The table of --db to read.
     #[arg(long, value_name = "TABLE", requires = "db")]
     table: Option<String>,
     /// The column of --table that finds a row, where it has no primary key of one column.
-    #[arg(long, value_name = "COLUMN", requires = "db")]
+    #[arg(long, value_name = "COLUMN", requires = "table")]
     key: Option<String>,
     /// Play only these scenes, by name and separated by commas; --list shows them.
     #[arg(long = "scene", value_name = "NAME", value_delimiter = ',')]
@@ -69,13 +69,17 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     }
     // The demo ends by itself when told to, so that the folder and the keys it made are gone before it does.
     let stop = context.stop_signal();
-    let users = Users::create().await?;
+    let users = match (&args.db, &args.table) {
+        (Some(db), None) => Users::create_at(db, context).await?,
+        _ => Users::create(context).await?,
+    };
     let stage = match stop
         .run_until_cancelled(Stage::set(&args, users.clone(), context))
         .await
     {
         Some(Ok(stage)) => stage,
         not_set => {
+            users.remove(&context.ui).await;
             users.close().await;
             return not_set.map_or(Err(Failure::interrupted()), |failed| failed.map(drop));
         }
@@ -83,6 +87,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     let keys = stage.own_keys(context);
     let played = own_keys::until_stopped(context, play(&stage, &scenes, context)).await;
     let removed = keys.remove().await;
+    stage.users.remove(&context.ui).await;
     context.clock.timeout(CLOSE_MAX, stage.close()).await;
     played?;
     removed

@@ -7,6 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Args,
+    naive::Naive,
     source::Counted,
     users::{self, Row, Users},
 };
@@ -20,6 +21,8 @@ use crate::{
 /// Everything a scene needs.
 pub(super) struct Stage {
     pub(super) store: Store,
+    /// As --store names it: for processes that the demo starts.
+    pub(super) store_url: String,
     pub(super) clock: Clock,
     /// The table that the reading scenes read, and its name.
     pub(super) table: Counted,
@@ -61,7 +64,7 @@ impl Stage {
             ));
         }
         let counted = |table| Counted::new(table, context.clock.clone(), args.load_delay);
-        let own_table = SqlTable::new(users.pool.clone(), users::TABLE);
+        let own_table = users.table();
         let table = match (&args.db, &args.table) {
             (Some(db), Some(table)) => foreign_table(db, table, args.key.as_deref()).await?,
             _ => own_table.clone(),
@@ -73,6 +76,9 @@ impl Stage {
                 .as_deref()
                 .map_or_else(|| "a private SQLite file".to_owned(), shown_url)
         ));
+        if args.db.is_some() && args.table.is_none() {
+            ui.line("            in a schema of its own, which is removed at the end");
+        }
         ui.line(format_args!("  table     {table_name}"));
         ui.line(format_args!(
             "  loading {} users in batches of {}",
@@ -91,10 +97,11 @@ impl Stage {
         context.random.fill(&mut run);
         Ok(Self {
             store,
+            store_url: args.store.store.clone(),
             clock: context.clock.clone(),
             table: counted(table),
             table_name,
-            is_own: args.db.is_none(),
+            is_own: args.table.is_none(),
             keys,
             users,
             own: counted(own_table),
@@ -120,6 +127,16 @@ impl Stage {
             // A tour without its store shows nothing: an error that names the store says more than odd figures.
             .max_staleness(NEAR_STALENESS)
             .on_store_down(OnStoreDown::Fail)
+    }
+
+    /// The user of a round: one after the other, and from the first one again.
+    pub(super) fn user_of(&self, round: u64) -> u64 {
+        round % self.user_count + 1
+    }
+
+    /// What is written by hand, for `scene`.
+    pub(super) fn naive(&self, scene: &str, ttl: Duration) -> Naive {
+        Naive::new(&self.store, self.namespace(&format!("{scene}-naive")), ttl)
     }
 
     /// The namespace of `scene` in this run.
@@ -149,7 +166,7 @@ impl Stage {
         OwnKeys::new(context, std::slice::from_ref(&self.store), &format!("{}-", self.run))
     }
 
-    /// Closes the store and removes the private database.
+    /// Closes the store and the database.
     pub(super) async fn close(self) {
         self.store.close().await;
         self.users.close().await;

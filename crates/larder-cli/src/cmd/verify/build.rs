@@ -91,18 +91,19 @@ impl Build {
     }
 
     fn written(&self, builder: CacheBuilder<u64, u64>, flushes: bool) -> CacheBuilder<u64, u64> {
-        match (self.write, &self.ledger) {
-            (Write::Invalidate, _) => builder,
-            (Write::Around, _) => builder.sink(self.commits.clone()).write(WritePolicy::Around),
-            (Write::Behind, Some(ledger)) => {
+        match self.write {
+            Write::Invalidate => builder,
+            Write::Around => builder.sink(self.commits.clone()).write(WritePolicy::Around),
+            Write::Through => builder.sink(self.commits.clone()).write(WritePolicy::Through),
+            Write::Behind => {
+                let ledger = self.ledger.clone().expect("who writes behind has opened one");
                 let ack = if self.is_logged { Ack::Fsync } else { Ack::Memory };
                 let behind = WriteBehind::new(ack)
                     .delay(DELAY)
                     .visibility(VISIBILITY)
                     .flushes(flushes);
-                builder.sink(ledger.clone()).write(WritePolicy::Behind(behind))
+                builder.sink(ledger).write(WritePolicy::Behind(behind))
             }
-            (Write::Through | Write::Behind, _) => builder.sink(self.commits.clone()).write(WritePolicy::Through),
         }
     }
 }

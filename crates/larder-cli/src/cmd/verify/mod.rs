@@ -260,7 +260,7 @@ async fn seats(store: &OwnStore, args: &Args, context: &Context, random: &Random
     };
     let mut seats = Vec::new();
     for _ in 0..args.processes {
-        seats.push(Seat::new(context, open.clone(), args.faults.contains(&Fault::Crash)).await?);
+        seats.push(Seat::new(&context.clock, open.clone(), args.faults.contains(&Fault::Crash)).await?);
     }
     Ok((own, seats))
 }

@@ -2,14 +2,13 @@
 
 use std::{future::Future, sync::Arc};
 
-use larder_base::Tasks;
+use larder_base::{Clock, Tasks};
 use larder_store::{Store, StoreConfig};
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    context::Context,
     failure::{Failure, Outcome},
     flags::OwnStore,
 };
@@ -17,7 +16,7 @@ use crate::{
 /// Where a process sits. When it is killed, what runs on its own runtime is dropped where it stands, with its connections,
 /// as the kernel does it; and the next one sits down with a connection of its own.
 pub(super) struct Seat {
-    context: Context,
+    clock: Clock,
     open: Open,
     /// Whether who sits here may be killed: only then it has a runtime of its own.
     is_mortal: bool,
@@ -53,10 +52,10 @@ impl Open {
 }
 
 impl Seat {
-    pub(super) async fn new(context: &Context, open: Open, is_mortal: bool) -> Outcome<Arc<Self>> {
+    pub(super) async fn new(clock: &Clock, open: Open, is_mortal: bool) -> Outcome<Arc<Self>> {
         let sitting = sit_down(&open, is_mortal).await?;
         Ok(Arc::new(Self {
-            context: context.clone(),
+            clock: clock.clone(),
             open,
             is_mortal,
             sitting: Mutex::new(sitting),
@@ -113,7 +112,7 @@ impl Seat {
                 }
                 Err(error) => tracing::debug!(?error, "the next process cannot begin yet"),
             }
-            self.context.clock.sleep(AGAIN).await;
+            self.clock.sleep(AGAIN).await;
         }
     }
 }

@@ -153,7 +153,7 @@ impl Larder {
         }
     }
 
-    /// Of some writes, an invalidation of more beside them: tags, or everything. Whether it was everything.
+    /// Before some writes, an invalidation beside those of others: of tags, or of everything. Whether it was everything.
     async fn disturb(&self, key: u64, choice: u64) -> bool {
         let kinds = choice % 20;
         kinds < 5 && self.invalidate(key, choice).await.everything
@@ -197,13 +197,22 @@ impl Subject for Larder {
     }
 
     async fn write(&self, key: u64, choice: u64, rows: &Arc<Rows>) -> Written {
-        let mut written = match self.build.write {
+        match self.build.write {
             Write::Invalidate if self.build.is_strict => return self.commit_strictly(key, rows).await,
             Write::Invalidate => return self.commit_and_invalidate(key, choice, rows).await,
-            Write::Around | Write::Through => self.put(key, rows).await,
+            Write::Around | Write::Through | Write::Behind => {}
+        }
+        // Not after it: what is wrong with the write itself must have time to show.
+        let began = rows.recorder().now();
+        let everything = self.disturb(key, choice).await;
+        let mut written = match self.build.write {
             Write::Behind => self.put_behind(key, rows).await,
+            _ => self.put(key, rows).await,
         };
-        written.invalidated.everything = self.disturb(key, choice).await;
+        written.invalidated.everything = everything;
+        if everything {
+            written.held_since = Some(began);
+        }
         written
     }
 

@@ -7,10 +7,9 @@ use anyhow::Context as _;
 use larder::{Cache, Sink as _, SqlTable, WritePolicy};
 use serde_json::json;
 
-use super::{Playing, Scene};
+use super::{Playing, Scene, duel::Duel};
 use crate::{
     cmd::demo::{
-        naive::Naive,
         report::Report,
         stage::Stage,
         users::{self, Row},
@@ -24,43 +23,51 @@ pub(super) const SCENE: Scene = Scene {
     run: |stage| -> Playing<'_> { Box::pin(play(stage)) },
 };
 
-const WRITERS: u64 = 50;
 const TTL: Duration = Duration::from_secs(60);
 
 async fn play(stage: &Stage) -> Outcome<Report> {
-    let table = SqlTable::new(stage.users.pool.clone(), users::TABLE);
+    let table = stage.users.table();
     let cache = stage.cache("around").ttl(TTL).source(table.clone());
     let cache = cache.write(WritePolicy::Around).build().await?;
-    let naive = Naive::new(&stage.store, stage.namespace("around-naive"), TTL);
-    let (mut stale, mut stale_naive, mut vanished) = (0, 0, 0);
-    for round in 0..WRITERS {
-        let id = round % stage.user_count + 1;
-        let (key, mut row) = (id.to_string(), users::row(id));
-        row.insert("visits".to_owned(), json!(1_000 + round));
+    let naive = stage.naive("around", TTL);
+    let mut vanished = 0;
+    let duel = Duel::play(
+        stage,
+        async |round, id| {
+            let (key, row) = (id.to_string(), visited(id, 1_000 + round));
+            cache.get(&key).await?;
+            vanished += u64::from(vanishes_after_its_commit(&cache, &table, &key, &row).await?);
+            Ok(cache.get(&key).await?.as_deref() != Some(&row))
+        },
+        async |round, id| {
+            let (key, row) = (id.to_string(), visited(id, 2_000 + round));
+            let load = || stage.own.row(&key);
+            naive.get_or_load(&key, load).await?;
+            // The commit, and then no DEL: nobody is there any more who would send it.
+            table.put(&key, &row).await?;
+            Ok(naive.get_or_load(&key, load).await?.as_ref() != Some(&row))
+        },
+    )
+    .await?;
 
-        cache.get(&key).await?;
-        vanished += u64::from(vanishes_after_its_commit(&cache, &table, &key, &row).await?);
-        stale += u64::from(cache.get(&key).await?.as_deref() != Some(&row));
-
-        row.insert("visits".to_owned(), json!(2_000 + round));
-        let load = || stage.own.row(&key);
-        naive.get_or_load(&key, load).await?;
-        // The commit, and then no DEL: nobody is there any more who would send it.
-        table.put(&key, &row).await?;
-        stale_naive += u64::from(naive.get_or_load(&key, load).await?.as_ref() != Some(&row));
-    }
-
-    let mut report = Report::default();
-    report.count("writers", WRITERS);
+    let mut report = duel.report("writers", "stale_reads_after");
     report.count("vanished_after_the_commit", vanished);
-    report.count("stale_reads_after", stale);
-    report.count("stale_reads_after_naive", stale_naive);
     report.claim(
-        stale == 0,
-        format_args!("whoever reads after the commit reads what was committed: {stale} stale"),
+        duel.larder == 0,
+        format_args!(
+            "whoever reads after the commit reads what was committed: {} stale",
+            duel.larder
+        ),
     );
     report.lesson("the invalidation is owed from before the commit: a writer that vanishes leaves it to the cache");
     Ok(report)
+}
+
+/// The user `id`, visited so often.
+fn visited(id: u64, visits: u64) -> Row {
+    let mut row = users::row(id);
+    row.insert("visits".to_owned(), json!(visits));
+    row
 }
 
 /// Puts `row`, and drops the call as soon as the database has it; whether that was before the call was done.

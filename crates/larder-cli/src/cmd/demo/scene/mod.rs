@@ -2,8 +2,10 @@
 
 mod around;
 mod batch;
+mod behind;
 mod cold;
 mod counters;
+mod duel;
 mod outage;
 mod plain;
 mod race;
@@ -40,6 +42,7 @@ pub(super) const SCENES: &[Scene] = &[
     race::SCENE,
     through::SCENE,
     around::SCENE,
+    behind::SCENE,
     outage::SCENE,
     tags::SCENE,
     counters::SCENE,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Playing, Scene};
 use crate::{
-    cmd::demo::{naive::Naive, report::Report, stage::Stage},
+    cmd::demo::{report::Report, stage::Stage},
     failure::{Failure, Outcome},
 };
 
@@ -35,7 +35,7 @@ async fn play(stage: &Stage) -> Outcome<Report> {
         .build()
         .await?;
     cache.get(key).await?;
-    let naive = Naive::new(&stage.store, stage.namespace("outage-naive"), TTL);
+    let naive = stage.naive("outage", TTL);
     let row = source.row(key).await?.unwrap_or_default();
     naive.set(key, &row).await?;
     stage.clock.sleep(EXPIRED).await;

@@ -7,14 +7,9 @@ use anyhow::{Context as _, Result};
 use larder::{Cache, SqlTable};
 use tokio::sync::oneshot;
 
-use super::{Playing, Scene};
+use super::{Playing, Scene, duel::Duel};
 use crate::{
-    cmd::demo::{
-        naive::Naive,
-        report::Report,
-        stage::Stage,
-        users::{self, Row},
-    },
+    cmd::demo::{naive::Naive, report::Report, stage::Stage, users::Row},
     failure::Outcome,
 };
 
@@ -24,27 +19,23 @@ pub(super) const SCENE: Scene = Scene {
     run: |stage| -> Playing<'_> { Box::pin(play(stage)) },
 };
 
-const ROUNDS: u64 = 50;
 const TTL: Duration = Duration::from_secs(60);
 
 async fn play(stage: &Stage) -> Outcome<Report> {
-    let table = SqlTable::new(stage.users.pool.clone(), users::TABLE);
+    let table = stage.users.table();
     let cache = stage.cache("race").ttl(TTL).build().await?;
-    let naive = Naive::new(&stage.store, stage.namespace("race-naive"), TTL);
-    let (mut stale, mut stale_naive) = (0, 0);
-    for round in 0..ROUNDS {
-        let id = round % stage.user_count + 1;
-        stale += u64::from(cache_is_stale(stage, &table, &cache, id).await?);
-        stale_naive += u64::from(naive_is_stale(stage, &table, &naive, id).await?);
-    }
+    let naive = stage.naive("race", TTL);
+    let duel = Duel::play(
+        stage,
+        async |_, id| cache_is_stale(stage, &table, &cache, id).await,
+        async |_, id| naive_is_stale(stage, &table, &naive, id).await,
+    )
+    .await?;
 
-    let mut report = Report::default();
-    report.count("updates_during_a_load", ROUNDS);
-    report.count("stale_reads_after", stale);
-    report.count("stale_reads_after_naive", stale_naive);
+    let mut report = duel.report("updates_during_a_load", "stale_reads_after");
     report.claim(
-        stale == 0,
-        format_args!("no stale read after an acknowledged invalidation: {stale}"),
+        duel.larder == 0,
+        format_args!("no stale read after an acknowledged invalidation: {}", duel.larder),
     );
     report.lesson("a fill is accepted only while its lease stands, and an invalidation ends the lease");
     Ok(report)

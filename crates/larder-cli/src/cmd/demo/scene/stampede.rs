@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use super::{Playing, Scene};
 use crate::{
-    cmd::demo::{naive::Naive, report::Report, stage::Stage},
+    cmd::demo::{report::Report, stage::Stage},
     failure::Outcome,
 };
 
@@ -31,7 +31,7 @@ async fn play(stage: &Stage) -> Outcome<Report> {
     let cache = stage.cache("stampede").ttl(TTL).source(source.clone()).build().await?;
     cache.get(&key).await?;
     let naive_source = stage.table.fresh(LOAD);
-    let naive = Naive::new(&stage.store, stage.namespace("stampede-naive"), TTL);
+    let naive = stage.naive("stampede", TTL);
     let row = naive_source.row(&key).await?;
     naive.set(&key, &row.unwrap_or_default()).await?;
     stage.clock.sleep(EXPIRED).await;

@@ -7,7 +7,10 @@ use anyhow::{Context as _, Result};
 use larder::{Cache, Patch, Sink as _, SqlTable, WritePolicy};
 use serde_json::json;
 
-use super::{Playing, Scene};
+use super::{
+    Playing, Scene,
+    duel::{Duel, ROUNDS},
+};
 use crate::{
     cmd::demo::{
         naive::Naive,
@@ -24,33 +27,32 @@ pub(super) const SCENE: Scene = Scene {
     run: |stage| -> Playing<'_> { Box::pin(play(stage)) },
 };
 
-const ROUNDS: u64 = 50;
 const TTL: Duration = Duration::from_secs(60);
 
 async fn play(stage: &Stage) -> Outcome<Report> {
-    let table = SqlTable::new(stage.users.pool.clone(), users::TABLE);
+    let table = stage.users.table();
     let cache = stage.cache("through").ttl(TTL).source(table.clone());
     let cache = cache.write(WritePolicy::Through).build().await?;
-    let naive = Naive::new(&stage.store, stage.namespace("through-naive"), TTL);
-    let (mut older, mut older_naive) = (0, 0);
-    for round in 0..ROUNDS {
-        let key = (round % stage.user_count + 1).to_string();
-        older += u64::from(larder_keeps_the_older(&table, &cache, &key).await?);
-        older_naive += u64::from(naive_keeps_the_older(&table, &naive, &key).await?);
-    }
+    let naive = stage.naive("through", TTL);
+    let duel = Duel::play(
+        stage,
+        async |_, id| larder_keeps_the_older(&table, &cache, &id.to_string()).await,
+        async |_, id| naive_keeps_the_older(&table, &naive, &id.to_string()).await,
+    )
+    .await?;
 
     let loads = cache.stats().loads;
     let (reads, took) = stage.timed(write_and_read(stage, &cache)).await;
     let loads = cache.stats().loads - loads;
     let updated = one_field(&cache, &table).await?;
 
-    let mut report = Report::default();
-    report.count("pairs_of_writers", ROUNDS);
-    report.count("older_value_stayed", older);
-    report.count("older_value_stayed_naive", older_naive);
+    let mut report = duel.report("pairs_of_writers", "older_value_stayed");
     report.claim(
-        older == 0,
-        format_args!("of two committed values the older one never stays cached: {older}"),
+        duel.larder == 0,
+        format_args!(
+            "of two committed values the older one never stays cached: {}",
+            duel.larder
+        ),
     );
     report.count("puts_with_a_read_after_each", reads?);
     report.span("one_put_and_read", took / u32::try_from(ROUNDS).unwrap_or(u32::MAX));
@@ -100,7 +102,7 @@ async fn two_values(table: &SqlTable, key: &String) -> Result<(Row, Row)> {
 
 async fn write_and_read(stage: &Stage, cache: &Cache<String, Row>) -> Outcome<u64> {
     for round in 0..ROUNDS {
-        let id = round % stage.user_count + 1;
+        let id = stage.user_of(round);
         let mut row = users::row(id);
         row.insert("visits".to_owned(), json!(round));
         cache.put(&id.to_string(), row.clone()).await?;
