@@ -97,7 +97,7 @@ pub use metric::METRICS;
 pub use plain::{Plain, PlainStore};
 pub use put::PutOptions;
 pub use receipt::{Delivery, Receipt, Ticket};
-pub use settings::{Coherence, Consistency, NewGeneration, OnStoreDown, Ttl, WriteGate, WritePolicy};
+pub use settings::{Coherence, Consistency, NewGeneration, OnStoreDown, TAG_BYTES, Ttl, WriteGate, WritePolicy};
 pub use sink::{Change, Counted, Patch, SharedSink, Sink, SinkError, SinkErrorKind, Version};
 pub use source::{BoxError, Source};
 pub use stats::Stats;

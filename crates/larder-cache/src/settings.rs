@@ -214,7 +214,7 @@ pub(crate) const REPLAY_TTL_MAX: Duration = Duration::from_secs(600);
 /// Tags per entry: the scripts look at each.
 pub(crate) const MAX_TAGS: usize = 64;
 /// Bytes per tag: its length is one byte in the record.
-pub(crate) const TAG_BYTES: usize = 255;
+pub const TAG_BYTES: usize = 255;
 
 impl<V> Settings<V> {
     pub(crate) fn new(ttl: Ttl) -> Self {

@@ -128,6 +128,21 @@ where
         let _ = (namespace, changes);
         async { Err(SinkError::unsupported("keeps no versions, which write-behind needs")) }
     }
+
+    /// Hands over, by numbers of the sink's own, what it has recorded together with its commits of `keys` up to now: that
+    /// they are to be invalidated, also if this process dies first. By default nothing is recorded.
+    ///
+    /// A cache that writes through or around asks for it after a commit and before it invalidates, and hands it to
+    /// [`settled`](Self::settled) once the store has acknowledged that. What is not settled, the sink has to see to.
+    fn owed(&self, keys: &[K]) -> Vec<i64> {
+        let _ = keys;
+        Vec::new()
+    }
+
+    /// What [`owed`](Self::owed) gave has been invalidated, and need not be any more. Must not wait.
+    fn settled(&self, owed: Vec<i64>) {
+        let _ = owed;
+    }
 }
 
 /// The order of writes behind: by epoch, then by number within it.
@@ -319,6 +334,8 @@ pub(crate) trait AnySink<K, V>: Send + Sync {
     fn claim_epoch<'a>(&'a self, namespace: &'a str) -> Writing<'a, u64>;
     fn apply<'a>(&'a self, namespace: &'a str, changes: &'a [Change<K, V>]) -> Writing<'a, ()>;
     fn count<'a>(&'a self, namespace: &'a str, counts: &'a [Counted<K>]) -> Writing<'a, ()>;
+    fn owed(&self, keys: &[K]) -> Vec<i64>;
+    fn settled(&self, owed: Vec<i64>);
 }
 
 impl<K, V, S> AnySink<K, V> for S
@@ -361,6 +378,14 @@ where
 
     fn count<'a>(&'a self, namespace: &'a str, counts: &'a [Counted<K>]) -> Writing<'a, ()> {
         Box::pin(Sink::count(self, namespace, counts))
+    }
+
+    fn owed(&self, keys: &[K]) -> Vec<i64> {
+        Sink::owed(self, keys)
+    }
+
+    fn settled(&self, owed: Vec<i64>) {
+        Sink::settled(self, owed);
     }
 }
 

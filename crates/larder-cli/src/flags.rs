@@ -100,12 +100,29 @@ async fn connect(config: StoreConfig, hint: &str) -> Outcome<Store> {
     })
 }
 
-/// The table of a database, for a command that works on one.
+/// The database, for a command that works on one.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Table {
+pub(crate) struct Database {
     /// The database: a path, sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME.
     #[arg(long, value_name = "URL", env = "LARDER_DB", hide_env_values = true)]
     db: String,
+}
+
+impl Database {
+    /// Opens the database, with more settings if need be.
+    pub(crate) async fn open(&self, context: &Context, more: impl FnOnce(PoolConfig) -> PoolConfig) -> Outcome<Pool> {
+        const HINT: &str =
+            "--db takes a path, sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME of an existing database";
+        let config = PoolConfig::new(&self.db).clock(context.clock.clone());
+        more(config).open().await.or_hint(HINT)
+    }
+}
+
+/// The table of a database, for a command that works on one.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Table {
+    #[command(flatten)]
+    database: Database,
     /// The table; one off PostgreSQL's search path is named SCHEMA.TABLE.
     #[arg(long = "table", value_name = "TABLE")]
     pub(crate) name: String,
@@ -121,10 +138,7 @@ impl Table {
         context: &Context,
         more: impl FnOnce(PoolConfig) -> PoolConfig,
     ) -> Outcome<(Pool, SqlTable)> {
-        const HINT: &str =
-            "--db takes a path, sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME of an existing database";
-        let config = PoolConfig::new(&self.db).clock(context.clock.clone());
-        let pool = more(config).open().await.or_hint(HINT)?;
+        let pool = self.database.open(context, more).await?;
         let table = SqlTable::new(pool.clone(), &self.name);
         let table = match self.key.as_slice() {
             [] => table,

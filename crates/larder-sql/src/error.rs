@@ -206,6 +206,22 @@ pub enum SqlError {
         why: String,
     },
 
+    /// The database has no outbox.
+    #[error(
+        "the database has no table larder_outbox where it is looked for: run `larder sql outbox --db URL`, or `Outbox::prepare`"
+    )]
+    NoOutbox {
+        /// What the driver said.
+        source: Box<Self>,
+    },
+
+    /// A tag that no value can have.
+    #[error("a tag has 1 to {} bytes, not {bytes}", larder_cache::TAG_BYTES)]
+    Tag {
+        /// How many it has.
+        bytes: usize,
+    },
+
     /// The connection was lost, or the deadline passed, while a change was being committed.
     #[error("it is not known whether the change was committed while {doing}")]
     InDoubt {
@@ -303,6 +319,15 @@ impl SqlError {
             return false;
         };
         db::meaning(error.as_ref()) == Some(Meaning::SchemaChanged)
+    }
+
+    /// As it is, or that there is no outbox if that is what is wrong.
+    pub(crate) fn or_no_outbox(self) -> Self {
+        if self.is_schema_change() {
+            let source = Box::new(self);
+            return Self::NoOutbox { source };
+        }
+        self
     }
 
     /// The error of what may have been committed: in doubt if the connection was lost.

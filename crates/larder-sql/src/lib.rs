@@ -1,7 +1,8 @@
 //! Databases behind Larder: SQLite and PostgreSQL.
 //!
 //! [`SqlTable`] reads any table, named at run time, through a cache: it finds the key column, binds every value,
-//! quotes every name and loads in batches. [`PoolConfig`] opens the pool that it reads from.
+//! quotes every name and loads in batches. [`PoolConfig`] opens the pool that it reads from. [`Outbox`] keeps invalidations
+//! over a crash.
 //!
 //! ```
 //! # #[cfg(feature = "sqlite")]
@@ -37,6 +38,7 @@ mod db;
 mod error;
 mod key;
 mod named;
+mod outbox;
 mod pool;
 mod prepare;
 mod query;
@@ -49,8 +51,9 @@ mod sink;
 mod statement;
 mod table;
 
-pub use db::Pool;
+pub use db::{InTransaction, Pool};
 pub use error::{Doing, ErrorKind, Names, SqlError};
+pub use outbox::{METRICS, Outbox, OutboxLag, Owed, Relay, Relaying, Swept};
 pub use pool::PoolConfig;
 pub use prepare::Prepare;
 pub use query::SqlQuery;

@@ -53,6 +53,16 @@ where
         Ok(self.draw_epoch(namespace).await?)
     }
 
+    fn owed(&self, keys: &[K]) -> Vec<i64> {
+        self.sink_outbox().map_or_else(Vec::new, |outbox| outbox.take(keys))
+    }
+
+    fn settled(&self, owed: Vec<i64>) {
+        if let Some(outbox) = self.sink_outbox() {
+            outbox.settled(owed);
+        }
+    }
+
     async fn apply(&self, namespace: &str, changes: &[Change<K, V>]) -> Result<(), SinkError> {
         Ok(self.apply_all(namespace, changes).await?)
     }
@@ -72,16 +82,14 @@ impl SqlTable {
             }
             let pieces = batch.pieces(database);
             // One statement is a transaction of its own, unless what it did has to be looked at before it stands.
-            let scope = if pieces.len() == 1 && schema.is_exact() {
-                Scope::Alone
-            } else {
-                Scope::Together
-            };
+            let is_alone = pieces.len() == 1 && schema.is_exact() && self.sink_outbox().is_none();
+            let scope = if is_alone { Scope::Alone } else { Scope::Together };
             let mut writing = self.begin(scope, "putting rows", doubt).await?;
             for rows in &pieces {
                 put(&mut writing, database, &schema, rows).await?;
             }
-            writing.commit().await
+            let keys: Vec<K> = values.iter().map(|(key, _)| (*key).clone()).collect();
+            self.commit(writing, &keys).await
         })
         .await
     }
@@ -91,7 +99,7 @@ impl SqlTable {
             let database = self.database();
             let tuples = self.sorted_forms(&schema, keys)?;
             let chunks = tuples.chunks(database.tuples_per_statement(schema.key.len()));
-            let scope = if chunks.len() <= 1 {
+            let scope = if chunks.len() <= 1 && self.sink_outbox().is_none() {
                 Scope::Alone
             } else {
                 Scope::Together
@@ -102,7 +110,7 @@ impl SqlTable {
                 let cells: Vec<&[Cell]> = chunk.iter().map(Vec::as_slice).collect();
                 removed += writing.fetch(statement::delete(database, &schema, &cells)).await?.len() as u64;
             }
-            writing.commit().await?;
+            self.commit(writing, keys).await?;
             Ok(removed)
         })
         .await
@@ -139,10 +147,15 @@ impl SqlTable {
                 rows: vec![row],
             };
             let cells: Vec<&[Cell]> = tuples.iter().map(Vec::as_slice).collect();
-            let mut writing = self.begin(Scope::Alone, "updating a row", doubt).await?;
+            let scope = match self.sink_outbox() {
+                Some(_) => Scope::Together,
+                None => Scope::Alone,
+            };
+            let mut writing = self.begin(scope, "updating a row", doubt).await?;
             let updated = writing
                 .fetch(statement::update(database, &schema, &rows, &cells))
                 .await?;
+            self.commit(writing, std::slice::from_ref(key)).await?;
             match updated.into_iter().next() {
                 Some(row) => self.decode(&schema, row).map(Some),
                 None => Ok(None),
@@ -178,10 +191,21 @@ impl SqlTable {
                 column: schema.key().collect::<Vec<_>>().join(", "),
                 why: format!("was given a value that is no {}", std::any::type_name::<K>()),
             })?;
-            writing.commit().await?;
+            self.commit(writing, std::slice::from_ref(&key)).await?;
             Ok(key)
         })
         .await
+    }
+
+    /// Commits what changed `keys`, and with it, where there is an outbox, the record that they are to be invalidated.
+    async fn commit<K: CacheKey>(&self, mut writing: Writing, keys: &[K]) -> Result<(), SqlError> {
+        let Some(outbox) = self.sink_outbox() else {
+            return writing.commit().await;
+        };
+        let recorded = outbox.record(&mut writing, keys).await?;
+        writing.commit().await?;
+        outbox.committed(recorded);
+        Ok(())
     }
 
     /// The values under which rows with these keys may be found, in their order, each once.

@@ -13,6 +13,7 @@ use crate::{
     db::{self, Database, Statement},
     error::SqlError,
     key,
+    outbox::SinkOutbox,
     prepare::Prepared,
     row,
     schema::{TableSchema, Wanted, look_up},
@@ -42,6 +43,7 @@ pub struct SqlTable {
     name: Arc<str>,
     wanted: Wanted,
     deadline: Deadline,
+    outbox: Option<SinkOutbox>,
     known: Arc<Mutex<Known>>,
 }
 
@@ -64,6 +66,7 @@ impl SqlTable {
                 clock: Clock::system(),
                 span: DEADLINE,
             },
+            outbox: None,
             known: Arc::default(),
         }
     }
@@ -132,6 +135,15 @@ impl SqlTable {
     /// Any [`SqlError`]; see [`SqlError::is_retryable`].
     pub async fn rows<K: CacheKey, V: DeserializeOwned>(&self, keys: &[K]) -> Result<Vec<(K, V)>, SqlError> {
         self.within("loading rows", self.load_fresh(keys)).await
+    }
+
+    pub(crate) fn with_outbox(mut self, outbox: SinkOutbox) -> Self {
+        self.outbox = Some(outbox);
+        self
+    }
+
+    pub(crate) const fn sink_outbox(&self) -> Option<&SinkOutbox> {
+        self.outbox.as_ref()
     }
 
     fn forget(&mut self) {

@@ -40,7 +40,10 @@ pub use larder_cache::{
     Ttl, Version, Warming, WriteBehind, WriteGate, WritePolicy, Written,
 };
 #[cfg(feature = "sql")]
-pub use larder_sql::{Pool, PoolConfig, Prepare, SqlError, SqlQuery, SqlTable};
+pub use larder_sql::{
+    InTransaction, Outbox, OutboxLag, Owed, Pool, PoolConfig, Prepare, Relay, Relaying, SqlError, SqlQuery, SqlTable,
+    Swept,
+};
 pub use larder_store::{Store, StoreConfig, StoreError, StoreStats, redis};
 
 /// The complete examples of the guide, run as tests.
@@ -57,6 +60,9 @@ mod guide {
     #[cfg(feature = "sql")]
     #[doc = include_str!("../../../docs/guide/databases.md")]
     mod databases {}
+    #[cfg(feature = "sql")]
+    #[doc = include_str!("../../../docs/guide/outbox.md")]
+    mod outbox {}
     #[doc = include_str!("../../../docs/guide/persistence.md")]
     mod persistence {}
     #[doc = include_str!("../../../docs/guide/write-behind.md")]

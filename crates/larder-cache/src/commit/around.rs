@@ -47,10 +47,15 @@ where
         // From here on the invalidation looks after itself.
         debt.is_settled = true;
         match written {
-            Ok(done) => Ok(Written {
-                value: done.value,
-                receipt: Receipt::of(self.invalidate_and_tell(deed.keys).await)?,
-            }),
+            Ok(done) => {
+                let owed = self.owed(deed.keys);
+                let sent = self.invalidate_and_tell(deed.keys).await;
+                self.settled(owed, &sent);
+                Ok(Written {
+                    value: done.value,
+                    receipt: Receipt::of(sent)?,
+                })
+            }
             Err(error) => {
                 if error.kind() == SinkErrorKind::InDoubt {
                     // Pending or not, it is sent until it is acknowledged; the caller hears of the doubt.

@@ -180,7 +180,10 @@ where
         let inserted = sink.insert(value).await;
         self.count_write(&inserted);
         let key = inserted.map_err(|error| self.sink_error("insert", "a value".to_owned(), error))?;
-        let receipt = Receipt::of(self.invalidate_and_tell(std::slice::from_ref(&key)).await)?;
+        let owed = self.owed(std::slice::from_ref(&key));
+        let sent = self.invalidate_and_tell(std::slice::from_ref(&key)).await;
+        self.settled(owed, &sent);
+        let receipt = Receipt::of(sent)?;
         Ok(Written { value: key, receipt })
     }
 
@@ -204,6 +207,19 @@ where
     /// Whether a write may go to the source without a hold: with a near tier's bound, and pending while the store is down.
     fn may_write_past_the_store(&self) -> bool {
         self.settings.write_gate == WriteGate::Open && self.settings.consistency == Consistency::Bounded
+    }
+
+    /// What the sink has recorded of `keys`: asked for between the commit and the invalidation, so that the invalidation is
+    /// of everything that it names.
+    fn owed(&self, keys: &[K]) -> Vec<i64> {
+        self.any_sink().map_or_else(Vec::new, |sink| sink.owed(keys))
+    }
+
+    /// The record goes once the store has acknowledged what it is of.
+    fn settled(&self, owed: Vec<i64>, sent: &Result<(), Error>) {
+        if let (Some(sink), false, Ok(())) = (self.any_sink(), owed.is_empty(), sent) {
+            sink.settled(owed);
+        }
     }
 
     fn count_write<T>(&self, written: &Result<T, SinkError>) {

@@ -39,6 +39,7 @@ where
                 return Err(self.failed(deed, error));
             }
         };
+        let owed = self.owed(deed.keys);
         let now = done.now.filter(|_| self.settings.write == WritePolicy::Through);
         let ended = match now {
             Some(values) => {
@@ -49,6 +50,7 @@ where
             None => closed(&mut holds).await,
         };
         self.tell_change(Change::Keys(deed.keys), &ended);
+        self.settled(owed, &ended);
         Ok(Written {
             value: done.value,
             receipt: Receipt::of(ended)?,

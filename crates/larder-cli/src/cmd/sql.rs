@@ -1,15 +1,15 @@
 //! `larder sql`: what Larder needs in a database.
 
-use larder::{PoolConfig, Prepare, SqlError};
+use larder::{Outbox, PoolConfig, Prepare, SqlError};
 use serde_json::json;
 
 use crate::{
     context::Context,
     failure::{Failure, Outcome},
-    flags::Table,
+    flags::{Database, Table},
 };
 
-/// Prepare a table of a database for a cache that writes behind to it.
+/// Add to a database what Larder needs there.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -19,6 +19,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     Prepare(PrepareArgs),
+    Outbox(OutboxArgs),
 }
 
 /// Add what a table needs so that a late write never replaces a newer one: versions, epochs, and one owner.
@@ -43,9 +44,23 @@ struct PrepareArgs {
     print: bool,
 }
 
+/// Add the table larder_outbox, for invalidations that survive a crash between COMMIT and invalidate. Once more does no harm.
+#[derive(Debug, clap::Args)]
+struct OutboxArgs {
+    #[command(flatten)]
+    database: Database,
+    /// The schema that the table is in, instead of PostgreSQL's search path.
+    #[arg(long, value_name = "SCHEMA")]
+    schema: Option<String>,
+    /// Print the SQL and change nothing.
+    #[arg(long)]
+    print: bool,
+}
+
 pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     match args.what {
         What::Prepare(args) => prepare(args, context).await,
+        What::Outbox(args) => outbox(args, context).await,
     }
 }
 
@@ -74,6 +89,32 @@ async fn prepare(args: PrepareArgs, context: &Context) -> Outcome {
     context.ui.document(&json!({
         "table": args.table.name,
         "namespace": args.namespace,
+        "applied": !args.print,
+        "statements": statements,
+    }));
+    Ok(())
+}
+
+async fn outbox(args: OutboxArgs, context: &Context) -> Outcome {
+    let pool = args.database.open(context, |config| config.connections(2)).await?;
+    let outbox = Outbox::new(pool.clone());
+    let outbox = match &args.schema {
+        Some(schema) => outbox.schema(schema),
+        None => outbox,
+    };
+    let statements = outbox.statements();
+    let done = if args.print { Ok(()) } else { outbox.prepare().await };
+    pool.close().await;
+    done?;
+    if args.print {
+        for statement in &statements {
+            context.ui.line(format_args!("{statement};"));
+        }
+    } else {
+        context.ui.line(format_args!("larder_outbox: ready"));
+    }
+    context.ui.document(&json!({
+        "table": "larder_outbox",
         "applied": !args.print,
         "statements": statements,
     }));

@@ -45,6 +45,22 @@ fn is_prepared_once(db: &str, count: &dyn Fn(&str) -> i64) {
     assert_eq!(count(versions), 1);
 }
 
+/// The outbox of a database, which has none yet.
+fn has_an_outbox(db: &str, count: &dyn Fn(&str) -> i64) {
+    let outbox = |more: &[&str]| larder(&[&["sql", "outbox", "--db", db], more].concat());
+    let printed = outbox(&["--print"]).ended(0);
+    assert!(
+        printed.out.contains("CREATE TABLE IF NOT EXISTS \"larder_outbox\""),
+        "{}",
+        printed.out
+    );
+    outbox(&[]).ended(0);
+    let document = outbox(&["--json"]).ended(0).json();
+    assert_eq!(document["table"], "larder_outbox", "{document:#}");
+    assert_eq!(count("SELECT count(*) FROM larder_outbox"), 0);
+    outbox(&["--table", "t"]).ended(2);
+}
+
 #[test]
 fn a_table_of_sqlite_is_prepared_once() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -65,6 +81,7 @@ fn a_table_of_sqlite_is_prepared_once() {
         runtime.block_on(count).expect("counts")
     };
     is_prepared_once(path.to_str().expect("UTF-8"), &count);
+    has_an_outbox(path.to_str().expect("UTF-8"), &count);
 }
 
 #[test]
@@ -77,6 +94,7 @@ fn a_table_of_postgres_is_prepared_once() {
     server.sql(name, "INSERT INTO \"odd users\" VALUES (1, 'Ada')");
     let count = |sql: &str| server.sql(name, sql).parse().expect("a number");
     is_prepared_once(&url.replace("larder@", "larder:hunter2@"), &count);
+    has_an_outbox(&url, &count);
     let wrong = prepare(
         &url.replace("larder@", "larder:hunter2@").replace("/test", "/nowhere"),
         &[],

@@ -3,13 +3,18 @@
 //! A database is one folder here, which implements [`Database`] and exports a [`Driver`], and one line in [`DRIVERS`].
 //! See decision 0010.
 
+mod outbox;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod write;
 
-pub(crate) use self::write::{Ddl, Scope, Session, Writes};
+pub use self::outbox::InTransaction;
+pub(crate) use self::{
+    outbox::{Connection, Dialect},
+    write::{Ddl, Scope, Session, Writes},
+};
 use std::{any::Any, fmt, pin::Pin, sync::Arc};
 
 use larder_base::KeyPart;
@@ -111,6 +116,9 @@ pub(crate) struct TableName {
 pub(crate) trait Database: Writes + fmt::Debug + Send + Sync + 'static {
     /// Its name, for errors.
     fn product(&self) -> &'static str;
+
+    /// Its words for the outbox.
+    fn dialect(&self) -> &'static Dialect;
 
     /// The pool itself, for those who know which it is.
     fn as_any(&self) -> &dyn Any;

@@ -36,6 +36,15 @@ impl Db {
         }
     }
 
+    /// One that is open already.
+    pub(crate) fn of(pool: Pool, url: String) -> Self {
+        Self {
+            pool,
+            url,
+            _folder: None,
+        }
+    }
+
     pub(crate) fn is_postgres(&self) -> bool {
         self.pool.postgres().is_some()
     }

@@ -3,6 +3,7 @@
 mod behind;
 mod databases;
 mod hostile;
+mod outbox;
 mod postgres;
 mod queries;
 mod reads;

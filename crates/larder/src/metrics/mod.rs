@@ -25,9 +25,15 @@ const ENGINE: &[Metric] = larder_engine::METRICS;
 #[cfg(not(feature = "embedded"))]
 const ENGINE: &[Metric] = &[];
 
+#[cfg(feature = "sql")]
+const OUTBOX: &[Metric] = larder_sql::METRICS;
+#[cfg(not(feature = "sql"))]
+const OUTBOX: &[Metric] = &[];
+
 /// Every metric of the crates that this one is built with.
 pub fn all() -> impl Iterator<Item = &'static Metric> {
-    larder_cache::METRICS.iter().chain(larder_store::METRICS).chain(ENGINE)
+    let cache = larder_cache::METRICS.iter().chain(larder_store::METRICS);
+    cache.chain(ENGINE).chain(OUTBOX)
 }
 
 /// Tells the process's recorder the unit and the meaning of every metric.

@@ -1,6 +1,7 @@
 //! PostgreSQL: the server converts every value to one of six types that are read here, so that no client code knows
 //! how it writes a date or a numeric.
 
+mod outbox;
 mod types;
 mod write;
 
@@ -24,7 +25,7 @@ use sqlx::{
     query::Query,
 };
 
-use super::{Answer, Database, Driver, Meaning, Pool, Row, Statement, TableName, quoted};
+use super::{Answer, Database, Dialect, Driver, Meaning, Pool, Row, Statement, TableName, quoted};
 use crate::{
     PoolConfig, SqlError,
     cell::{Bind, Cell},
@@ -198,6 +199,10 @@ ORDER BY NOT pg_table_is_visible(c.oid), 1, 2";
 impl Database for Pg {
     fn product(&self) -> &'static str {
         PRODUCT
+    }
+
+    fn dialect(&self) -> &'static Dialect {
+        &outbox::DIALECT
     }
 
     fn as_any(&self) -> &dyn Any {

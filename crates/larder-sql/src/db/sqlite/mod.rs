@@ -1,5 +1,6 @@
 //! SQLite: a type belongs to the value, not to the column; one writer at a time.
 
+mod outbox;
 mod write;
 
 use std::{any::Any, pin::Pin, str::FromStr as _, sync::Arc};
@@ -16,7 +17,7 @@ use sqlx::{
     },
 };
 
-use super::{Answer, Database, Driver, Meaning, Pool, Row, Statement, TableName, quoted};
+use super::{Answer, Database, Dialect, Driver, Meaning, Pool, Row, Statement, TableName, quoted};
 use crate::{
     PoolConfig, SqlError,
     cell::{Bind, Cell},
@@ -134,6 +135,10 @@ fn options(config: &PoolConfig) -> Result<SqliteConnectOptions, sqlx::Error> {
 impl Database for Lite {
     fn product(&self) -> &'static str {
         PRODUCT
+    }
+
+    fn dialect(&self) -> &'static Dialect {
+        &outbox::DIALECT
     }
 
     fn as_any(&self) -> &dyn Any {
