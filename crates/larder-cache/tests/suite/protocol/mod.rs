@@ -6,6 +6,7 @@
 mod behind;
 mod bits;
 mod client;
+mod counting;
 mod damage;
 mod header;
 mod holds;
@@ -82,8 +83,8 @@ checks! {
     behind::n4_room_is_counted_and_kept,
     behind::n5_an_update_of_what_has_changed_is_refused,
     behind::n6_what_is_refused_for_good_lies_among_the_dead_letters,
-    behind::n7_a_step_is_counted_once_and_told_as_a_total,
-    behind::n8_a_counter_stays_in_its_range,
+    counting::n7_a_step_is_counted_once_and_told_as_a_total,
+    counting::n8_a_counter_stays_in_its_range,
     behind::n9_lag_is_what_waits,
     header::o_header_fields,
     tags::p_old_incarnation_never_returns,
