@@ -87,7 +87,7 @@ pub enum ErrorKind {
         key: KeyLabel,
     },
     /// The store could not be asked, and `on_store_down` says to fail, or there is no loader to go to; or it answered
-    /// with an error. [`is_store_down`](Self::is_store_down) tells them apart.
+    /// with an error. [`is_store_down`](crate::Error::is_store_down) tells them apart.
     #[error("the store failed at {operation}{}", what_then(.source))]
     Store {
         /// What was asked of it.
@@ -146,7 +146,7 @@ pub enum ErrorKind {
         /// What the commit said.
         source: Arc<dyn StdError + Send + Sync>,
     },
-    /// The source was not written, or nobody can tell whether it was: [`is_in_doubt`](Self::is_in_doubt) tells them apart.
+    /// The source was not written, or nobody can tell whether it was: [`is_in_doubt`](crate::Error::is_in_doubt) tells them apart.
     /// Nothing older is served than what it has.
     #[error("{operation} of {what} failed at the source")]
     Sink {
