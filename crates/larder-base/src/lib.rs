@@ -5,6 +5,7 @@
 
 mod clock;
 pub mod codec;
+pub mod failpoint;
 mod key;
 mod label;
 pub mod metric;

@@ -28,6 +28,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, getpid, kill_process};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::child::OwnedChild;
@@ -84,6 +85,19 @@ pub fn report<R: Serialize>(record: &R) {
     writeln!(out, "\n{MARK}{text}")
         .and_then(|()| out.flush())
         .expect("the parent reads");
+}
+
+/// In a worker: `kill -9` of the processes `others`, and then of itself, at once: nothing is dropped, flushed or closed.
+pub fn die_with(others: &[u32]) -> ! {
+    let others = others.iter().filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?));
+    for pid in others.chain([getpid()]) {
+        // One that is gone already is what was wanted.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    // The signal is on its way.
+    loop {
+        std::thread::park();
+    }
 }
 
 /// A started worker. Dropping it kills the process.
@@ -170,9 +184,7 @@ impl Worker {
     /// # Panics
     /// If it is gone.
     pub fn pause(&self) {
-        self.child
-            .signal(rustix::process::Signal::STOP)
-            .expect("the worker is running");
+        self.child.signal(Signal::STOP).expect("the worker is running");
     }
 
     /// SIGCONT after [`pause`](Self::pause).
@@ -180,9 +192,7 @@ impl Worker {
     /// # Panics
     /// If it is gone.
     pub fn resume(&self) {
-        self.child
-            .signal(rustix::process::Signal::CONT)
-            .expect("the worker is running");
+        self.child.signal(Signal::CONT).expect("the worker is running");
     }
 
     /// Reads its records to the end and asserts that it ended well.

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use larder_base::{CacheKey, codec::Envelope};
+use larder_base::{CacheKey, codec::Envelope, failpoint};
 use larder_store::{ScriptCall, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -190,6 +190,7 @@ where
         }
         writing.changed();
         self.detach(keys);
+        failpoint::reach("put accepted");
         failure.map_or_else(|| Ok(Receipt::accepted(behind.settings.ack, tickets)), Err)
     }
 
@@ -220,7 +221,9 @@ where
         let drawn: Vec<u64> = left.iter().map(|one| behind.epochs.drawn(one.partition())).collect();
         let pending = self.pending.version();
         let sent = self.now();
+        failpoint::reach("put unsent");
         let replies = self.send_behind(behind, left, &generation).await;
+        failpoint::reach("put unheard");
         // What was connected anew meanwhile may have taken the old epoch for its own.
         let is_same = self.is_still(&generation);
         let (mut again, mut epochless) = (None, BTreeSet::new());

@@ -5,25 +5,45 @@
 //! anew (a new *series*) with the first step after the source was told everything, so that nothing has to be remembered of
 //! counters that are at rest.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use larder_base::{CacheKey, WrittenKey};
+use bytes::Bytes;
+use larder_base::{CacheKey, WrittenKey, failpoint};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Behind, CountAs, Map,
-    accept::{Again, OPERATION_KEPT},
+    accept::{Again, OPERATION_KEPT, is_unreplicated},
     record::version,
     settle::{Batch, Failure, Item},
 };
 use crate::{
     CacheEvent, Counted, Error, ErrorKind, SinkErrorKind,
-    core::{Core, is_out_of_memory, is_unknown_outcome},
+    core::{Core, Place, is_out_of_memory, is_unknown_outcome},
     script::{BehindCount, BehindCountReply},
     settings::{Ttl, millis},
     sink::AnySink,
     stats::Count,
 };
+
+/// A step on its way: every attempt of it is the same operation.
+struct Counting {
+    place: Place,
+    written: WrittenKey,
+    /// The counter in the store.
+    c: Bytes,
+    delta: i64,
+    operation: u128,
+}
+
+/// What an attempt came to.
+enum Attempt {
+    /// The value after it.
+    Accepted(i64),
+    /// It may have been added: its answer was lost.
+    Unheard(Error),
+    Again(Again),
+}
 
 /// Version, since, kind, series, length of the full key.
 const HEAD: usize = 37;
@@ -48,87 +68,115 @@ where
         let behind = self.behind_for("incr")?;
         let sink = self.sink_for("incr")?;
         self.check_counting(behind, &*sink).await?;
-        let settings = &behind.settings;
-        let place = self.place(key);
-        let partition = place.address.partition;
         let (written, c) = self.layout.counter(key);
-        let full = if written.full() == written.as_str() {
-            ""
-        } else {
-            written.full()
+        let counting = Counting {
+            place: self.place(key),
+            written,
+            c,
+            delta,
+            operation: self.draw_operation(),
         };
-        let deadline = self.now().saturating_add(settings.wait);
-        let expires = settings.count_as == CountAs::Sum && !self.settings.ttl.is_never();
-        let operation = self.draw_operation();
+        let deadline = self.now().saturating_add(behind.settings.wait);
         let mut unknown = None;
         loop {
             self.check_accepting(behind)?;
-            let drawn = behind.epochs.drawn(partition);
-            let generation = self.generation_text(behind).await;
-            let reply = match &generation {
-                Ok(generation) => {
-                    let step = BehindCount {
-                        keys: &behind.keys[usize::from(partition)],
-                        c: &c,
-                        written: written.as_str(),
-                        full,
-                        delta,
-                        ttl_ms: if expires {
-                            millis(Ttl::span(self.settings.ttl))
-                        } else {
-                            0
-                        },
-                        delay_ms: millis(settings.delay),
-                        generation,
-                        max_entries: settings.max_entries as u64,
-                        max_bytes: settings.max_bytes as u64,
-                        operation,
-                        operation_ms: millis(OPERATION_KEPT.max(settings.wait.saturating_mul(2))),
-                        kind: settings.count_as.number(),
-                    };
-                    self.ask_as_safe(behind, &step).await
-                }
-                Err(error) => Err(self.store_error("incr", error.clone())),
-            };
-            let error = match reply {
-                Ok((BehindCountReply::Accepted(value, _), _)) => {
-                    self.count(Count::BehindAccepted);
-                    behind
-                        .schedule
-                        .note(partition, self.now().saturating_add(settings.delay));
-                    return Ok(value);
-                }
-                Ok((BehindCountReply::NeedEpoch, _)) => {
-                    let generation = generation.unwrap_or_default();
-                    let within = deadline.saturating_sub(self.now());
-                    let drawing = self
-                        .draw_epoch(behind, &*sink, partition, &generation, drawn, within)
-                        .await;
-                    match drawing.map_or_else(|error| self.again_later(error), |()| Ok(Again::Now))? {
-                        Again::Now => continue,
-                        Again::Later(error) => error,
-                    }
-                }
-                Ok((BehindCountReply::Full { entries, bytes }, _)) => {
-                    self.events.tell(|| CacheEvent::BehindFull { entries, bytes });
-                    Error::from(ErrorKind::Backpressure {
-                        key: self.label(&place),
-                        entries,
-                        bytes,
-                        waited: settings.wait,
-                    })
-                }
-                Err(error) if is_unknown_outcome(&error) || super::accept::is_unreplicated(&error) => {
+            let error = match self.count_once(behind, &*sink, &counting, deadline).await? {
+                Attempt::Accepted(value) => return Ok(value),
+                Attempt::Again(Again::Now) => continue,
+                Attempt::Again(Again::Later(error)) => error,
+                Attempt::Unheard(error) => {
                     unknown = Some(error.clone());
                     error
                 }
-                Err(error) if error.is_store_down() || is_out_of_memory(&error) => error,
-                Err(error) => return Err(error),
             };
             if self.now() >= deadline {
-                return Err(unknown.map_or(error, |lost| self.outcome_unknown("incr", &place, lost)));
+                return Err(unknown.map_or(error, |lost| self.outcome_unknown("incr", &counting.place, lost)));
             }
             self.pause_briefly().await;
+        }
+    }
+
+    /// Sends the step once.
+    async fn count_once(
+        self: &Arc<Self>,
+        behind: &Behind,
+        sink: &dyn AnySink<K, V>,
+        counting: &Counting,
+        deadline: Duration,
+    ) -> Result<Attempt, Error> {
+        let partition = counting.place.address.partition;
+        let drawn = behind.epochs.drawn(partition);
+        let generation = match self.generation_text(behind).await {
+            Ok(generation) => generation,
+            Err(error) => return self.uncounted(self.store_error("incr", error)),
+        };
+        let sent = self
+            .ask_as_safe(behind, &self.count_step(behind, counting, &generation))
+            .await;
+        failpoint::reach("count unheard");
+        match sent.map(|(reply, _)| reply) {
+            Ok(BehindCountReply::Accepted(value, _)) => {
+                self.count(Count::BehindAccepted);
+                let due = self.now().saturating_add(behind.settings.delay);
+                behind.schedule.note(partition, due);
+                Ok(Attempt::Accepted(value))
+            }
+            Ok(BehindCountReply::NeedEpoch) => {
+                let within = deadline.saturating_sub(self.now());
+                let drawing = self.draw_epoch(behind, sink, partition, &generation, drawn, within);
+                let again = drawing
+                    .await
+                    .map_or_else(|error| self.again_later(error), |()| Ok(Again::Now));
+                again.map(Attempt::Again)
+            }
+            Ok(BehindCountReply::Full { entries, bytes }) => {
+                self.events.tell(|| CacheEvent::BehindFull { entries, bytes });
+                let full = Error::from(ErrorKind::Backpressure {
+                    key: self.label(&counting.place),
+                    entries,
+                    bytes,
+                    waited: behind.settings.wait,
+                });
+                Ok(Attempt::Again(Again::Later(full)))
+            }
+            Err(error) => self.uncounted(error),
+        }
+    }
+
+    /// Whether a step that failed so may be sent again.
+    fn uncounted(&self, error: Error) -> Result<Attempt, Error> {
+        if is_unknown_outcome(&error) || is_unreplicated(&error) {
+            return Ok(Attempt::Unheard(error));
+        }
+        // Flushing makes room for more.
+        if error.is_store_down() || is_out_of_memory(&error) {
+            return Ok(Attempt::Again(Again::Later(error)));
+        }
+        Err(error)
+    }
+
+    fn count_step<'a>(&self, behind: &'a Behind, counting: &'a Counting, generation: &'a str) -> BehindCount<'a> {
+        let settings = &behind.settings;
+        let expires = settings.count_as == CountAs::Sum && !self.settings.ttl.is_never();
+        let (written, full) = (counting.written.as_str(), counting.written.full());
+        BehindCount {
+            keys: &behind.keys[usize::from(counting.place.address.partition)],
+            c: &counting.c,
+            written,
+            full: if full == written { "" } else { full },
+            delta: counting.delta,
+            ttl_ms: if expires {
+                millis(Ttl::span(self.settings.ttl))
+            } else {
+                0
+            },
+            delay_ms: millis(settings.delay),
+            generation,
+            max_entries: settings.max_entries as u64,
+            max_bytes: settings.max_bytes as u64,
+            operation: counting.operation,
+            operation_ms: millis(OPERATION_KEPT.max(settings.wait.saturating_mul(2))),
+            kind: settings.count_as.number(),
         }
     }
 

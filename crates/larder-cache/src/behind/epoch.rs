@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use larder_base::CacheKey;
+use larder_base::{CacheKey, failpoint};
 use tokio::sync::Mutex;
 
 use super::Behind;
@@ -69,19 +69,23 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         let keys = &behind.keys[usize::from(partition)];
         let name = self.random.bytes();
         let name = self.ask(&BehindDraw { keys, name }).await?;
+        failpoint::reach("epoch undrawn");
         let claimed = self
             .clock
             .timeout(within, sink.claim_epoch(self.layout.namespace()))
             .await;
         let claimed = claimed.unwrap_or_else(|| Err(SinkError::retryable("it took longer than a write may wait")));
         let epoch = claimed.map_err(|error| self.sink_error("claim_epoch", "the namespace".to_owned(), error))?;
+        failpoint::reach("epoch drawn");
         let step = BehindEpoch {
             keys,
             generation,
             epoch,
             name,
         };
-        if self.ask(&step).await? == Installed::Stands {
+        let installed = self.ask(&step).await?;
+        failpoint::reach("epoch installed");
+        if installed == Installed::Stands {
             turn.drawn.fetch_add(1, Ordering::AcqRel);
         }
         Ok(())

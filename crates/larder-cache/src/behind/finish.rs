@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use larder_base::CacheKey;
+use larder_base::{CacheKey, failpoint};
 use redis::Value;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -156,7 +156,9 @@ where
         let mut is_complete = self.clock.timeout(deadline, self.pending.emptied()).await.is_some();
         if let Some(behind) = &self.behind {
             behind.close();
+            failpoint::reach("draining");
             let flushed = self.clock.timeout(left(self), self.flush_everything(behind)).await;
+            failpoint::reach("drained");
             if let Some(Err(error)) = flushed {
                 tracing::warn!(namespace = %self.layout.namespace(), %error, "not everything could be flushed");
             }

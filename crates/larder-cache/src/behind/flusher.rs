@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::StreamExt as _;
-use larder_base::{CacheKey, Clock};
+use larder_base::{CacheKey, Clock, failpoint};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::Instrument as _;
 
@@ -162,6 +162,7 @@ where
             .collect();
         let sent = self.now();
         let replies = self.store.call_many(&calls).await;
+        failpoint::reach("claimed");
         let (mut items, mut more, mut failure) = (Vec::new(), Vec::new(), None);
         for (partition, reply) in partitions.iter().zip(replies) {
             let reply = reply.map_err(|error| self.store_error("wbclaim", error));

@@ -3,7 +3,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
-use larder_base::CacheKey;
+use larder_base::{CacheKey, failpoint};
 use redis::Value;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -140,7 +140,10 @@ where
             id: &id.field(),
             why,
         };
-        match self.ask(&step).await? {
+        failpoint::reach("letter unsent");
+        let buried = self.ask(&step).await?;
+        failpoint::reach("letter unheard");
+        match buried {
             -1 => {
                 tracing::error!(
                     namespace = %self.layout.namespace(), partition = item.partition,

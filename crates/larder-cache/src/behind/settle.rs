@@ -7,7 +7,7 @@
 use std::{ops::Range, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
-use larder_base::CacheKey;
+use larder_base::{CacheKey, failpoint};
 use larder_store::StoreError;
 use redis::Value;
 use serde::{Serialize, de::DeserializeOwned};
@@ -116,6 +116,7 @@ where
             return Err(SinkError::unsupported("is not there"));
         };
         let namespace = self.layout.namespace();
+        failpoint::reach("commit unbegun");
         match batch {
             Batch::Values(changes) => self.guarded(behind, sink.apply(namespace, &changes[range])).await,
             Batch::Counts(counts) => self.guarded(behind, sink.count(namespace, &counts[range])).await,
@@ -154,11 +155,13 @@ where
         while let Some(range) = left.pop().filter(|range| !range.is_empty()) {
             match self.commit_batch(behind, batch, range.clone()).await {
                 Ok(()) => {
+                    failpoint::reach("committed");
                     self.announce_flushed(batch, range.clone());
                     let acknowledged = self.acknowledge(behind, map, &items[range]).await;
                     failure = failure.or(acknowledged);
                 }
                 Err(error) if error.kind() == SinkErrorKind::Permanent && range.len() > 1 => {
+                    failpoint::reach("refused for good");
                     let middle = range.start + range.len() / 2;
                     left.push(middle..range.end);
                     left.push(range.start..middle);
@@ -220,7 +223,9 @@ where
         loop {
             attempts += 1;
             let flushed = items.iter().zip(versions.iter().copied());
-            match self.send_acks(behind, map, flushed).await {
+            let acknowledged = self.send_acks(behind, map, flushed).await;
+            failpoint::reach("ack unheard");
+            match acknowledged {
                 Ok(removed) => {
                     self.counters.add_many(Count::BehindFlushed, removed);
                     return None;
@@ -235,7 +240,9 @@ where
     /// Lets others have what was taken and not flushed: a version that nobody has only makes its key due.
     async fn give_back<'a>(&self, behind: &Behind, map: Map, items: impl Iterator<Item = &'a Item>) {
         let unflushed = items.map(|item| (item, NO_VERSION));
-        if let Err(error) = self.send_acks(behind, map, unflushed).await {
+        let given_back = self.send_acks(behind, map, unflushed).await;
+        failpoint::reach("given back");
+        if let Err(error) = given_back {
             tracing::debug!(%error, "what was taken is due after the visibility timeout");
         }
     }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use larder_base::{CacheKey, codec::CodecError};
+use larder_base::{CacheKey, codec::CodecError, failpoint};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -56,6 +56,7 @@ where
                     return Ok(Written { value, receipt });
                 };
                 let value = self.patched(&place, &value, patch)?;
+                failpoint::reach("update unsent");
                 let accepted = self.accept_if(key, &value, base.only_if).await?;
                 if let Some(receipt) = accepted {
                     // The write has taken the lease away.
