@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use larder_base::{CacheKey, WrittenKey};
+use larder_base::{CacheKey, WrittenKey, failpoint};
 use larder_cache::{Change, Version};
 use serde::Serialize;
 
@@ -52,6 +52,7 @@ impl SqlTable {
                 Some([Cell::Integer(epoch)]) => u64::try_from(*epoch).unwrap_or(0),
                 _ => 0,
             };
+            failpoint::reach("epoch uncommitted");
             writing.commit().await?;
             Ok(epoch)
         })
@@ -105,7 +106,7 @@ impl SqlTable {
     }
 
     /// What is known of the table's preparation, if `namespace` is its owner.
-    async fn prepared(&self, schema: &TableSchema, namespace: &str) -> Result<Arc<Prepared>, SqlError> {
+    pub(crate) async fn prepared(&self, schema: &TableSchema, namespace: &str) -> Result<Arc<Prepared>, SqlError> {
         if let Some(known) = self.known_prepared()
             && known.namespace.as_deref() == Some(namespace)
         {
@@ -142,6 +143,7 @@ impl Applying<'_> {
     {
         let rows = self.rows(newest, None)?;
         let mut writing = self.table.begin(Scope::Together, "applying changes", doubt).await?;
+        failpoint::reach("begun");
         let won = self
             .record(&mut writing, newest.iter().map(|(key, change)| (key, change.version)))
             .await?;
@@ -157,11 +159,13 @@ impl Applying<'_> {
         for rows in batch.pieces(database) {
             put(&mut writing, database, self.schema, &rows).await?;
         }
+        failpoint::reach("between statements");
         let tuples: Vec<Vec<Cell>> = removed.iter().flat_map(|key| self.forms(*key)).collect();
         for chunk in tuples.chunks(database.tuples_per_statement(self.schema.key.len())) {
             let cells: Vec<&[Cell]> = chunk.iter().map(Vec::as_slice).collect();
             writing.fetch(statement::delete(database, self.schema, &cells)).await?;
         }
+        failpoint::reach("commit unsent");
         writing.commit().await
     }
 
@@ -179,6 +183,7 @@ impl Applying<'_> {
         let table = self.schema.sql.clone();
         let scope = Scope::Locked { table, is_exclusive };
         let mut writing = self.table.begin(scope, "applying changes", doubt).await?;
+        failpoint::reach("begun");
         let put_keys = rows
             .iter()
             .filter(|(_, row)| row.is_some())
@@ -203,6 +208,7 @@ impl Applying<'_> {
                 .fetch(statement::upsert(database, self.schema, &rows, true))
                 .await?;
         }
+        failpoint::reach("between statements");
         let places = versions.map(|at| &self.schema.columns[at]);
         let older = |(key, version): &(&String, Version)| -> Result<Vec<Vec<Cell>>, SqlError> {
             let versions = cells(*version)?;
@@ -221,6 +227,7 @@ impl Applying<'_> {
         }
         self.record(&mut writing, removed.into_iter()).await?;
         self.level(&mut writing, &dug_up).await?;
+        failpoint::reach("commit unsent");
         writing.commit().await
     }
 

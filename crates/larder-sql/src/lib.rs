@@ -34,6 +34,7 @@
 
 mod behind;
 mod cell;
+mod count;
 mod db;
 mod error;
 mod key;

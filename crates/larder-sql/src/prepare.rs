@@ -16,7 +16,8 @@ use crate::{
 /// [`side_table`](Self::side_table), in the table `larder_applied` beside it, which leaves the table itself as it is.
 /// Versions of removed rows are in `larder_applied` either way: a small row for each key that was removed, for good
 /// (the guide says under which conditions an operator may remove them).
-/// `larder_epochs` counts the epochs of each namespace, and `larder_tables` says which namespace owns which table.
+/// `larder_counts` has what was counted of each counter in each epoch, `larder_epochs` the epochs of each namespace, and
+/// `larder_tables` says which namespace owns which table.
 #[derive(Clone, Debug)]
 #[must_use = "nothing happens until `apply`"]
 pub struct Prepare {
@@ -179,6 +180,11 @@ fn tables(database: &dyn Database, schema: &TableSchema) -> Vec<String> {
              l_seq BIGINT NOT NULL, PRIMARY KEY (tbl, key))",
             beside("larder_applied")
         ),
+        format!(
+            "CREATE TABLE IF NOT EXISTS {} (tbl TEXT NOT NULL, key TEXT NOT NULL, epoch BIGINT NOT NULL, \
+             seq BIGINT NOT NULL, series BIGINT NOT NULL, total BIGINT NOT NULL, PRIMARY KEY (tbl, key, epoch))",
+            beside("larder_counts")
+        ),
     ]
 }
 
@@ -197,6 +203,26 @@ fn registration(database: &dyn Database, schema: &TableSchema, versions: Version
 /// Text as SQL: printed for people to run, so it cannot be a variable. Backslashes mean nothing in either database.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
+}
+
+/// The table `name` of Larder's own beside `schema`, of which `columns` are read.
+async fn beside(
+    database: &dyn Database,
+    schema: &TableSchema,
+    name: &str,
+    columns: &[&str],
+) -> Result<TableSchema, SqlError> {
+    let wanted = Wanted {
+        columns: columns.iter().map(|&column| column.to_owned()).collect(),
+        ..Wanted::default()
+    };
+    let table = TableName {
+        sql: database.beside(schema, name),
+        full: name.to_owned(),
+        bare: name.to_owned(),
+        name: name.to_owned(),
+    };
+    describe(database, table, &wanted).await
 }
 
 /// Where a table keeps its versions.
@@ -222,6 +248,8 @@ pub(crate) struct Prepared {
     pub(crate) versions: Versions,
     /// `larder_applied` beside the table.
     pub(crate) applied: TableSchema,
+    /// `larder_counts` beside it; `None` if it was prepared before there was such a table.
+    pub(crate) counts: Option<TableSchema>,
 }
 
 impl Prepared {
@@ -243,21 +271,18 @@ impl Prepared {
         } else {
             Versions::SideTable
         };
-        let wanted = Wanted {
-            columns: VERSION.map(str::to_owned).to_vec(),
-            ..Wanted::default()
-        };
-        let name = "larder_applied".to_owned();
-        let applied = TableName {
-            sql: database.beside(schema, &name),
-            full: name.clone(),
-            bare: name.clone(),
-            name,
+        let applied = beside(database, schema, "larder_applied", &VERSION).await?;
+        let counts = match beside(database, schema, "larder_counts", &["epoch", "seq", "series", "total"]).await {
+            Ok(counts) => Some(counts),
+            Err(SqlError::NoKey { .. }) => None,
+            Err(absent) if absent.is_schema_change() => None,
+            Err(error) => return Err(error),
         };
         Ok(Some(Self {
             namespace: key::written(namespace),
             versions,
-            applied: describe(database, applied, &wanted).await?,
+            applied,
+            counts,
         }))
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use larder_base::CacheKey;
-use larder_cache::{Change, Patch, Sink, SinkError};
+use larder_cache::{Change, Counted, Patch, Sink, SinkError};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -65,6 +65,15 @@ where
 
     async fn apply(&self, namespace: &str, changes: &[Change<K, V>]) -> Result<(), SinkError> {
         Ok(self.apply_all(namespace, changes).await?)
+    }
+
+    async fn count(&self, namespace: &str, counts: &[Counted<K>]) -> Result<(), SinkError> {
+        let Some(column) = self.counter_column() else {
+            return Err(SinkError::unsupported(
+                "counts in no column of the table: name one with `SqlTable::counter`",
+            ));
+        };
+        Ok(self.count_all(column, namespace, counts).await?)
     }
 }
 

@@ -100,6 +100,67 @@ pub(crate) fn upsert(database: &dyn Database, schema: &TableSchema, rows: &Rows,
     Statement { sql, binds }
 }
 
+/// How a counter takes the number given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It is added; NULL counts as 0.
+    Add,
+    /// It takes the counter's place.
+    Set,
+}
+
+impl Step {
+    fn of(self, counter: &str, given: &str) -> String {
+        match self {
+            Self::Add => format!("coalesce({counter}, 0) + {given}"),
+            Self::Set => given.to_owned(),
+        }
+    }
+}
+
+/// Has the counters `counter` of the rows that are there take a step each, and returns their keys and what they are then.
+pub(crate) fn count(
+    database: &dyn Database,
+    schema: &TableSchema,
+    rows: &Rows,
+    counter: &Column,
+    step: Step,
+) -> Statement {
+    let mut binds = Vec::new();
+    let given = given(database, schema, rows, &mut binds);
+    let name = quoted(&counter.name);
+    let same = |key: &Column| format!("t.{0} = given.{0}", quoted(&key.name));
+    let sql = format!(
+        "WITH {given} UPDATE {} AS t SET {name} = {} FROM given WHERE {} RETURNING {}",
+        schema.sql,
+        step.of(&format!("t.{name}"), &format!("given.{name}")),
+        schema.key_columns().map(same).collect::<Vec<_>>().join(" AND "),
+        returned(database, schema.key_columns().chain([counter])),
+    );
+    Statement { sql, binds }
+}
+
+/// The same of rows that may not be there.
+pub(crate) fn begin_counters(
+    database: &dyn Database,
+    schema: &TableSchema,
+    rows: &Rows,
+    counter: &Column,
+    step: Step,
+) -> Statement {
+    let mut binds = Vec::new();
+    let given = given(database, schema, rows, &mut binds);
+    let name = quoted(&counter.name);
+    let sql = format!(
+        "WITH {given} {} ON CONFLICT ({}) DO UPDATE SET {name} = {} RETURNING {}",
+        insert_into(database, schema, &rows.columns(schema)),
+        names(&schema.key_columns().collect::<Vec<_>>()),
+        step.of(&format!("t.{name}"), &format!("EXCLUDED.{name}")),
+        returned(database, schema.key_columns().chain([counter])),
+    );
+    Statement { sql, binds }
+}
+
 /// Inserts one row and returns its key.
 pub(crate) fn insert(database: &dyn Database, schema: &TableSchema, rows: &Rows) -> Statement {
     let keys = returned(database, schema.key_columns());

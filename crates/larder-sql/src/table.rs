@@ -42,6 +42,7 @@ pub struct SqlTable {
     pool: Pool,
     name: Arc<str>,
     wanted: Wanted,
+    counter: Option<Arc<str>>,
     deadline: Deadline,
     outbox: Option<SinkOutbox>,
     known: Arc<Mutex<Known>>,
@@ -62,6 +63,7 @@ impl SqlTable {
             pool: pool.into(),
             name: name.into(),
             wanted: Wanted::default(),
+            counter: None,
             deadline: Deadline {
                 clock: Clock::system(),
                 span: DEADLINE,
@@ -90,6 +92,18 @@ impl SqlTable {
     pub fn columns<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
         self.wanted.columns = columns.into_iter().map(Into::into).collect();
         self.forget();
+        self
+    }
+
+    /// Counts [`Cache::incr`](larder_cache::Cache::incr) of a cache that writes behind in `column`, an integer column of
+    /// the row (default: none, and `incr` is refused). NULL counts as 0. A counter whose row is not there gets one, of key and
+    /// counter alone, which a table with other columns that must not be NULL refuses.
+    ///
+    /// Leave the column out of the value's type: a put writes every field that the value has. `larder_counts` keeps what
+    /// was counted of each counter in each epoch, so that nothing is counted twice.
+    #[must_use]
+    pub fn counter(mut self, column: &str) -> Self {
+        self.counter = Some(column.into());
         self
     }
 
@@ -163,6 +177,10 @@ impl SqlTable {
         let prepared = Arc::new(prepared);
         self.known.lock().prepared = Some(prepared.clone());
         prepared
+    }
+
+    pub(crate) fn counter_column(&self) -> Option<&str> {
+        self.counter.as_deref()
     }
 
     pub(crate) fn name(&self) -> &str {

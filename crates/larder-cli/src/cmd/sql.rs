@@ -25,7 +25,7 @@ enum What {
 /// Add what a table needs so that a late write never replaces a newer one: versions, epochs, and one owner.
 ///
 /// It adds the columns l_epoch and l_seq to the table, and beside it the tables larder_applied (versions of removed rows),
-/// larder_epochs and larder_tables (which namespace writes to which table), in one transaction. Once more does no harm.
+/// larder_counts (of counters), larder_epochs and larder_tables (which namespace writes to which table), in one transaction. Once more does no harm.
 #[derive(Debug, clap::Args)]
 struct PrepareArgs {
     #[command(flatten)]

@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// The namespace, as `Cache::builder` was given it.
     #[arg(long, value_name = "NS")]
     namespace: String,
+    /// The integer column in which the services' caches count; without it their counters wait for who knows it.
+    #[arg(long, value_name = "COLUMN")]
+    counter: Option<String>,
     /// Flush what waits now, due or not, and end.
     #[arg(long)]
     once: bool,
@@ -93,6 +96,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
                     .application_name("larder worker")
             })
             .await?;
+        let table = match &args.counter {
+            Some(column) => table.counter(column),
+            None => table,
+        };
         let flusher = behind::open(&store, &args.namespace, &table, args.settings()).await?;
         Ok((pool, flusher))
     };

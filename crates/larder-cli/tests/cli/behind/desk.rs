@@ -151,11 +151,25 @@ impl Desk {
         K: CacheKey,
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
+        self.service_over(SqlTable::new(self.pool.clone(), &self.table), behind)
+            .await
+    }
+
+    /// The same with settings of the table.
+    pub(super) async fn service_over<K, V>(
+        &self,
+        table: SqlTable,
+        behind: fn(WriteBehind) -> WriteBehind,
+    ) -> Cache<K, V>
+    where
+        K: CacheKey,
+        V: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
         let store = Store::open(&self.store).await.expect("the server runs");
         Cache::builder(NAMESPACE)
             .store(&store)
             .ttl(Duration::from_secs(600))
-            .source(SqlTable::new(self.pool.clone(), &self.table))
+            .source(table)
             .write(WritePolicy::Behind(behind(
                 WriteBehind::new(Ack::Memory).flushes(false).delay(Duration::ZERO),
             )))

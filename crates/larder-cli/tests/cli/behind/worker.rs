@@ -1,6 +1,6 @@
 //! What services write behind reaches the database through a worker, whoever is killed, and in whatever words keys are.
 
-use larder::WriteBehind;
+use larder::{SqlTable, WriteBehind};
 use larder_testkit::eventually;
 use serde_json::json;
 
@@ -87,6 +87,36 @@ async fn odd_names_and_composite_keys_of_postgres() {
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_names_and_composite_keys_of_sqlite() {
     odd_names_and_composite_keys(Desk::sqlite(Server::redis().await).await).await;
+}
+
+/// What services count reaches the column that the worker is told.
+async fn counts(mut desk: Desk) {
+    desk.run("CREATE TABLE hits (page TEXT PRIMARY KEY, n BIGINT)").await;
+    desk.run("UPDATE larder_tables SET namespace = 'other'").await;
+    desk.table = "hits".to_owned();
+    desk.larder(&["sql", "prepare"], &["--namespace", NAMESPACE]).ended(0);
+    let table = SqlTable::new(desk.pool.clone(), "hits").counter("n");
+    let service = desk.service_over::<String, Row>(table, |behind| behind).await;
+    let page = "'; DROP TABLE hits; --".to_owned();
+    for n in 1..=20 {
+        assert_eq!(service.incr(&page, 2).await.expect("is accepted"), 2 * n);
+    }
+    let worker = desk.worker(&["--counter", "n"]).await;
+    desk.comes_to("SELECT count(*) FROM hits WHERE n = 40", 1).await;
+    service.decr(&page, 1).await.expect("is accepted");
+    let (code, said) = worker.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(desk.count("SELECT n FROM hits").await, 39);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_counts_from_redis_into_postgres() {
+    counts(Desk::postgres(Server::redis().await).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_counts_from_larder_serve_into_sqlite() {
+    counts(Desk::sqlite(Server::larder()).await).await;
 }
 
 /// Killed in the middle of a commit, which it had taken changes for: another worker takes them over.
