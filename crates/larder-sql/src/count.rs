@@ -235,7 +235,7 @@ impl Counting<'_> {
                 .fetch(statement::count(database, self.schema, &rows, self.counter.1, step))
                 .await?;
             let missing = self.without(rows, &there);
-            self.check(there)?;
+            self.check(&there)?;
             if !missing.rows.is_empty() {
                 let begun = statement::begin_counters(database, self.schema, &missing, self.counter.1, step);
                 let begun = writing.fetch(begun).await?;
@@ -246,7 +246,7 @@ impl Counting<'_> {
                         given: missing.rows.len(),
                     });
                 }
-                self.check(begun)?;
+                self.check(&begun)?;
             }
         }
         Ok(())
@@ -268,7 +268,7 @@ impl Counting<'_> {
     }
 
     /// SQLite makes a rounded number of a sum that is too large.
-    fn check(&self, counters: Vec<Row>) -> Result<(), SqlError> {
+    fn check(&self, counters: &[Row]) -> Result<(), SqlError> {
         if counters.iter().all(|row| matches!(row.last(), Some(Cell::Integer(_)))) {
             return Ok(());
         }

@@ -1,8 +1,10 @@
 //! Tables of every database behind a cache: one suite, run on SQLite and on PostgreSQL.
 
 mod behind;
+mod counts;
 mod databases;
 mod hostile;
+mod kills;
 mod outbox;
 mod postgres;
 mod queries;
