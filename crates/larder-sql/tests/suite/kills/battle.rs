@@ -9,7 +9,7 @@ use super::{
     ledger::{Ledger, Said, misordered},
     medium::Medium,
     naive::{Naive, Queue},
-    process::{ENTRY, How, Job, Role, open, store, table},
+    process::{ENTRY, How, Job, LONG, Role, open, store, table},
 };
 
 /// Those who flush, where they are processes of their own.
@@ -216,7 +216,7 @@ impl Battle {
             while naive.flush_once().await > 0 {}
         }
         if self.how == How::Larder {
-            let cache = open(&store, table, true).await;
+            let cache = open(&store, table, true, LONG).await;
             eventually(PATIENCE, async || cache.lag().await.is_ok_and(|lag| lag.entries == 0)).await;
             assert_eq!(cache.dead_letters().await.expect("the store answers"), []);
             let drained = cache.drain(PATIENCE).await;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ledger::{Ledger, Row, Said, What, misordered},
     medium::Medium,
-    process::{open, store, table, write},
+    process::{LONG, SHORT, open, store, table, write},
     slow::Mood,
 };
 
@@ -98,7 +98,7 @@ impl Job {
     async fn live(self) {
         let store = store(&self.store).await;
         let table = table(&self.database).await.in_mood(Mood::Moody);
-        let cache = open(&store, table, true).await;
+        let cache = open(&store, table, true, SHORT).await;
         worker::ready();
         let others = self.others.clone();
         failpoint::arm(self.point.clone(), self.nth, move || {
@@ -209,7 +209,7 @@ impl Deaths {
     /// Another process finishes what is left; then the database is compared.
     async fn check(&mut self, what: &str) {
         let store = store(&self.medium.store).await;
-        let cache = open(&store, table(&self.medium.database).await, false).await;
+        let cache = open(&store, table(&self.medium.database).await, false, LONG).await;
         let drained = cache.drain(PATIENCE).await;
         assert!(drained.is_complete, "{what}: {drained:?}");
         let letters = cache.dead_letters().await.expect("the store answers");

@@ -68,12 +68,17 @@ fn killed_process() {
     runtime.expect("a runtime can be built").block_on(job.run());
 }
 
+/// What one of those that are killed had taken is soon another's.
+pub(super) const SHORT: Duration = Duration::from_millis(1_500);
+/// Whoever finishes what is left gets the time that a commit takes on a machine that is busy with much else.
+pub(super) const LONG: Duration = Duration::from_secs(60);
+
 /// A cache over both ends.
-pub(super) async fn open(store: &Store, table: Slow, flushes: bool) -> Cache<i64, Row> {
+pub(super) async fn open(store: &Store, table: Slow, flushes: bool, visibility: Duration) -> Cache<i64, Row> {
     let behind = WriteBehind::new(Ack::Fsync)
         .delay(Duration::from_millis(5))
         .batch(40)
-        .visibility(Duration::from_millis(1_500))
+        .visibility(visibility)
         .wait(Duration::from_secs(20))
         .flushes(flushes);
     let builder = Cache::builder(NAMESPACE)
@@ -93,7 +98,7 @@ pub(super) async fn store(url: &str) -> Store {
 
 pub(super) async fn table(database: &str) -> Slow {
     let pool = config(database).open().await.expect("the database opens");
-    Slow::new(SqlTable::new(pool, TABLE).counter("n"))
+    Slow::new(SqlTable::new(pool, TABLE).counter("n").deadline(LONG))
 }
 
 impl Job {
@@ -102,7 +107,7 @@ impl Job {
         let store = store(&self.store).await;
         let table = table(&self.database).await;
         if self.how == How::Larder {
-            let cache = open(&store, table, self.role != Role::Writes).await;
+            let cache = open(&store, table, self.role != Role::Writes, SHORT).await;
             worker::ready();
             return self
                 .go_on(async |numbers| write_all(cache.clone(), numbers).await)
