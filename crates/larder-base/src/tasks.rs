@@ -55,6 +55,19 @@ impl Tasks {
         self.inner.tracker.spawn(future.instrument(span))
     }
 
+    /// Runs `work`, which blocks, on a thread that may. It has begun or will, and then runs to its end, whoever stops: it
+    /// has to be short, and is awaited by [`shutdown`](Self::shutdown) as a task is.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub fn spawn_blocking<F, T>(&self, work: F) -> tokio::task::JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.inner.tracker.spawn_blocking(work)
+    }
+
     /// The signal that work which must end tidily listens to by itself.
     #[must_use]
     pub fn stopping(&self) -> CancellationToken {

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Cache, Coherence, Consistency, Error, ErrorKind, NewGeneration, OnStoreDown, Sink, Source, Ttl, WriteGate,
-    WritePolicy,
+    Cache, Coherence, Consistency, Error, ErrorKind, NewGeneration, OnStoreDown, PendingLog, Sink, Source, Ttl,
+    WriteGate, WritePolicy,
     behind::{self, Behind},
     channel::{self, Announcements, Listener, OnGap},
     coherence::{NearTier, Vouching},
@@ -21,7 +21,7 @@ use crate::{
     estimate::ServerClock,
     events::Teller,
     flight::Flights,
-    housekeeping,
+    housekeeping, kept,
     layout::Layout,
     loading::Slots,
     log::{self, Agreement, LOG_LEAST},
@@ -317,6 +317,39 @@ where
         self
     }
 
+    /// Keeps pending invalidations in a folder, so that a crash of this process does not forget them. Default: in memory alone.
+    ///
+    /// What [`invalidate`](Cache::invalidate) and its kin report as [`ErrorKind::Pending`] is then on the disk before they return,
+    /// or the error says that it is not. The next cache that is built with this folder, namespace and a store sends it until
+    /// the store has acknowledged it, and meanwhile takes nothing cached of what it concerns. Each process needs a folder of
+    /// its own, and gets the same one again when it is started anew.
+    ///
+    /// A file that is damaged counts as a pending [`clear`](Cache::clear) of the whole namespace, and is told of as an error in
+    /// the process's log.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # let folder = std::env::temp_dir().join(format!("larder-doc-{}", std::process::id()));
+    /// use larder_cache::{Cache, PendingLog};
+    /// # let store = larder_store::Store::open("embedded:").await?;
+    /// let users: Cache<u64, String> = Cache::builder("user")
+    ///     .store(&store)
+    ///     .ttl(Duration::from_secs(300))
+    ///     .keep_pending(PendingLog::new(&folder))
+    ///     .build()
+    ///     .await?;
+    /// # drop(users);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn keep_pending(mut self, log: PendingLog) -> Self {
+        self.settings.keep_pending = Some(log);
+        self
+    }
+
     /// Where values come from on a miss: `get` then reads through. A source that is also a [sink](Source::sink), as a table of
     /// a database is, is written by `put` and its kin, too.
     pub fn source(mut self, source: impl Source<K, V>) -> Self {
@@ -349,6 +382,7 @@ where
     ///
     /// # Errors
     /// [`ErrorKind::Config`], naming what is missing, what contradicts what, or what differs from the cache that exists;
+    /// [`ErrorKind::PendingLog`] if the folder of [`keep_pending`](Self::keep_pending) cannot be used;
     /// [`ErrorKind::Store`] if the store refuses to tell what changes.
     ///
     /// # Panics
@@ -379,6 +413,7 @@ where
         let listening = self.listen(&store, &near, vouching).await?;
         let events: Arc<Teller> = Arc::default();
         near.tells(events.clone());
+        let keep_pending = self.settings.keep_pending.clone();
         let announcements = Arc::new(Announcements::new(store.random()));
         let core = Arc::new(Core {
             clock: store.clock().clone(),
@@ -404,6 +439,7 @@ where
             settings: self.settings,
             fast: FastPath::new(),
             pending,
+            keeper: keep_pending.is_some().then(Arc::default),
             ring: Ring::default(),
             events,
             announcements,
@@ -413,11 +449,10 @@ where
             tasks: Tasks::new(),
             _listening: listening,
         });
-        let joined = registry::join(core.clone())?;
-        if Arc::ptr_eq(&joined, &core) {
-            // Without a pause: from its registration on others may join it, and this future may be dropped.
-            start_all(&core);
-        }
+        let joined = match keep_pending {
+            Some(log) => kept::join(&core, &log).await?,
+            None => join(&core)?,
+        };
         channel::ready(&joined).await?;
         Ok(Cache::of(joined))
     }
@@ -517,6 +552,20 @@ where
         check_consistency(&self.settings)?;
         Ok(store.clone())
     }
+}
+
+/// The core that exists, or this one, started.
+pub(crate) fn join<K, V>(core: &Arc<Core<K, V>>) -> Result<Arc<Core<K, V>>, Error>
+where
+    K: CacheKey,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    let joined = registry::join(core.clone())?;
+    if Arc::ptr_eq(&joined, core) {
+        // Without a pause: from its registration on others may join it, and the future that builds it may be dropped.
+        start_all(core);
+    }
+    Ok(joined)
 }
 
 /// Starts what a core does beside its callers.

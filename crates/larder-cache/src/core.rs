@@ -21,6 +21,7 @@ use crate::{
     events::Teller,
     flight::Flights,
     found::Outcome,
+    kept::Keeper,
     layout::{Address, Layout},
     loading::Slots,
     log::Agreement,
@@ -62,6 +63,8 @@ pub(crate) struct Core<K: CacheKey, V> {
     pub(crate) retries: Pace<K>,
     pub(crate) fast: FastPath,
     pub(crate) pending: Arc<Pending>,
+    /// Writes down what becomes pending, where that is asked for.
+    pub(crate) keeper: Option<Arc<Keeper>>,
     pub(crate) ring: Ring,
     pub(crate) events: Arc<Teller>,
     pub(crate) announcements: Arc<Announcements>,

@@ -255,6 +255,9 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
     pub(crate) fn now_pending(&self, owed: &[Owed]) {
         self.counters.add_many(Count::InvalidationsPending, owed.len() as u64);
         let wide = self.pending.add(owed.iter().cloned());
+        if let Some(keeper) = &self.keeper {
+            keeper.add(owed);
+        }
         self.events.tell(|| CacheEvent::Pending {
             waiting: self.pending.len() as u64,
         });
@@ -282,9 +285,17 @@ fn tag(owed: &Owed) -> Option<String> {
 }
 
 /// As the caller of an invalidation sees it.
-pub(crate) fn pending(what: impl Into<String>, source: StoreError) -> Error {
-    Error::from(ErrorKind::Pending {
-        what: what.into(),
-        source: Arc::new(source),
-    })
+impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
+    /// The outcome of an invalidation; of one that is pending, once it is kept, where that is asked for.
+    pub(crate) async fn told<T>(&self, what: impl FnOnce() -> String, sent: Result<T, StoreError>) -> Result<T, Error> {
+        match sent {
+            Ok(done) => Ok(done),
+            Err(source) => Err(self.pending_error(what(), Arc::new(source)).await.into()),
+        }
+    }
+
+    pub(crate) async fn pending_error(&self, what: String, source: Arc<StoreError>) -> ErrorKind {
+        let unkept = self.unkept().await;
+        ErrorKind::Pending { what, source, unkept }
+    }
 }

@@ -106,13 +106,27 @@ pub enum ErrorKind {
     /// An invalidation is not acknowledged. It is sent again in the background until it is. Meanwhile this process takes
     /// nothing cached of what it concerns; others may see the old value until its hard TTL.
     #[error(
-        "the store has not acknowledged the invalidation of {what}; it is sent again in the background until it does"
+        "the store has not acknowledged the invalidation of {what}; it is sent again in the background until it does{}",
+        .unkept.as_deref().map_or_else(String::new, shown_unkept)
     )]
     Pending {
         /// The key, or how many keys or which tags.
         what: String,
         /// What the store said.
         source: Arc<StoreError>,
+        /// With [`keep_pending`](crate::CacheBuilder::keep_pending): why it is not kept on disk, if it is not. Then a crash of
+        /// this process would forget it.
+        unkept: Option<Arc<std::io::Error>>,
+    },
+    /// The log of pending invalidations cannot be used: another process owns it, or the disk failed.
+    #[error("the log of pending invalidations {path} cannot be used: {why}")]
+    PendingLog {
+        /// The file.
+        path: String,
+        /// What is wrong, and what helps.
+        why: String,
+        /// What the disk said.
+        source: Arc<std::io::Error>,
     },
     /// A write was sent and its answer not seen: it may have been done or not.
     #[error("the outcome of {operation} on `{key}` is unknown: the store's answer was not seen")]
@@ -364,6 +378,10 @@ impl Error {
     pub fn is_held(&self) -> bool {
         matches!(self.kind(), ErrorKind::Held { .. })
     }
+}
+
+fn shown_unkept(error: &std::io::Error) -> String {
+    format!(", and it could not be kept on disk ({error}): it is lost if this process ends before")
 }
 
 #[cfg(test)]

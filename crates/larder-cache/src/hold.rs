@@ -13,7 +13,6 @@ use crate::{
     BoxError, CacheEvent, Consistency, Error, ErrorKind,
     context::Notes,
     core::{Core, Place, is_out_of_memory, is_unknown_outcome},
-    deliver::pending,
     owed::{Deed, Owed},
     script::{Begin, Close, EndPut, NO_TOKEN, Token},
     stats::Count,
@@ -301,9 +300,12 @@ where
         }
         self.end_later();
         let failure = failure.expect("ATTEMPTS is not zero");
+        // Kept, where that is asked for, before it is told.
+        let unkept = self.core.unkept().await;
         Err(failure.map_store(|source| ErrorKind::Pending {
             what: "a key under a hold".to_owned(),
             source,
+            unkept,
         }))
     }
 
@@ -314,7 +316,7 @@ where
         }
         let sent = self.core.deliver(vec![self.end()]).await;
         self.open = false;
-        sent.map_err(|source| pending("a key under a hold", source))
+        self.core.told(|| "a key under a hold".to_owned(), sent).await
     }
 
     /// Leaves the end to the recovery task: until the store acknowledges it, this process takes nothing cached of the key.

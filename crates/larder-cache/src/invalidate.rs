@@ -5,7 +5,6 @@ use larder_base::{CacheKey, WrittenKey};
 use crate::{
     Error,
     core::Core,
-    deliver::pending,
     layout::Changed,
     owed::{Deed, Owed},
     own_write::OwnWrite,
@@ -30,7 +29,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         let sent = self.deliver(owed.collect()).await;
         writing.changed();
         self.detach(keys);
-        sent.map_err(|source| pending(described(keys.len()), source))
+        self.told(|| described(keys.len()), sent).await
     }
 
     /// Invalidates every value with one of `tags`.
@@ -46,7 +45,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         let sent = self.deliver(owed.collect()).await;
         drop(writing);
         self.detach_all();
-        sent.map_err(|source| pending(format!("{} tags", tags.len()), source))
+        self.told(|| format!("{} tags", tags.len()), sent).await
     }
 
     /// A new incarnation for every partition: nothing stored or leased before is valid.
@@ -56,7 +55,7 @@ impl<K: CacheKey, V: Send + Sync + 'static> Core<K, V> {
         drop(writing);
         self.detach_all();
         self.near.clear();
-        sent.map_err(|source| pending("the whole namespace", source))
+        self.told(|| "the whole namespace".to_owned(), sent).await
     }
 
     /// To be called before a write of `keys` is sent: who asks from now on asks the store, and nothing that is read before

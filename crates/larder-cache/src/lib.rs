@@ -14,6 +14,7 @@
 //! | `commit/` | writes to the source: through and around the cache |
 //! | `behind/` | writes to the source, later: what waits, and who flushes it |
 //! | `deliver`, `pending`, `ring`, `recovery` | what becomes of changes that the store did not acknowledge, or lost |
+//! | `kept/` | what of them a crash of this process leaves |
 //! | `script/` | every step that decides anything: one Lua file each beside its caller |
 //! | `record`, `layout` | what stands in the store, and under which keys |
 //! | `mutant` | rules that a test can leave out, behind the feature `mutants` |
@@ -41,6 +42,7 @@ mod found;
 mod hold;
 mod housekeeping;
 mod invalidate;
+mod kept;
 mod layout;
 mod lease;
 mod load;
@@ -91,6 +93,7 @@ pub use error::{Error, ErrorKind};
 pub use events::{CacheEvent, Events, FillRejection, Invalidated, LoadFailure};
 pub use found::{Freshness, Lookup, Tier};
 pub use hold::{Committed, Hold};
+pub use kept::PendingLog;
 pub use log::LOG_KEPT;
 pub use matching::Matching;
 pub use metric::METRICS;

@@ -14,7 +14,7 @@ use larder_store::StoreError;
 
 #[cfg(feature = "mutants")]
 use crate::mutant::{self, Mutant};
-use crate::{Error, channel::Change, core::Core, deliver::pending, owed::Owed};
+use crate::{Error, channel::Change, core::Core, owed::Owed};
 
 /// Keys that the server looks at per step: a fraction of a millisecond of it.
 const SCAN_COUNT: usize = 500;
@@ -69,10 +69,10 @@ impl<K: CacheKey, V: Send + Sync + 'static> Matching<K, V> {
         if walked.is_err() {
             self.core.now_pending(&owed);
         }
-        match walked {
-            Ok(()) => Ok(done),
-            Err(source) => Err(pending(format!("the keys matching `{}`", self.pattern), source)),
-        }
+        let told = self
+            .core
+            .told(|| format!("the keys matching `{}`", self.pattern), walked);
+        told.await.map(|()| done)
     }
 }
 

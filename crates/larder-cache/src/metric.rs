@@ -60,6 +60,8 @@ metrics_table! {
             "Invalidations by outcome: acknowledged by the store, or pending because it did not answer.");
         PENDING = Metric::gauge("larder_pending_invalidations", Unit::Count, &["namespace"],
             "Invalidations that wait to be acknowledged by the store.");
+        KEEP_FAILURES = Metric::counter("larder_pending_log_failures_total", &["namespace"],
+            "Attempts to keep pending invalidations on disk that failed: a crash of the process after one would forget them.");
         QUARANTINED = Metric::counter("larder_quarantined_reads_total", &["namespace"],
             "Reads that took nothing cached, because an invalidation of their key was pending.");
         GENERATIONS = Metric::counter("larder_generations_total", &["namespace"],

@@ -11,7 +11,6 @@ use crate::{
     coherence::Copied,
     context::Notes,
     core::{Core, Place, is_out_of_memory, is_unknown_outcome, is_wrong_type},
-    deliver::pending,
     lease::{LeaseGuard, poll_after},
     open::span,
     owed::Owed,
@@ -124,7 +123,7 @@ where
             Err(error) if is_out_of_memory(&error) => {
                 // The old value is still there, and the caller has a newer one.
                 let dropped = self.deliver(vec![Owed::drop_of(place.keys.e().clone())]).await;
-                dropped.map_err(|source| pending("one key", source))?;
+                self.told(|| "one key".to_owned(), dropped).await?;
                 Err(Error::from(ErrorKind::StoreFull { key: self.label(place) }))
             }
             Err(error) if is_unknown_outcome(&error) => Err(self.outcome_unknown("put", place, error)),

@@ -19,6 +19,16 @@ type Cores = HashMap<(usize, Arc<str>), Slot>;
 
 static CORES: LazyLock<Mutex<Cores>> = LazyLock::new(Mutex::default);
 
+/// Keeps the core that exists for this store and namespace from ending, if there is one.
+pub(crate) fn find<K, V>(core: &Core<K, V>) -> Option<Arc<dyn Any + Send + Sync>>
+where
+    K: CacheKey,
+    V: Send + Sync + 'static,
+{
+    let place = (core.store.identity(), core.layout.namespace().clone());
+    CORES.lock().get(&place).and_then(Weak::upgrade)
+}
+
 /// The core that exists for this store and namespace, if it agrees with `core`; else `core`, registered.
 pub(crate) fn join<K, V>(core: Arc<Core<K, V>>) -> Result<Arc<Core<K, V>>, Error>
 where

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use larder_base::codec::Codec;
 
-use crate::{WriteBehind, channel::OnGap, log::LOG_MAX};
+use crate::{PendingLog, WriteBehind, channel::OnGap, log::LOG_MAX};
 
 /// How long a value is fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,6 +180,7 @@ pub(crate) struct Settings<V> {
     pub(crate) on_new_generation: Option<NewGeneration>,
     pub(crate) wait_replicas: u32,
     pub(crate) codec: Codec,
+    pub(crate) keep_pending: Option<PendingLog>,
     pub(crate) schema_revision: u16,
     pub(crate) tags: Option<TagsOf<V>>,
 }
@@ -248,6 +249,7 @@ impl<V> Settings<V> {
             wait_replicas: 0,
             codec: Codec::default(),
             schema_revision: 0,
+            keep_pending: None,
             tags: None,
         }
     }
@@ -323,6 +325,10 @@ impl<V> Settings<V> {
             ("on_new_generation", format!("{:?}", self.new_generation())),
             ("codec", format!("{:?}", self.codec)),
             ("schema_revision", self.schema_revision.to_string()),
+            (
+                "keep_pending",
+                self.keep_pending.as_ref().map_or_else(String::new, ToString::to_string),
+            ),
             ("tags", self.tags.is_some().to_string()),
         ]
     }

@@ -145,6 +145,8 @@ counters! {
     invalidations Invalidations INVALIDATIONS ["acknowledged"],
     /// Invalidations that could not be delivered at once.
     invalidations_pending InvalidationsPending INVALIDATIONS ["pending"],
+    /// With `keep_pending`: attempts to keep pending invalidations on disk that failed.
+    keep_failures KeepFailures KEEP_FAILURES [],
     /// Reads that took nothing cached, because an invalidation of their key was pending.
     quarantined_reads QuarantinedReads QUARANTINED [],
     /// How often the store came back as another run or another server, and was repaired.

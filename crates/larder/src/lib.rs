@@ -35,9 +35,9 @@ pub use larder_base::{CacheKey, Clock, KeyLabel, KeyPart, ManualClock, Random, W
 pub use larder_cache::{
     Ack, Batch, BoxError, Cache, CacheBuilder, CacheEvent, Change, Coherence, Committed, Consistency, CountAs,
     DeadLetter, Delivery, Drained, Error, ErrorKind, Events, FillRejection, Freshness, Hold, Invalidated, Lag,
-    LetterId, LoadContext, LoadFailure, Loaded, Lookup, Matching, NewGeneration, OnGap, OnStoreDown, Patch, Plain,
-    PlainStore, Progress, PutOptions, Receipt, SharedSink, Sink, SinkError, SinkErrorKind, Source, Stats, Ticket, Tier,
-    Ttl, Version, Warming, WriteBehind, WriteGate, WritePolicy, Written,
+    LetterId, LoadContext, LoadFailure, Loaded, Lookup, Matching, NewGeneration, OnGap, OnStoreDown, Patch, PendingLog,
+    Plain, PlainStore, Progress, PutOptions, Receipt, SharedSink, Sink, SinkError, SinkErrorKind, Source, Stats,
+    Ticket, Tier, Ttl, Version, Warming, WriteBehind, WriteGate, WritePolicy, Written,
 };
 #[cfg(feature = "sql")]
 pub use larder_sql::{

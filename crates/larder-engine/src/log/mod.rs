@@ -30,7 +30,6 @@
 //! - A folder has one owner.
 
 mod config;
-mod disk;
 mod effects;
 mod error;
 mod format;
@@ -56,6 +55,7 @@ use std::{
 };
 
 use larder_base::Clock;
+use larder_disk as disk;
 use parking_lot::Mutex;
 
 pub use config::{Fsync, LogConfig, UnknownFsync};

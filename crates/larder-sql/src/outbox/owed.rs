@@ -52,7 +52,7 @@ where
     /// [`Cache::invalidate`], that the store acknowledged it; the record is deleted a moment later, in the background.
     ///
     /// # Errors
-    /// [`Error::Pending`] if the store did not acknowledge it: this process goes on sending it, and the record stays for
+    /// [`Pending`](larder_cache::ErrorKind::Pending) if the store did not acknowledge it: this process goes on sending it, and the record stays for
     /// the relay, which outlives the process.
     ///
     /// # Panics

@@ -4,6 +4,7 @@
 mod cut;
 mod events;
 mod generations;
+mod kept;
 pub(crate) mod order;
 mod patterns;
 mod pending;

@@ -1,6 +1,6 @@
-//! The seam between the log and the file system: everything that the log asks of a disk.
+//! The seam between Larder's logs and the file system: everything that a log asks of a disk.
 //!
-//! The engine uses [`OsDisk`]. A test hands in a disk that loses what was not synced, tears a write or reports an
+//! The engine's log and the cache's log of pending invalidations use [`OsDisk`]. A test hands in a disk that loses what was not synced, tears a write or reports an
 //! error, at any step it likes.
 
 use std::{
@@ -38,7 +38,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Makes this process the owner of the lock file `path`, for as long as the result lives.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] if another engine owns it, with the owner's process id as the text, or empty if
+    /// [`io::ErrorKind::WouldBlock`] if another process, or another log of this one, owns it, with the owner's process id as the text, or empty if
     /// it is not known.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>>;
 
