@@ -249,7 +249,10 @@ where
     /// Waits until the commit may run; fails, with the hold ended, if it could not end in time.
     pub(crate) async fn ready(&mut self) -> Result<(), Error> {
         let wait = self.clear_at.saturating_sub(self.core.now());
-        self.core.clock.sleep(wait).await;
+        if !wait.is_zero() {
+            // A sleep of nothing would last until the timer's next tick, a millisecond later.
+            self.core.clock.sleep(wait).await;
+        }
         if self.remaining() >= self.core.settings.hold / MARGIN {
             return Ok(());
         }

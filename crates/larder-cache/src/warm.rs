@@ -14,6 +14,9 @@ use crate::{Error, ErrorKind, batch::SourceMany, core::Core};
 /// Keys per step: enough to fill a pipeline and a query, few enough that progress is seen.
 const CHUNK: usize = 200;
 
+/// Steps under way: while one waits for the source, others keep the store busy. More would only compete with the traffic.
+const AT_ONCE: usize = 4;
+
 /// How far a warming has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -67,15 +70,19 @@ where
                 instead: "put_many",
             })
         })?;
-        let source = SourceMany(source);
+        let (core, source) = (&self.core, &SourceMany(source));
+        let steps = self.keys.chunks(CHUNK).map(|chunk| async move {
+            core.check_open()?;
+            let batch = core.get_many(&chunk, source).await;
+            Ok::<_, Error>((chunk.len(), batch.len(), batch.failed().len()))
+        });
+        let mut steps = steps.buffered(AT_ONCE);
         let mut progress = Progress::default();
-        let mut chunks = self.keys.chunks(CHUNK);
-        while let Some(chunk) = chunks.next().await {
-            self.core.check_open()?;
-            let batch = self.core.get_many(&chunk, &source).await;
-            progress.seen += chunk.len() as u64;
-            progress.cached += batch.len() as u64;
-            progress.failed += batch.failed().len() as u64;
+        while let Some(step) = steps.next().await {
+            let (seen, cached, failed) = step?;
+            progress.seen += seen as u64;
+            progress.cached += cached as u64;
+            progress.failed += failed as u64;
             (self.progress)(progress);
         }
         Ok(progress)
