@@ -1,5 +1,6 @@
 //! What is measured, a file each and one line in the table.
 
+mod bulk;
 mod capacity;
 mod memory;
 mod miss;
@@ -9,6 +10,7 @@ mod scenes;
 mod spread;
 mod stampede;
 mod store;
+mod writes;
 
 use crate::{Lab, report::Section};
 
@@ -29,4 +31,6 @@ pub(crate) const GROUPS: &[Group] = &[
     capacity::GROUP,
     stampede::GROUP,
     scenes::GROUP,
+    writes::GROUP,
+    bulk::GROUP,
 ];
