@@ -289,6 +289,39 @@ async fn refused(store: &Store, policy: WriteBehind) -> String {
     error.to_string()
 }
 
+/// In a folder: what `Ok` of `Ack::Fsync` promises, only a log that is synced before each answer keeps.
+#[tokio::test]
+async fn a_folder_keeps_fsync_where_it_syncs_before_it_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = |name: &str, query: &str| format!("embedded:{}/{name}{query}", folder.path().display());
+    for (name, query) in [("everysec", "?fsync=everysec"), ("no", "?fsync=no"), ("default", "")] {
+        let store = Store::open(&url(name, query)).await.unwrap();
+        let why = refused(&store, WriteBehind::new(Ack::Fsync)).await;
+        assert!(
+            why.contains("Ack::Fsync") && why.contains("fsync=always"),
+            "{name}: {why}"
+        );
+        // It is as good as memory.
+        let here = open(&store, &Ledger::default(), WriteBehind::new(Ack::Memory)).await;
+        assert_eq!(here.put(&1, 1).await.unwrap().ack(), Some(Ack::Memory));
+    }
+    let ledger = Ledger::default();
+    let store = Store::open(&url("always", "?fsync=always")).await.unwrap();
+    let here = open(&store, &ledger, WriteBehind::new(Ack::Fsync).flushes(false)).await;
+    assert_eq!(here.put(&1, 7).await.unwrap().ack(), Some(Ack::Fsync));
+    drop(here);
+    store.close().await;
+    drop(store);
+    // Another process finds what this one had accepted, and its numbers are higher.
+    let again = Store::open(&url("always", "?fsync=always")).await.unwrap();
+    let there = open(&again, &ledger, WriteBehind::new(Ack::Fsync)).await;
+    assert_eq!(read(&there, 1).await, Some(7));
+    let receipt = there.put(&1, 8).await.unwrap();
+    assert_eq!(receipt.tickets()[0].version.epoch, 2);
+    assert!(there.drain(Duration::from_secs(60)).await.is_complete);
+    assert_eq!((ledger.row(1), ledger.misordered()), (Some(8), vec![]));
+}
+
 #[tokio::test]
 async fn a_level_that_the_store_cannot_keep_is_refused_by_name() {
     let memory = Store::open("embedded:").await.unwrap();
