@@ -59,8 +59,8 @@ impl Location {
     fn shown(&self) -> String {
         match self {
             Self::Memory => "memory".to_owned(),
-            Self::Path(path) => path.display().to_string(),
-            Self::Url(url) if url.starts_with("sqlite:") => url.clone(),
+            Self::Path(path) => without_password(path.display().to_string()),
+            Self::Url(url) if url.starts_with("sqlite:") => without_password(url.clone()),
             Self::Url(url) => format!("{}://..", scheme(url).unwrap_or_default()),
         }
     }
@@ -230,6 +230,14 @@ impl PoolConfig {
     }
 }
 
+/// A URL that lost its `//`, or all of its scheme, is taken for a path, and may have a password before the `@`.
+fn without_password(path: String) -> String {
+    match path.rsplit_once('@') {
+        Some((before, host)) if before.contains(':') => format!("..@{host}"),
+        _ => path,
+    }
+}
+
 /// What stands before `://`, if it reads as the scheme of a URL.
 fn scheme(at: &str) -> Option<&str> {
     let (scheme, _) = at.split_once("://")?;
@@ -262,6 +270,21 @@ mod tests {
             PoolConfig::new("postgres://me:hunter2@db/shop?password=hunter2")
         );
         assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[cfg(feature = "sqlite")]
+    #[tokio::test]
+    async fn a_misspelled_url_is_refused_without_its_password() {
+        for at in [
+            "me:hunter2@db/shop",
+            "postgres:me:hunter2@db/shop",
+            "postgres:/me:hunter2@db/shop",
+            "sqlite:postgres:me:hunter2@db/shop",
+        ] {
+            let error = PoolConfig::new(at).open().await.expect_err(at);
+            let said = format!("{error} {error:?}");
+            assert!(said.contains("..@db/shop") && !said.contains("hunter2"), "{said}");
+        }
     }
 
     #[cfg(feature = "sqlite")]

@@ -134,7 +134,19 @@ fn set_embedded(config: &mut StoreConfig, name: &str, value: &str) -> Result<(),
     Ok(())
 }
 
+/// An `@` behind the address: what stands before it is the rest of a password, and is not shown.
+fn has_torn_password(url: &Url) -> bool {
+    let has_at = |text: &str| text.contains('@');
+    has_at(url.path()) || url.fragment().is_some_and(has_at) || url.query_pairs().any(|(name, _)| has_at(&name))
+}
+
 fn tcp(url: &Url) -> Result<StoreConfig, StoreError> {
+    if has_torn_password(url) {
+        return Err(StoreError::config(
+            "the store's URL has an `@` behind its address: in a user name or password `/` is written %2F, `?` %3F, `#` %23, \
+             `@` %40, and a URL begins with `redis://`",
+        ));
+    }
     let host = url.host_str().filter(|host| !host.is_empty()).unwrap_or("localhost");
     // The URL keeps the brackets of an IPv6 address, a resolver does not want them.
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -337,6 +349,16 @@ mod tests {
         assert_eq!(config.to_string(), "redis://user:***@h:6379/1");
         assert!(!format!("{config:?}").contains("hunter2"));
         assert!(!error("redis://user:hunter2@h:notaport/1").contains("hunter2"));
+        for torn in [
+            "redis://user:a@b/hunter2@h:6379",
+            "redis://user/hunter2@h",
+            "redis://user?hunter2@h/0",
+            "redis://user#hunter2@h",
+            "redis:user:hunter2@h",
+        ] {
+            let said = error(torn);
+            assert!(said.contains("%2F") && !said.contains("hunter2"), "{said}");
+        }
     }
 
     #[test]
