@@ -264,7 +264,14 @@ impl Applying<'_> {
     }
 
     fn version_column(&self, which: usize) -> Result<usize, SqlError> {
-        self.schema.place(self.table.database(), VERSION[which])
+        let place = self.schema.place(self.table.database(), VERSION[which]);
+        place.map_err(|_| SqlError::NotVersioned {
+            table: self.schema.name.clone(),
+            why: format!(
+                "its column {:?} is gone: run `larder sql prepare` again",
+                VERSION[which]
+            ),
+        })
     }
 
     /// Writes versions into the side table where they are higher than what it has; the keys for which they were.

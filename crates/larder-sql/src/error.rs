@@ -262,6 +262,15 @@ impl From<SqlError> for SinkError {
     }
 }
 
+/// What a flusher is told: whatever keeps everybody from the table is no fault of the changes, and they wait until it is
+/// repaired. A permanent error would put each aside, one by one, and readers would get the rows from before.
+pub(crate) fn flushing(error: SqlError) -> SinkError {
+    match error.is_of_table() {
+        true => SinkError::retryable(error),
+        false => error.into(),
+    }
+}
+
 /// What a statement was for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Doing(pub(crate) String);
@@ -321,6 +330,42 @@ impl SqlError {
         db::meaning(error.as_ref()) == Some(Meaning::SchemaChanged)
     }
 
+    /// Whether a fresh look at the table may show another: it says that its schema changed, or what was to be written does
+    /// not fit the columns that are known, and one that was added or widened since is not known yet.
+    pub(crate) fn may_be_outdated(&self) -> bool {
+        let is_misfit = matches!(
+            self,
+            Self::UnknownColumn { .. } | Self::Value { .. } | Self::Key { .. } | Self::NotVersioned { .. }
+        );
+        is_misfit || self.is_schema_change()
+    }
+
+    /// Whether it is about the table, the database, or the way to it, rather than about what was to be written: no other
+    /// row would fare better, and this one would once somebody has repaired it.
+    fn is_of_table(&self) -> bool {
+        match self {
+            Self::UnknownTable { .. }
+            | Self::NoKey { .. }
+            | Self::KeyShape { .. }
+            | Self::ColumnType { .. }
+            | Self::NotUnique { .. }
+            | Self::NotPrepared { .. }
+            | Self::Owned { .. }
+            | Self::NotVersioned { .. } => true,
+            Self::Open { source, .. } | Self::Query { source, .. } => match source {
+                sqlx::Error::PoolClosed | sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => true,
+                sqlx::Error::Database(error) => {
+                    matches!(
+                        db::meaning(error.as_ref()),
+                        Some(Meaning::SchemaChanged | Meaning::Closed)
+                    )
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     /// As it is, or that there is no outbox if that is what is wrong.
     pub(crate) fn or_no_outbox(self) -> Self {
         if self.is_schema_change() {
@@ -358,7 +403,7 @@ fn kind(error: &sqlx::Error) -> ErrorKind {
         }
         sqlx::Error::Database(error) => match db::meaning(error.as_ref()) {
             Some(Meaning::Kind(kind)) => kind,
-            Some(Meaning::SchemaChanged) | None => ErrorKind::Permanent,
+            Some(Meaning::SchemaChanged | Meaning::Closed) | None => ErrorKind::Permanent,
         },
         _ => ErrorKind::Permanent,
     }

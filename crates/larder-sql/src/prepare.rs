@@ -94,11 +94,22 @@ impl Prepare {
     /// # Cancel safety
     /// All of it is done or nothing.
     pub async fn apply(&self) -> Result<Vec<String>, SqlError> {
+        match self.apply_once().await {
+            // Another has added the columns since they were looked for.
+            Err(changed) if changed.is_schema_change() => {
+                self.table.forget_schema();
+                self.apply_once().await
+            }
+            done => done,
+        }
+    }
+
+    async fn apply_once(&self) -> Result<Vec<String>, SqlError> {
         let (schema, statements) = self.plan().await?;
         let ran = self.table.write("preparing the table", |_, doubt| {
             let statements = statements.clone();
             async move {
-                let mut writing = self.table.begin(Scope::Together, "preparing the table", doubt).await?;
+                let mut writing = self.table.begin(Scope::Making, "preparing the table", doubt).await?;
                 for statement in statements {
                     writing.fetch(Statement::new(statement)).await?;
                 }

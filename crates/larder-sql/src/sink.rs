@@ -10,7 +10,7 @@ use crate::{
     SqlTable,
     cell::Cell,
     db::{Database, Row, Scope},
-    error::SqlError,
+    error::{SqlError, flushing},
     key,
     rows::{Batch, Rows, Writer},
     schema::TableSchema,
@@ -64,7 +64,7 @@ where
     }
 
     async fn apply(&self, namespace: &str, changes: &[Change<K, V>]) -> Result<(), SinkError> {
-        Ok(self.apply_all(namespace, changes).await?)
+        self.apply_all(namespace, changes).await.map_err(flushing)
     }
 
     async fn count(&self, namespace: &str, counts: &[Counted<K>]) -> Result<(), SinkError> {

@@ -187,8 +187,8 @@ impl SqlTable {
         &self.name
     }
 
-    /// Runs `work` within the deadline, and once more with a fresh look at the table if it changed meanwhile, for then
-    /// nothing was committed.
+    /// Runs `work` within the deadline, and once more with a fresh look at the table if it may have changed meanwhile,
+    /// for then nothing was committed.
     pub(crate) async fn write<T, F>(
         &self,
         doing: &'static str,
@@ -200,7 +200,7 @@ impl SqlTable {
         let doubt = Doubt::default();
         let work = async {
             match work(self.look().await?, doubt.clone()).await {
-                Err(changed) if changed.is_schema_change() => {
+                Err(changed) if changed.may_be_outdated() => {
                     self.forget_schema();
                     work(self.look().await?, doubt.clone()).await
                 }

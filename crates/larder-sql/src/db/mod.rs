@@ -70,6 +70,8 @@ pub(crate) enum Meaning {
     Kind(ErrorKind),
     /// The table is not what it was when it was last looked at.
     SchemaChanged,
+    /// Nobody gets in, or at the table, whatever is written: until somebody gives the right or repairs the database.
+    Closed,
 }
 
 /// The work of a database, boxed: one allocation beside a statement is not noticed.

@@ -54,6 +54,8 @@ pub(crate) enum Scope {
     Together,
     /// Several, while others that take the same lock on the table (as SQL) do so together with it, or not at all.
     Locked { table: String, is_exclusive: bool },
+    /// Several that make tables, one after the other who does: `IF NOT EXISTS` alone is no guard against two at once.
+    Making,
 }
 
 /// What to write of the parts that differ.

@@ -151,7 +151,7 @@ impl Outbox {
     pub async fn prepare(&self) -> Result<(), SqlError> {
         let (doing, doubt) = ("preparing the outbox", Doubt::default());
         let work = async {
-            let mut writing = Writing::begin(&*self.pool.0, Scope::Together, doing.to_owned(), doubt.clone()).await?;
+            let mut writing = Writing::begin(&*self.pool.0, Scope::Making, doing.to_owned(), doubt.clone()).await?;
             for statement in self.statements() {
                 writing.fetch(Statement::new(statement)).await?;
             }

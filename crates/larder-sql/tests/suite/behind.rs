@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use larder_cache::{Change, Sink, SinkErrorKind, Version};
-use larder_sql::{Prepare, SqlTable};
+use larder_sql::{Outbox, Prepare, SqlTable};
 use larder_testkit::Case;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use serde_json::{Value, json};
@@ -252,16 +252,14 @@ async fn a_table_that_is_not_prepared_is_refused_and_says_what_to_run() {
         db.run("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER NOT NULL)")
             .await;
         let table = SqlTable::new(db.pool.clone(), "t");
-        for refused in [
-            table
-                .apply("ns", &[put(1, version(1, 1), 1)])
-                .await
-                .expect_err("not prepared"),
-            Sink::<i64, Row>::claim_epoch(&table, "ns")
-                .await
-                .expect_err("not prepared"),
+        let change = table.apply("ns", &[put(1, version(1, 1), 1)]).await;
+        let epoch = Sink::<i64, Row>::claim_epoch(&table, "ns").await;
+        for (refused, kind) in [
+            // What was accepted waits until the table is prepared.
+            (change.expect_err("not prepared"), SinkErrorKind::Retryable),
+            (epoch.expect_err("not prepared"), SinkErrorKind::Permanent),
         ] {
-            assert_eq!(refused.kind(), SinkErrorKind::Permanent);
+            assert_eq!(refused.kind(), kind);
             assert!(why(&refused).contains("larder sql prepare"), "{}", why(&refused));
         }
         // Prepared for nobody, it belongs to the first that draws an epoch.
@@ -275,6 +273,29 @@ async fn a_table_that_is_not_prepared_is_refused_and_says_what_to_run() {
         Sink::<i64, Row>::claim_epoch(&table, "other")
             .await
             .expect_err("it has an owner now");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_table_is_prepared_by_several_at_once() {
+    for_each_database(async |db| {
+        db.run("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER NOT NULL)")
+            .await;
+        let table = || SqlTable::new(db.pool.clone(), "t");
+        let (outbox, beside) = (Outbox::new(db.pool.clone()), Outbox::new(db.pool.clone()));
+        let prepare = async |table: SqlTable| table.prepare().namespace("ns").apply().await.map(drop);
+        let done = tokio::join!(
+            prepare(table()),
+            prepare(table()),
+            prepare(table()),
+            outbox.prepare(),
+            beside.prepare()
+        );
+        for done in [done.0, done.1, done.2, done.3, done.4] {
+            done.expect("prepares");
+        }
+        table().apply("ns", &[put(1, version(1, 1), 1)]).await.expect("applies");
     })
     .await;
 }

@@ -1,5 +1,6 @@
 //! Tables of every database behind a cache: one suite, run on SQLite and on PostgreSQL.
 
+mod away;
 mod behind;
 mod counts;
 mod databases;

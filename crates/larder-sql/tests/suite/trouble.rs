@@ -309,3 +309,48 @@ async fn a_lock_held_by_another_writer_of_sqlite_is_worth_another_try() {
     table.apply("ns", &[change]).await.expect("applies");
     assert_eq!(one(&table, 1_i64).await, Some(json!({"id": 1, "v": "x"})));
 }
+
+/// A table prepared for the namespace `ns`, behind one connection.
+async fn alone(settings: fn(PoolConfig) -> PoolConfig) -> (Db, SqlTable) {
+    let db = Db::postgres().await;
+    run(&db.pool, "CREATE TABLE t (id bigint PRIMARY KEY, v text)").await;
+    let pool = settings(PoolConfig::new(&db.url).connections(1)).open().await;
+    let table = SqlTable::new(pool.expect("opens"), "t");
+    table.prepare().namespace("ns").apply().await.expect("prepares");
+    (db, table)
+}
+
+async fn apply(table: &SqlTable, v: Option<&str>) -> Result<(), SinkError> {
+    let change = Change {
+        key: 1_i64,
+        version: Version { epoch: 1, seq: 1 },
+        value: v.map(row),
+    };
+    table.apply("ns", &[change]).await
+}
+
+#[tokio::test]
+async fn a_lock_that_was_not_granted_leaves_its_connection_usable() {
+    let (db, table) = alone(|config| config.statement_timeout(Duration::from_millis(300))).await;
+    let mut holder = db.pool.postgres().expect("it is").begin().await.expect("begins");
+    sqlx::query("SELECT pg_advisory_xact_lock_shared(1818325604, 't'::regclass::oid::int4)")
+        .execute(&mut *holder)
+        .await
+        .expect("is free");
+    let refused = apply(&table, None).await.expect_err("a removal waits for the lock");
+    assert_eq!(refused.kind(), SinkErrorKind::Retryable, "{}", why(&refused));
+    holder.rollback().await.expect("ends");
+    apply(&table, Some("x")).await.expect("the connection is as before");
+    assert_eq!(one(&table, 1_i64).await, Some(json!({"id": 1, "v": "x"})));
+}
+
+#[tokio::test]
+async fn a_table_that_was_away_leaves_its_connection_usable() {
+    let (db, table) = alone(|config| config).await;
+    apply(&table, Some("x")).await.expect("applies");
+    run(&db.pool, "ALTER TABLE t RENAME TO away").await;
+    let refused = apply(&table, Some("x")).await.expect_err("it is away");
+    assert!(!why(&refused).contains("aborted"), "{}", why(&refused));
+    run(&db.pool, "ALTER TABLE away RENAME TO t").await;
+    apply(&table, Some("x")).await.expect("the connection is as before");
+}

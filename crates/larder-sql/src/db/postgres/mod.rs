@@ -423,8 +423,8 @@ fn read_cell(row: &PgRow, at: usize) -> Result<Cell, sqlx::Error> {
 fn kind_of(error: &dyn DatabaseError) -> Option<Meaning> {
     let code = error.try_downcast_ref::<PgDatabaseError>()?.code();
     Some(match (&code[..2], code) {
-        // undefined_table, undefined_column, and a plan whose result would have other types
-        (_, "42P01" | "42703" | "0A000") => Meaning::SchemaChanged,
+        // undefined_table, undefined_column, datatype_mismatch, and a plan whose result would have other types
+        (_, "42P01" | "42703" | "42804" | "0A000") => Meaning::SchemaChanged,
         // statement_completion_unknown, transaction_resolution_unknown
         (_, "40003" | "08007") => Meaning::Kind(ErrorKind::InDoubt),
         // transaction_integrity_constraint_violation
@@ -433,6 +433,9 @@ fn kind_of(error: &dyn DatabaseError) -> Option<Meaning> {
         ("08" | "40" | "53" | "57" | "58", _) => Meaning::Kind(ErrorKind::Retryable),
         // lock_not_available; read_only_sql_transaction, as after a failover; idle_in_transaction_session_timeout
         (_, "55P03" | "25006" | "25P03") => Meaning::Kind(ErrorKind::Retryable),
+        // invalid_authorization_specification (a password that was changed, too), invalid_catalog_name, invalid_schema_name;
+        // object_not_in_prerequisite_state (such as a publication without a replica identity); insufficient_privilege
+        ("28" | "3D" | "3F" | "55", _) | (_, "42501") => Meaning::Closed,
         _ => Meaning::Kind(ErrorKind::Permanent),
     })
 }

@@ -74,22 +74,29 @@ impl Writes for Pg {
 
     fn session(&self, scope: Scope) -> Answer<'_, Box<dyn Session>> {
         Box::pin(async move {
-            let begin = match scope {
+            let lock = match scope {
                 Scope::Alone => {
                     let connection = self.losses.seen(self.pool.acquire().await)?;
                     let session: Box<dyn Session> = Box::new(self.writing(Held::Alone(connection)));
                     return Ok(session);
                 }
-                Scope::Together => "BEGIN".to_owned(),
-                // In one message; the statement after it already sees what the holder before committed.
-                Scope::Locked { table, is_exclusive } => format!(
-                    "BEGIN; SELECT pg_advisory_xact_lock{}({LOCK_CLASS}, '{}'::regclass::oid::int4)",
+                Scope::Together => None,
+                Scope::Making => Some(format!("SELECT pg_advisory_xact_lock({LOCK_CLASS}, 0)")),
+                Scope::Locked { table, is_exclusive } => Some(format!(
+                    "SELECT pg_advisory_xact_lock{}({LOCK_CLASS}, '{}'::regclass::oid::int4)",
                     if is_exclusive { "" } else { "_shared" },
                     table.replace('\'', "''")
-                ),
+                )),
             };
-            let begun = self.pool.begin_with(AssertSqlSafe(begin)).await;
-            let session: Box<dyn Session> = Box::new(self.writing(Held::Together(self.losses.seen(begun)?)));
+            let mut begun = self.losses.seen(self.pool.begin().await)?;
+            if let Some(lock) = lock {
+                // Not in one message with BEGIN: of a transaction whose beginning failed, or was not waited for, the pool
+                // knows nothing, and it would be left on its connection. The statement after it sees what the holder before
+                // committed.
+                let locked = sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *begun).await;
+                self.losses.seen(locked)?;
+            }
+            let session: Box<dyn Session> = Box::new(self.writing(Held::Together(begun)));
             Ok(session)
         })
     }

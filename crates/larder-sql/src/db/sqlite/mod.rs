@@ -407,25 +407,33 @@ fn text_or_blob(bytes: Vec<u8>) -> Cell {
     }
 }
 
-/// SQLITE_BUSY and SQLITE_LOCKED: somebody else holds the lock. SQLITE_INTERRUPT, SQLITE_IOERR, SQLITE_FULL,
+/// SQLITE_BUSY and SQLITE_LOCKED: somebody else holds the lock. SQLITE_NOMEM, SQLITE_INTERRUPT, SQLITE_IOERR, SQLITE_FULL,
 /// SQLITE_CANTOPEN, SQLITE_PROTOCOL: may pass.
-const RETRYABLE: [i64; 7] = [5, 6, 9, 10, 13, 14, 15];
+const RETRYABLE: [i64; 8] = [5, 6, 7, 9, 10, 13, 14, 15];
+
+/// SQLITE_PERM, SQLITE_READONLY, SQLITE_CORRUPT, SQLITE_AUTH, SQLITE_NOTADB: nothing can be written, whatever it is.
+const CLOSED: [i64; 5] = [3, 8, 11, 23, 26];
 
 fn kind_of(error: &dyn DatabaseError) -> Option<Meaning> {
     let error = error.try_downcast_ref::<SqliteError>()?;
     let message = error.message();
-    if ["no such column", "no such table", "schema has changed"]
-        .iter()
-        .any(|changed| message.contains(changed))
+    if [
+        "no such column",
+        "has no column named",
+        "no such table",
+        "duplicate column name",
+        "schema has changed",
+    ]
+    .iter()
+    .any(|changed| message.contains(changed))
     {
         return Some(Meaning::SchemaChanged);
     }
     let code = error.code().and_then(|code| code.parse::<i64>().ok());
     // The low byte is the primary code; what is above it says which kind.
-    let is_retryable = code.is_some_and(|code| RETRYABLE.contains(&(code & 0xff)));
-    Some(Meaning::Kind(if is_retryable {
-        ErrorKind::Retryable
-    } else {
-        ErrorKind::Permanent
-    }))
+    Some(match code.map(|code| code & 0xff) {
+        Some(code) if RETRYABLE.contains(&code) => Meaning::Kind(ErrorKind::Retryable),
+        Some(code) if CLOSED.contains(&code) => Meaning::Closed,
+        _ => Meaning::Kind(ErrorKind::Permanent),
+    })
 }

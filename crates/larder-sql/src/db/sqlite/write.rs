@@ -87,7 +87,7 @@ impl Writes for Lite {
                 Scope::Alone => Box::new(Writing::Alone(self.0.acquire().await?)),
                 // A transaction that begins by reading could not always go on to write. There is one writer, so this
                 // is the lock as well.
-                Scope::Together | Scope::Locked { .. } => {
+                Scope::Together | Scope::Locked { .. } | Scope::Making => {
                     Box::new(Writing::Together(self.0.begin_with("BEGIN IMMEDIATE").await?))
                 }
             };
