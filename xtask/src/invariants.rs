@@ -45,6 +45,18 @@ const KNOWLEDGE: &[Knows] = &[
         because: "the near tier knows no async, no Redis and no serialisation",
     },
     Knows {
+        krate: "larder-disk",
+        nothing_of: &[
+            "tokio",
+            "redis",
+            "serde",
+            "larder-engine",
+            "larder-store",
+            "larder-cache",
+        ],
+        because: "a seam to the file system knows neither async nor what is written",
+    },
+    Knows {
         krate: "larder-engine",
         nothing_of: &["larder-store", "larder-near", "larder-cache", "sqlx"],
         because: "the engine knows nothing of caches",

@@ -1,8 +1,9 @@
 //! Named points at which a test can have its process die.
 //!
 //! [`reach`] stands where it matters what a process that dies there leaves behind: `failpoint::reach("claimed")`. Without the
-//! feature `failpoints`, which only tests turn on, it is an empty function and costs nothing. With it, a process that was [armed](arm) does what it was armed
-//! with when it reaches the point for the n-th time, on the thread that reached it and before anything else happens there.
+//! feature `failpoints`, which only tests turn on, it is an empty function and costs nothing. With it, a process that was armed
+//! (`arm`) does what it was armed with when it reaches the point for the n-th time, on the thread that reached it and before
+//! anything else happens there.
 
 #[cfg(feature = "failpoints")]
 mod armed {
