@@ -54,14 +54,22 @@ impl LiveStore {
 
     /// The URL that was given.
     fn url(&self) -> Outcome<&str> {
-        let why = match self.store.as_deref() {
-            Some(url) if url.starts_with("embedded:") => {
-                "`embedded:` is an engine that was just made: nothing is in it"
+        let hint = "add --store redis://127.0.0.1:6379, or set LARDER_STORE";
+        let url = self
+            .store
+            .as_deref()
+            .ok_or_else(|| Failure::usage("this command works on a live store, and none was named").hint(hint))?;
+        match url.strip_prefix("embedded:") {
+            None => Ok(url),
+            Some(memory) if memory.is_empty() || memory.starts_with('?') => {
+                Err(Failure::usage("`embedded:` is an engine that was just made: nothing is in it").hint(hint))
             }
-            Some(url) => return Ok(url),
-            None => "this command works on a live store, and none was named",
-        };
-        Err(Failure::usage(why).hint("add --store redis://127.0.0.1:6379, or set LARDER_STORE"))
+            Some(_) => Err(
+                Failure::usage("`embedded:FOLDER` is an engine of the one process that has the folder open").hint(
+                    "once that process has ended: larder serve --dir FOLDER --appendfsync always, and --store with the address it serves",
+                ),
+            ),
+        }
     }
 
     /// Opens it.

@@ -30,6 +30,15 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{scaled:.1} {}", UNITS[unit])
 }
 
+/// The memory of a store and its bound, of which nothing is said where nobody answered.
+pub(crate) fn memory(used: Option<u64>, max: Option<u64>) -> String {
+    match (used, max) {
+        (None, _) => "unknown".to_owned(),
+        (Some(used), None) => format!("{}, no bound", bytes(used)),
+        (Some(used), Some(max)) => format!("{} of {}", bytes(used), bytes(max)),
+    }
+}
+
 /// A moment, as the time since 1970-01-01 UTC, to the second: `2026-11-20 15:34:30Z`.
 pub(crate) fn utc(since_epoch: Duration) -> String {
     const DAY: u64 = 86_400;
@@ -73,6 +82,13 @@ mod tests {
             let is_plain = |c: char| !c.is_control() && !matches!(c, '\u{200b}' | '\u{202e}');
             assert!(shown.starts_with('\\') && shown.chars().all(is_plain), "{shown}");
         }
+    }
+
+    #[test]
+    fn memory_of_a_store_that_did_not_answer_has_no_bound_either() {
+        assert_eq!(memory(None, None), "unknown");
+        assert_eq!(memory(Some(1536), None), "1.5 KiB, no bound");
+        assert_eq!(memory(Some(1536), Some(2 << 20)), "1.5 KiB of 2.0 MiB");
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub use larder_store::{Store, StoreConfig, StoreError, StoreStats, redis};
 /// The complete examples of the guide, run as tests.
 #[cfg(doctest)]
 mod guide {
+    #[doc = include_str!("../../../docs/guide/errors.md")]
+    mod errors {}
     #[doc = include_str!("../../../docs/guide/outages.md")]
     mod outages {}
     #[doc = include_str!("../../../docs/guide/coherence-log.md")]

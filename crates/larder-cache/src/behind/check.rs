@@ -45,7 +45,7 @@ pub(crate) async fn check(
     };
     let refuse = |why: String| {
         Err(Error::config(format!(
-            "`{}` is not possible on {store}: {why}",
+            "`{}` is not possible on `{store}`: {why}",
             settings.ack
         )))
     };

@@ -7,6 +7,7 @@ use crate::{
     context::Context,
     failure::{Failure, Outcome},
     flags::LiveStore,
+    shown,
 };
 
 /// Look at a store once: reachable, how fast, how full.
@@ -28,7 +29,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     ui.line(format_args!("store      {}", health.address));
     ui.line(format_args!("status     {}", status(&health)));
     if let Ok(latency) = &health.latency {
-        ui.line(format_args!("ping       {latency:?}"));
+        ui.line(format_args!("ping       {latency:.1?}"));
     }
     let or_unknown = |value: Option<String>| value.unwrap_or_else(|| "unknown".into());
     ui.line(format_args!("version    {}", or_unknown(health.server_version.clone())));
@@ -37,10 +38,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
         "clients    {}",
         or_unknown(health.clients.map(|n| n.to_string()))
     ));
-    let bound = health.memory_max.map_or("no bound".into(), |max| format!("of {max}"));
     ui.line(format_args!(
-        "memory     {} bytes, {bound}",
-        or_unknown(health.memory_used.map(|n| n.to_string()))
+        "memory     {}",
+        shown::memory(health.memory_used, health.memory_max)
     ));
     for problem in &problems {
         ui.line(format_args!("problem    {problem}"));

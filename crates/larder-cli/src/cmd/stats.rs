@@ -8,7 +8,7 @@ use redis::aio::ConnectionLike as _;
 use serde::Serialize;
 
 use super::keys::{info, scan};
-use crate::{context::Context, failure::Outcome, flags::LiveStore, ui::count};
+use crate::{context::Context, failure::Outcome, flags::LiveStore, shown, ui::count};
 
 /// Show keys and bytes of each namespace, hit ratio, memory, evictions, connections, near tiers and command times.
 ///
@@ -232,14 +232,11 @@ fn show(stats: &Stats, context: &Context) {
         let (hits, misses) = (count(stats.hits, "hit", "hits"), count(stats.misses, "miss", "misses"));
         format!("{:.1} % of reads of keys ({hits}, {misses})", ratio * 100.0)
     });
-    let bound = stats
-        .memory_max_bytes
-        .map_or("no bound".into(), |max| format!("of {max}"));
     ui.line(format_args!("store         {}", stats.store));
     ui.line(format_args!("hit ratio     {ratio}"));
     ui.line(format_args!(
-        "memory        {} bytes, {bound}",
-        or_unknown(stats.memory_used_bytes)
+        "memory        {}",
+        shown::memory(stats.memory_used_bytes, stats.memory_max_bytes)
     ));
     ui.line(format_args!(
         "evicted       {} keys, for want of memory",
@@ -251,7 +248,7 @@ fn show(stats: &Stats, context: &Context) {
     ));
     ui.line(format_args!("connections   {}", or_unknown(stats.connections)));
     ui.line(format_args!(
-        "ping          {:?}",
+        "ping          {:.1?}",
         Duration::from_secs_f64(stats.ping_seconds)
     ));
     ui.line(format_args!("near tiers    {}", stats.near));

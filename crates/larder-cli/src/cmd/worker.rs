@@ -158,7 +158,11 @@ impl Worker<'_> {
     async fn say_lag(&self, said: &mut String) {
         let lag = match self.flusher.lag().await {
             Ok(lag) => shown(&lag),
-            Err(error) => format!("how much waits is not known: {}", safe(&error.to_string())),
+            // What the store said: what a cache's error adds is about reads, of which there are none here.
+            Err(error) => {
+                let why = error.store_error().map_or_else(|| error.to_string(), ToString::to_string);
+                format!("how much waits is not known: {}", safe(&why))
+            }
         };
         let line = format!("flushed {}, {lag}", self.flusher.flushed());
         if *said != line {

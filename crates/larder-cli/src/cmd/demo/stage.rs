@@ -80,8 +80,13 @@ impl Stage {
             ui.line("            in a schema of its own, which is removed at the end");
         }
         ui.line(format_args!("  table     {table_name}"));
+        let whose = if args.table.is_some() {
+            " into a private database: the scenes that write use that"
+        } else {
+            ""
+        };
         ui.line(format_args!(
-            "  loading {} users in batches of {}",
+            "  loading {} users in batches of {}{whose}",
             args.users, args.batch
         ));
         users

@@ -140,7 +140,7 @@ impl Display for Verdict {
         }
         writeln!(f, "    wrong at rest   {}", self.run.at_rest.len())?;
         writeln!(f, "    loads           {}", report.loads)?;
-        writeln!(f, "    fills rejected  {}", self.figures.fills_rejected)?;
+        writeln!(f, "    fills refused   {}", self.figures.fills_rejected)?;
         writeln!(f, "    writes          {}", report.writes)?;
         if report.taken > 0 {
             writeln!(f, "    source took     {}", report.taken)?;
