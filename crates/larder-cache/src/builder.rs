@@ -524,8 +524,7 @@ where
         let Some(store) = &self.store else {
             return Err(Error::config("a cache needs a store: `.store(&store)`"));
         };
-        let name_ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c);
-        if self.namespace.is_empty() || !self.namespace.chars().all(name_ok) {
+        if !is_namespace(&self.namespace) {
             return Err(Error::config(format!(
                 "the namespace `{}` is not made of a-z, 0-9, `_`, `.` and `-`",
                 self.namespace.escape_default()
@@ -695,4 +694,11 @@ fn check_coherence<V>(settings: &Settings<V>) -> Result<(), Error> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Whether a cache may have this name: one or more of `a-z`, `0-9`, `_`, `.` and `-`.
+#[must_use]
+pub fn is_namespace(name: &str) -> bool {
+    let is_fit = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c);
+    !name.is_empty() && name.chars().all(is_fit)
 }

@@ -84,7 +84,7 @@ mod write;
 
 pub use batch::Batch;
 pub use behind::{Ack, CountAs, DeadLetter, Drained, Lag, LetterId, WriteBehind};
-pub use builder::CacheBuilder;
+pub use builder::{CacheBuilder, is_namespace};
 pub use cache::Cache;
 pub use channel::OnGap;
 pub use commit::Written;

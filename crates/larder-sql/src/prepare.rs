@@ -134,6 +134,16 @@ impl Prepare {
             why,
         };
         check_key(&schema)?;
+        // The owner is one for good: a name that no cache can have would leave the table to nobody.
+        if let Some(name) = self
+            .namespace
+            .as_deref()
+            .filter(|name| !larder_cache::is_namespace(name))
+        {
+            return Err(refuse(format!(
+                "no cache has the namespace {name:?}, which is not made of a-z, 0-9, `_`, `.` and `-`"
+            )));
+        }
         let versions = if self.is_beside {
             Versions::SideTable
         } else {

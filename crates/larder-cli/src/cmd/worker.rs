@@ -160,7 +160,9 @@ impl Worker<'_> {
             Ok(lag) => shown(&lag),
             // What the store said: what a cache's error adds is about reads, of which there are none here.
             Err(error) => {
-                let why = error.store_error().map_or_else(|| error.to_string(), ToString::to_string);
+                let why = error
+                    .store_error()
+                    .map_or_else(|| error.to_string(), ToString::to_string);
                 format!("how much waits is not known: {}", safe(&why))
             }
         };

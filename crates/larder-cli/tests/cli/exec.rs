@@ -134,9 +134,16 @@ fn no_store_is_wrong_usage_and_the_hint_names_the_flag_and_the_variable() {
     larder(&["keys", "--store", "embedded:"])
         .ended(2)
         .says(&["nothing is in it", "hint:", "--store redis://"]);
-    larder(&["dlq", "list", "--namespace", "user", "--store", "embedded:./data?fsync=always"])
-        .ended(2)
-        .says(&["one process", "hint:", "serve --dir"]);
+    larder(&[
+        "dlq",
+        "list",
+        "--namespace",
+        "user",
+        "--store",
+        "embedded:./data?fsync=always",
+    ])
+    .ended(2)
+    .says(&["one process", "hint:", "serve --dir"]);
     larder(&["exec", "--store", "embedded:"]).ended(2).says(&["<CMD ARG>"]);
 }
 

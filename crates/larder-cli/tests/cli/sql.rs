@@ -25,6 +25,10 @@ fn is_prepared_once(db: &str, count: &dyn Fn(&str) -> i64) {
         1,
         "--print changed nothing"
     );
+    // A table has one owner for good, and this one nobody could be.
+    prepare(db, &["--namespace", "User"])
+        .ended(1)
+        .says(&["no cache has the namespace \"User\""]);
     let document = prepare(db, &["--json", "--namespace", "user", "--trigger"])
         .ended(0)
         .json();
