@@ -59,6 +59,8 @@ pub use pool::PoolConfig;
 pub use prepare::Prepare;
 pub use query::SqlQuery;
 pub use schema::{Column, Generated, TableSchema};
+/// The crate whose pools and transactions these are, in the version that they are of.
+pub use sqlx;
 #[cfg(feature = "postgres")]
 pub use sqlx::PgPool;
 #[cfg(feature = "sqlite")]

@@ -42,7 +42,7 @@ pub use larder_cache::{
 #[cfg(feature = "sql")]
 pub use larder_sql::{
     InTransaction, Outbox, OutboxLag, Owed, Pool, PoolConfig, Prepare, Relay, Relaying, SqlError, SqlQuery, SqlTable,
-    Swept,
+    Swept, sqlx,
 };
 pub use larder_store::{Store, StoreConfig, StoreError, StoreStats, redis};
 
