@@ -528,13 +528,19 @@ where
         self.core.lag(behind).await
     }
 
-    /// Under [write-behind](crate::WritePolicy::Behind): the changes that the source refused for good, the oldest first. At most
-    /// 64 times [`dead_letters`](crate::WriteBehind::dead_letters).
+    /// Under [write-behind](crate::WritePolicy::Behind): the changes that the source refused for good, the oldest first, without
+    /// their values, which [`dead_letter`](Self::dead_letter) gives: which keys they are of, why and since when they are here, and
+    /// how long they are.
+    ///
+    /// There are at most 64 times [`dead_letters`](crate::WriteBehind::dead_letters). Of more than 16 MiB of keys and reasons, some
+    /// 50,000 letters, the oldest are listed; how many there are in all says [`lag`](Self::lag).
     ///
     /// ```
     /// # async fn tend(users: larder_cache::Cache<u64, String>) -> Result<(), larder_cache::Error> {
     /// for letter in users.dead_letters().await? {
-    ///     println!("{} {} {:?}: {}", letter.id, letter.key, letter.value, letter.why);
+    ///     println!("{} {}, {} bytes: {}", letter.id, letter.key, letter.bytes, letter.why);
+    ///     let whole = users.dead_letter(letter.id).await?;
+    ///     println!("{:?}", whole.and_then(|letter| letter.value));
     ///     users.replay_dead_letter(letter.id).await?;
     /// }
     /// # Ok(())
@@ -547,8 +553,8 @@ where
         self.core.list_dead_letters().await
     }
 
-    /// Under [write-behind](crate::WritePolicy::Behind): one of the [dead letters](Self::dead_letters); `None` if there is none
-    /// of that id.
+    /// Under [write-behind](crate::WritePolicy::Behind): one of the [dead letters](Self::dead_letters), with its value; `None` if
+    /// there is none of that id.
     ///
     /// # Errors
     /// As [`lag`](Self::lag).

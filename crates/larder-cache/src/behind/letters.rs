@@ -6,6 +6,7 @@ use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 use larder_base::{CacheKey, failpoint};
 use redis::Value;
 use serde::{Serialize, de::DeserializeOwned};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     Behind, Map,
@@ -22,23 +23,50 @@ const WHY_MAX: usize = 1_024;
 /// When it died, and the lengths of key and record.
 const HEAD: usize = 16;
 
-/// Which dead letter: `partition-epoch-seq`, as it is shown and parsed.
+/// Which dead letter, as it is shown and parsed: `partition-epoch-seq`, such as `7-3-121`. Where the version is damaged, or another
+/// letter has it, 16 hexadecimal digits follow, which are those of the key and of what was to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LetterId {
     partition: u8,
     version: Version,
+    digest: Option<u64>,
 }
 
 impl LetterId {
+    /// Of a change, by its version alone if it has one.
+    fn of(item: &Item) -> Self {
+        let version = record::sound_version(&item.record);
+        let id = Self {
+            partition: item.partition,
+            version: version.unwrap_or_default(),
+            digest: None,
+        };
+        if version.is_some() { id } else { id.with_digest(item) }
+    }
+
+    /// One that no other change has, whatever its version: not even another of the same key.
+    fn with_digest(mut self, item: &Item) -> Self {
+        let mut digest = Xxh3::new();
+        digest.update(&(item.field.len() as u64).to_be_bytes());
+        digest.update(&item.field);
+        digest.update(&item.record);
+        self.digest = Some(digest.digest());
+        self
+    }
+
     /// Under which it lies in X.
-    fn field(self) -> String {
-        format!("{}-{}", self.version.epoch, self.version.seq)
+    pub(super) fn field(self) -> String {
+        let Version { epoch, seq } = self.version;
+        match self.digest {
+            None => format!("{epoch}-{seq}"),
+            Some(digest) => format!("{epoch}-{seq}-{digest:016x}"),
+        }
     }
 }
 
 impl fmt::Display for LetterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}-{}", self.partition, self.version.epoch, self.version.seq)
+        write!(f, "{}-{}", self.partition, self.field())
     }
 }
 
@@ -47,14 +75,23 @@ impl FromStr for LetterId {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let parse = || {
-            let (partition, rest) = text.split_once('-')?;
-            let (epoch, seq) = rest.split_once('-')?;
+            let mut parts = text.splitn(4, '-');
+            let (partition, epoch, seq) = (parts.next()?, parts.next()?, parts.next()?);
+            let digest = match parts.next() {
+                None => None,
+                Some(digits) if digits.len() == 16 => Some(u64::from_str_radix(digits, 16).ok()?),
+                Some(_) => return None,
+            };
             let partition = partition.parse().ok().filter(|p| usize::from(*p) < PARTITIONS)?;
             let version = Version {
                 epoch: epoch.parse().ok()?,
                 seq: seq.parse().ok()?,
             };
-            Some(Self { partition, version })
+            Some(Self {
+                partition,
+                version,
+                digest,
+            })
         };
         parse().ok_or_else(|| {
             Error::config(format!(
@@ -73,10 +110,13 @@ pub struct DeadLetter {
     pub id: LetterId,
     /// The key, as it is written in the store.
     pub key: String,
-    /// The value as JSON, whatever type wrote it; `None` for a removal, and for what could not be read at all.
+    /// The value as JSON, whatever type wrote it; `None` for a removal, for what could not be read at all, and in
+    /// [`dead_letters`](crate::Cache::dead_letters), which leaves it out.
     pub value: Option<serde_json::Value>,
     /// Whether the key was to be removed.
     pub is_removal: bool,
+    /// Bytes of what was to be written, as it lies in the store.
+    pub bytes: u64,
     /// Why it is here, as the source or the codec said.
     pub why: String,
     /// When it came here: time since 1970-01-01 UTC, by the store's clock.
@@ -106,6 +146,11 @@ impl<'a> Letter<'a> {
     }
 }
 
+/// Milliseconds of the store's clock. A letter that is damaged may have any.
+pub(super) fn since_1970(ms: f64) -> Duration {
+    Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default()
+}
+
 /// What became of a change that is to be put aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Buried {
@@ -124,10 +169,8 @@ where
     pub(super) async fn bury(&self, behind: &Behind, map: Map, item: &Item, why: &str) -> Result<Buried, Error> {
         let keys = &behind.keys[usize::from(item.partition)];
         let (d, z) = map.of(keys);
-        let id = LetterId {
-            partition: item.partition,
-            version: record::version(&item.version()),
-        };
+        let id = LetterId::of(item);
+        let other_id = id.with_digest(item);
         let why = &why[..why.floor_char_boundary(WHY_MAX)];
         let step = BehindDead {
             d,
@@ -138,6 +181,7 @@ where
             version: item.version(),
             capacity: behind.settings.dead_letters as u64,
             id: &id.field(),
+            other_id: &other_id.field(),
             why,
         };
         failpoint::reach("letter unsent");
@@ -155,7 +199,8 @@ where
                 });
                 Ok(Buried::NoRoom)
             }
-            1 => {
+            1 | 2 => {
+                let id = if buried == 1 { id } else { other_id };
                 tracing::warn!(namespace = %self.layout.namespace(), letter = %id, why, "a change is a dead letter");
                 self.count(Count::BehindDead);
                 self.events.tell(|| CacheEvent::DeadLettered { id });
@@ -182,26 +227,6 @@ where
             going.push(*partition);
         }
         going
-    }
-
-    pub(crate) async fn list_dead_letters(&self) -> Result<Vec<DeadLetter>, Error> {
-        let behind = self.behind_for("dead_letters")?;
-        let mut letters = Vec::new();
-        for (partition, keys) in behind.keys.iter().enumerate() {
-            let mut command = redis::cmd("HGETALL");
-            command.arg(keys.x.as_ref());
-            let mut store = self.store.clone();
-            let all: Vec<(String, Vec<u8>)> = command
-                .query_async(&mut store)
-                .await
-                .map_err(|error| self.store_error("HGETALL", error.into()))?;
-            letters.extend(all.iter().filter_map(|(field, bytes)| {
-                let id = format!("{partition}-{field}").parse().ok()?;
-                Some(self.shown(id, &Letter::parse(bytes)?))
-            }));
-        }
-        letters.sort_unstable_by_key(|letter| (letter.died, letter.id));
-        Ok(letters)
     }
 
     /// One of them; `None` if there is none of that id.
@@ -236,8 +261,9 @@ where
             key,
             value,
             is_removal: record.is_some_and(|record| record.kind == Kind::Remove),
+            bytes: letter.record.len() as u64,
             why: String::from_utf8_lossy(letter.why).into_owned(),
-            died: Duration::from_secs_f64((letter.died_ms / 1e3).max(0.0)),
+            died: since_1970(letter.died_ms),
         }
     }
 
@@ -284,7 +310,20 @@ mod tests {
     fn an_id_is_shown_as_it_is_parsed() {
         let id: LetterId = "7-3-121".parse().expect("it is one");
         assert_eq!((id.to_string(), id.field()), ("7-3-121".to_owned(), "3-121".to_owned()));
-        for wrong in ["", "7", "7-3", "64-1-1", "x-1-1", "1-1-1-1"] {
+        let id: LetterId = "7-0-0-00c0ffee00c0ffee".parse().expect("it is one");
+        assert_eq!(id.to_string(), "7-0-0-00c0ffee00c0ffee");
+        assert_eq!(id.field(), "0-0-00c0ffee00c0ffee");
+        for wrong in [
+            "",
+            "7",
+            "7-3",
+            "64-1-1",
+            "x-1-1",
+            "1-1-1-1",
+            "1-1-1-00c0ffee00c0ffeg",
+            "1-1-1-00c0ffee-0c0ffee",
+            "1-1-1-00c0ffee00c0ffee-1",
+        ] {
             assert!(wrong.parse::<LetterId>().is_err(), "{wrong}");
         }
     }

@@ -14,7 +14,7 @@
 //! | `schedule`, `flusher` | when a partition is looked at; the task that does |
 //! | `settle` | from records to the source: apply, acknowledge, bisect, put aside |
 //! | `counter` | counters: totals in the store, differences at the source |
-//! | `letters` | dead letters: list, replay, drop |
+//! | `letters`, `list` | dead letters: put aside, show, replay, drop; the list of them |
 //! | `finish` | flush a key, a barrier, a drain |
 //! | `lag` | how far the source is behind |
 
@@ -28,6 +28,7 @@ pub(crate) mod flusher;
 mod keys;
 mod lag;
 mod letters;
+mod list;
 mod read;
 mod record;
 mod schedule;

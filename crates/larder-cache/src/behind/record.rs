@@ -20,8 +20,9 @@ const INNER: usize = 9;
 /// Which change of its key a record is, as the scripts compare it.
 pub(crate) type RawVersion = [u8; 16];
 
-/// No record has it: what claims to have flushed it only makes the key due at once.
-pub(crate) const NO_VERSION: RawVersion = [0; 16];
+/// Longer than a version, so that no record has it, however damaged: what claims to have flushed it only makes the key due at
+/// once.
+pub(crate) const NO_VERSION: &[u8] = b"the version of no record";
 
 /// What is to happen to the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,21 @@ pub(crate) fn write(written: &WrittenKey, schema: Schema, value: Option<&Encoded
     change.extend_from_slice(full.as_bytes());
     change.extend_from_slice(payload);
     change
+}
+
+/// The bytes at the head of a record that the scripts compare: fewer than a version has, if it is damaged.
+pub(crate) fn version_bytes(record: &[u8]) -> &[u8] {
+    &record[..record.len().min(size_of::<RawVersion>())]
+}
+
+/// The version at the head of a record, if it can be one: two numbers that count from 1.
+pub(crate) fn sound_version(record: &[u8]) -> Option<Version> {
+    /// Up to there an f64 counts in ones.
+    const COUNTS_TO: f64 = (1_u64 << 53) as f64;
+    let raw: &RawVersion = record.first_chunk()?;
+    let counts = raw.as_chunks::<8>().0.iter().map(|bytes| f64::from_be_bytes(*bytes));
+    let is_sound = |n: f64| (1.0..=COUNTS_TO).contains(&n) && n.fract() == 0.0;
+    counts.into_iter().all(is_sound).then(|| version(raw))
 }
 
 /// The version at the head of a record or of an operation.
@@ -187,6 +203,24 @@ mod tests {
             let gone = change(&record(key, schema, None), key).expect("it is whole");
             assert_eq!(gone.value, None);
         }
+    }
+
+    #[test]
+    fn a_version_counts_from_one() {
+        let head = |epoch: f64, seq: f64| [epoch.to_be_bytes(), seq.to_be_bytes()].concat();
+        assert_eq!(sound_version(&head(7.0, 3.0)), Some(Version { epoch: 7, seq: 3 }));
+        for (epoch, seq) in [
+            (0.0, 1.0),
+            (1.0, 0.5),
+            (-1.0, 1.0),
+            (f64::NAN, 1.0),
+            (1.0, 1e300),
+            (f64::INFINITY, 1.0),
+        ] {
+            assert_eq!(sound_version(&head(epoch, seq)), None, "{epoch} {seq}");
+        }
+        assert_eq!(sound_version(&head(7.0, 3.0)[..15]), None);
+        assert_eq!(version_bytes(b"short"), b"short");
     }
 
     #[test]

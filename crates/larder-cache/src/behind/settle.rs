@@ -1,7 +1,7 @@
 //! From records to the source: one commit for a batch, and an acknowledgement of exactly the versions that it committed.
 //!
-//! What the source cannot take now is given back and due at once; of what nobody knows whether it was committed, too, for
-//! the source passes over what it has. A batch that it refuses for good is halved until the change is found that it refuses:
+//! What the source cannot take now is given back and due at once, be it down or not set up for it; of what nobody knows
+//! whether it was committed, too, for the source passes over what it has. A batch that it refuses for good is halved until the change is found that it refuses:
 //! that one goes to the dead letters, the others flow.
 
 use std::{ops::Range, panic::AssertUnwindSafe, sync::Arc};
@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     Behind, Map,
     letters::Buried,
-    record::{NO_VERSION, RawVersion, Record},
+    record::{self, NO_VERSION, Record},
 };
 use crate::{
     Change, Counted, Error, ErrorKind, SinkError, SinkErrorKind,
@@ -38,8 +38,8 @@ pub(super) struct Item {
 }
 
 impl Item {
-    pub(super) fn version(&self) -> RawVersion {
-        *self.record.first_chunk().unwrap_or(&NO_VERSION)
+    pub(super) fn version(&self) -> &[u8] {
+        record::version_bytes(&self.record)
     }
 }
 
@@ -87,7 +87,7 @@ where
     async fn settle_values(self: &Arc<Self>, behind: &Behind, items: Vec<Item>) -> Option<Failure> {
         let (mut readable, mut changes, mut failure) = (Vec::with_capacity(items.len()), Vec::new(), None);
         for item in items {
-            let change = Record::parse(&item.record).ok_or(super::record::Unreadable::Damaged);
+            let change = Record::parse(&item.record).ok_or(record::Unreadable::Damaged);
             match change.and_then(|record| record.change(&self.settings.codec, &item.field)) {
                 Ok(change) => {
                     changes.push(change);
@@ -178,7 +178,8 @@ where
                     failure = failure.or(unburied);
                 }
                 Err(error) => {
-                    // Whatever it is, the next commit would meet it, too.
+                    // Whatever it is (no connection, no table, no right to write), the next commit would meet it, too: no
+                    // change is to blame, and none is put aside.
                     left.push(range);
                     let rest = left.iter().map(ExactSizeIterator::len).sum();
                     let returned = left.drain(..).flatten().map(|i| &items[i]);
@@ -215,14 +216,17 @@ where
 
     /// Removes exactly what was flushed; what is left then, if the store did not answer.
     async fn acknowledge(&self, behind: &Behind, map: Map, items: &[Item]) -> Option<Failure> {
-        let mut versions: Vec<RawVersion> = items.iter().map(Item::version).collect();
-        if mutant::lives(Mutant::M15) {
-            versions = self.versions_by_now(behind, map, items).await;
-        }
+        let by_now = match mutant::lives(Mutant::M15) {
+            true => self.versions_by_now(behind, map, items).await,
+            false => Vec::new(),
+        };
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let flushed = items.iter().zip(versions.iter().copied());
+            let flushed = items.iter().enumerate().map(|(at, item)| {
+                let version = by_now.get(at).map_or_else(|| item.version(), Vec::as_slice);
+                (item, version)
+            });
             let acknowledged = self.send_acks(behind, map, flushed).await;
             failpoint::reach("ack unheard");
             match acknowledged {
@@ -251,9 +255,11 @@ where
         &self,
         behind: &Behind,
         map: Map,
-        items: impl Iterator<Item = (&'a Item, RawVersion)>,
+        items: impl Iterator<Item = (&'a Item, &'a [u8])>,
     ) -> Result<u64, StoreError> {
-        let mut by_partition: std::collections::BTreeMap<u8, Vec<(&[u8], RawVersion)>> = Default::default();
+        /// Fields, each with the version that was flushed.
+        type Flushed<'a> = Vec<(&'a [u8], &'a [u8])>;
+        let mut by_partition: std::collections::BTreeMap<u8, Flushed<'_>> = Default::default();
         for (item, version) in items {
             by_partition
                 .entry(item.partition)
@@ -277,15 +283,15 @@ where
     }
 
     /// The mutant's acknowledgement: of whatever waits by now.
-    async fn versions_by_now(&self, behind: &Behind, map: Map, items: &[Item]) -> Vec<RawVersion> {
+    async fn versions_by_now(&self, behind: &Behind, map: Map, items: &[Item]) -> Vec<Vec<u8>> {
         let mut versions = Vec::with_capacity(items.len());
         for item in items {
             let (d, _) = map.of(&behind.keys[usize::from(item.partition)]);
             let mut command = redis::cmd("HGET");
             command.arg(d.as_ref()).arg(&item.field);
             versions.push(match self.store.run(&command).await {
-                Ok(Value::BulkString(record)) => *record.first_chunk().unwrap_or(&NO_VERSION),
-                _ => NO_VERSION,
+                Ok(Value::BulkString(record)) => record::version_bytes(&record).to_vec(),
+                _ => NO_VERSION.to_vec(),
             });
         }
         versions

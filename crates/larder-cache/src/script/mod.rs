@@ -24,6 +24,7 @@ mod wbdead;
 mod wbdraw;
 mod wbepoch;
 mod wblag;
+mod wbletters;
 mod wbput;
 
 pub(crate) use begin::Begin;
@@ -49,6 +50,7 @@ pub(crate) use wbdead::BehindDead;
 pub(crate) use wbdraw::{BehindDraw, MapName};
 pub(crate) use wbepoch::{BehindEpoch, Installed};
 pub(crate) use wblag::BehindLag;
+pub(crate) use wbletters::{BehindLetters, LetterHead};
 pub(crate) use wbput::{BehindPut, BehindPutReply, OnlyIf};
 
 use larder_store::ScriptCall;

@@ -14,7 +14,7 @@ pub(crate) struct BehindAck<'a> {
     pub(crate) z: &'a Bytes,
     pub(crate) w: &'a Bytes,
     /// Keys as they stand in D, each with the version that was flushed.
-    pub(crate) flushed: Vec<(&'a [u8], [u8; 16])>,
+    pub(crate) flushed: Vec<(&'a [u8], &'a [u8])>,
 }
 
 impl Step for BehindAck<'_> {

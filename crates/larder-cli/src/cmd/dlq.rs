@@ -1,6 +1,8 @@
 //! `larder dlq`: the changes that a database refused for good.
 
-use larder::{DeadLetter, LetterId, SinkError};
+use std::collections::BTreeSet;
+
+use larder::{DeadLetter, LetterId, SinkError, SinkErrorKind};
 use serde_json::{Value, json};
 
 use crate::{
@@ -8,7 +10,7 @@ use crate::{
     context::Context,
     failure::{Failure, Outcome},
     flags::{LiveStore, Table},
-    shown::{safe, utc},
+    shown::{bytes, safe, utc},
     ui::count,
 };
 
@@ -51,7 +53,7 @@ struct Chosen {
     all: bool,
 }
 
-/// List them, the oldest first: when each died, its id, its key, and why.
+/// List them, the oldest first: when each died, its id, what it was, its size, its key, and why; `show` has the values.
 #[derive(Debug, clap::Args)]
 struct ListArgs {
     #[command(flatten)]
@@ -112,25 +114,53 @@ impl Place {
     }
 }
 
-impl Chosen {
-    async fn ids(&self, letters: &dyn Flusher) -> Outcome<Vec<LetterId>> {
-        if !self.all {
-            return Ok(self.ids.clone());
+/// Those that are still to be tended, each once.
+struct Left<'a> {
+    chosen: &'a Chosen,
+    /// How many there were in all when it began: later ones are left.
+    most: u64,
+    given: BTreeSet<LetterId>,
+}
+
+impl<'a> Left<'a> {
+    async fn of(chosen: &'a Chosen, letters: &dyn Flusher) -> Outcome<Self> {
+        let most = match chosen.all {
+            true => letters.lag().await.map_err(behind::explain)?.dead_letters,
+            false => chosen.ids.len() as u64,
+        };
+        let given = BTreeSet::new();
+        Ok(Self { chosen, most, given })
+    }
+
+    /// The next ones; none if there are no more. A list has the oldest alone, hence another when those are tended.
+    async fn take(&mut self, letters: &dyn Flusher) -> Outcome<Vec<LetterId>> {
+        if self.given.len() as u64 >= self.most {
+            return Ok(Vec::new());
         }
-        let all = letters.letters().await.map_err(behind::explain)?;
-        Ok(all.into_iter().map(|letter| letter.id).collect())
+        let ids = match self.chosen.all {
+            true => ids(&letters.letters().await.map_err(behind::explain)?),
+            false => self.chosen.ids.clone(),
+        };
+        Ok(ids.into_iter().filter(|id| self.given.insert(*id)).collect())
     }
 }
 
+fn ids(letters: &[DeadLetter]) -> Vec<LetterId> {
+    letters.iter().map(|letter| letter.id).collect()
+}
+
 async fn list(args: &ListArgs, context: &Context) -> Outcome {
-    let letters = args.place.letters().await?.letters().await.map_err(behind::explain)?;
+    let flusher = args.place.letters().await?;
+    let there_are = flusher.lag().await.map_err(behind::explain)?.dead_letters;
+    let letters = flusher.letters().await.map_err(behind::explain)?;
     let ui = &context.ui;
     for letter in &letters {
         ui.line(format_args!(
-            "{}  {:<12}  {}  {}  {}",
+            "{}  {:<12}  {}  {}  {}  {}",
             utc(letter.died),
             letter.id.to_string(),
             what(letter),
+            bytes(letter.bytes),
             safe(&letter.key),
             safe(&letter.why)
         ));
@@ -138,8 +168,12 @@ async fn list(args: &ListArgs, context: &Context) -> Outcome {
     if letters.is_empty() {
         ui.remark(format_args!("{}: no dead letters", args.place.namespace));
     }
+    let unlisted = there_are.saturating_sub(letters.len() as u64);
+    if unlisted > 0 {
+        ui.remark(format_args!("{unlisted} more are not listed: tend these first"));
+    }
     let letters: Vec<Value> = letters.iter().map(summary).collect();
-    ui.document(&json!({ "namespace": args.place.namespace, "letters": letters }));
+    ui.document(&json!({ "namespace": args.place.namespace, "letters": letters, "unlisted": unlisted }));
     Ok(())
 }
 
@@ -165,10 +199,17 @@ async fn show(args: &ShowArgs, context: &Context) -> Outcome {
 async fn discard(args: &DropArgs, context: &Context) -> Outcome {
     let letters = args.place.letters().await?;
     let (mut dropped, mut missing) = (Vec::new(), Vec::new());
-    for id in args.chosen.ids(&*letters).await? {
-        match letters.discard(id).await.map_err(behind::explain)? {
-            true => dropped.push(id),
-            false => missing.push(id),
+    let mut left = Left::of(&args.chosen, &*letters).await?;
+    loop {
+        let ids = left.take(&*letters).await?;
+        if ids.is_empty() {
+            break;
+        }
+        for id in ids {
+            match letters.discard(id).await.map_err(behind::explain)? {
+                true => dropped.push(id),
+                false => missing.push(id),
+            }
         }
     }
     let said = count(dropped.len() as u64, "dead letter", "dead letters");
@@ -188,22 +229,31 @@ async fn replay(args: &ReplayArgs, context: &Context) -> Outcome {
     let (pool, table) = args.table.open(context, |config| config.connections(2)).await?;
     let flusher = behind::open(&store, &args.place.namespace, &table, Settings::idle()).await?;
     let mut replayed = Replayed::default();
-    for id in args.chosen.ids(&*flusher).await? {
-        match flusher.replay(id).await {
-            Ok(true) => replayed.done.push(id),
-            Ok(false) => replayed.missing.push(id),
-            Err(error) if error.sink_error().is_some_and(is_final) => {
-                let failure = Failure::from(error);
-                context.ui.remark(format_args!(
-                    "{id}: {}",
-                    safe(&failure.chain().collect::<Vec<_>>().join(": "))
-                ));
-                replayed.refused.push((id, failure.chain().collect()));
-            }
-            // The next one would meet it, too.
-            Err(error) => {
-                let done = count(replayed.done.len() as u64, "dead letter was", "dead letters were");
-                return Err(behind::explain(error).heading(format_args!("{done} replayed, and then {id} could not be")));
+    let mut left = Left::of(&args.chosen, &*flusher).await?;
+    loop {
+        let ids = left.take(&*flusher).await?;
+        if ids.is_empty() {
+            break;
+        }
+        for id in ids {
+            match flusher.replay(id).await {
+                Ok(true) => replayed.done.push(id),
+                Ok(false) => replayed.missing.push(id),
+                Err(error) if error.sink_error().is_some_and(is_final) => {
+                    let failure = Failure::from(error);
+                    context.ui.remark(format_args!(
+                        "{id}: {}",
+                        safe(&failure.chain().collect::<Vec<_>>().join(": "))
+                    ));
+                    replayed.refused.push((id, failure.chain().collect()));
+                }
+                // The next one would meet it, too.
+                Err(error) => {
+                    let done = count(replayed.done.len() as u64, "dead letter was", "dead letters were");
+                    return Err(
+                        behind::explain(error).heading(format_args!("{done} replayed, and then {id} could not be"))
+                    );
+                }
             }
         }
     }
@@ -213,7 +263,7 @@ async fn replay(args: &ReplayArgs, context: &Context) -> Outcome {
 
 /// Whether the source refused that one, rather than all.
 fn is_final(error: &SinkError) -> bool {
-    !error.is_retryable() && !error.is_in_doubt()
+    error.kind() == SinkErrorKind::Permanent
 }
 
 #[derive(Default)]
@@ -266,10 +316,14 @@ fn texts(ids: &[LetterId]) -> Vec<String> {
 
 /// What was to happen to the key.
 fn what(letter: &DeadLetter) -> &'static str {
+    if letter.is_removal { "remove" } else { "put" }
+}
+
+/// The same of a letter that was read as a whole.
+fn what_if_readable(letter: &DeadLetter) -> &'static str {
     match (letter.is_removal, &letter.value) {
-        (true, _) => "remove",
-        (false, Some(_)) => "put",
         (false, None) => "unreadable",
+        _ => what(letter),
     }
 }
 
@@ -278,7 +332,8 @@ fn print(letter: &DeadLetter, context: &Context) {
     ui.line(format_args!("id     {}", letter.id));
     ui.line(format_args!("died   {}", utc(letter.died)));
     ui.line(format_args!("key    {}", safe(&letter.key)));
-    ui.line(format_args!("what   {}", what(letter)));
+    ui.line(format_args!("what   {}", what_if_readable(letter)));
+    ui.line(format_args!("size   {}", bytes(letter.bytes)));
     ui.line(format_args!("why    {}", safe(&letter.why)));
     if let Some(value) = &letter.value {
         ui.line(format_args!("value  {}", safe(&value.to_string())));
@@ -292,12 +347,14 @@ fn summary(letter: &DeadLetter) -> Value {
         "died": utc(letter.died),
         "key": letter.key,
         "what": what(letter),
+        "bytes": letter.bytes,
         "why": letter.why,
     })
 }
 
 fn whole(letter: &DeadLetter) -> Value {
     let mut document = summary(letter);
+    document["what"] = json!(what_if_readable(letter));
     document["value"] = json!(letter.value);
     document
 }

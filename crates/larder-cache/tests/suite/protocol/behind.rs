@@ -347,11 +347,18 @@ pub(crate) fn n5_an_update_of_what_has_changed_is_refused(lab: &mut Lab) {
     assert_eq!(put_if(l, b"5", Write::default(), [b"lease", &lease]), "CHANGED");
 }
 
-/// `wbdead`; 1 done, 0 written again, -1 no room.
+/// `wbdead`; 1 done, 2 done under the id `other`, 0 written again, -1 no room.
 #[track_caller]
 fn put_aside(l: &mut Client, key: &str, version: &[u8], capacity: u64, id: &str) -> i64 {
     let keys = ["d", "z", "w", "x"].map(|name| l.p(name));
-    let args = args([key.into(), version.into(), capacity.into(), id.into(), "refused".into()]);
+    let args = args([
+        key.into(),
+        version.into(),
+        capacity.into(),
+        id.into(),
+        "refused".into(),
+        "other".into(),
+    ]);
     l.run("wbdead", &keys, args).int()
 }
 
@@ -374,6 +381,16 @@ pub(crate) fn n6_what_is_refused_for_good_lies_among_the_dead_letters(lab: &mut 
     let letter = l.c(&["HGET", &l.p("x"), "1"]).bytes().to_vec();
     let lengths = [1_u32.to_be_bytes(), (record.len() as u32).to_be_bytes()].concat();
     assert_eq!(letter[8..], [&lengths[..], b"k", &record, b"refused"].concat());
+    // Damage gives two records one version, or one too short to hold any.
+    for (key, damaged, done) in [("j", &record[..20], 2), ("i", b"\0".as_slice(), 1)] {
+        l.c(&[b"HSET".as_slice(), l.p("d").as_bytes(), key.as_bytes(), damaged]);
+        let version = &damaged[..damaged.len().min(16)];
+        let id = if done == 2 { "1" } else { "2" };
+        assert_eq!(put_aside(l, key, version, 9, id), done, "{key}");
+        assert_eq!(l.c(&["HEXISTS", &l.p("d"), key]).int(), 0, "{key}");
+    }
+    assert_eq!(l.c(&["HGET", &l.p("x"), "1"]).bytes(), letter, "it lies where it lay");
+    assert_eq!(l.c(&["HLEN", &l.p("x")]).int(), 3);
 }
 
 pub(crate) fn n9_lag_is_what_waits(lab: &mut Lab) {

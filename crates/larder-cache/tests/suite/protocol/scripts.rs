@@ -38,6 +38,7 @@ pub(crate) static AS_WRITTEN: std::sync::LazyLock<Scripts> = std::sync::LazyLock
         "wbdraw",
         "wbepoch",
         "wblag",
+        "wbletters",
         "wbput"
     ]))
     .with_joined("wbput_if")
