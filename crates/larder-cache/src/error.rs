@@ -15,10 +15,12 @@ use crate::{sink::SinkError, source::BoxError};
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
 /// use larder_cache::{Cache, ErrorKind};
 ///
 /// let store = larder_store::Store::open("embedded:").await?;
-/// let users: Cache<u64, String> = Cache::builder("user").store(&store).build().await?;
+/// let users: Cache<u64, String> = Cache::builder("user").store(&store).ttl(Duration::from_secs(60)).build().await?;
 /// let load = || async { Err::<String, _>(std::io::Error::other("no such table")) };
 /// let error = users.get_or_load(&42, load).await.unwrap_err();
 /// assert!(error.is_load() && matches!(error.kind(), ErrorKind::Load { .. }));
