@@ -1,4 +1,4 @@
-//! The rules C1 to C7 and C9, in O(n log n) a key; those of writing behind are in `behind`.
+//! The rules C1 to C7 and C9, in O(n log n) a key; those of locks are in `locks`, those of writing behind in `behind`.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -6,7 +6,8 @@ use hdrhistogram::Histogram;
 
 use super::{
     behind,
-    event::{Event, Load, Moment, Read, Served, Taken, Window, Write},
+    event::{Effect, Event, Held, Load, Moment, Read, Served, Taken, Window, Write},
+    locks,
 };
 
 /// What the cache under test promises.
@@ -49,6 +50,7 @@ pub enum Rule {
     C7,
     C8,
     C9,
+    C10,
     C11,
     C12,
 }
@@ -67,6 +69,7 @@ impl Rule {
             Self::C7 => "two loads of a key at one time",
             Self::C8 => "a tier disagrees with the source at rest",
             Self::C9 => "stale for longer than data may be lost",
+            Self::C10 => "a lock had two holders, or an older one had the last word",
             Self::C11 => "an accepted write never reached the source",
             Self::C12 => "the source of a key went back",
         }
@@ -102,11 +105,16 @@ pub struct Report {
     pub loads: u64,
     /// Versions that the source took, of writes that reach it later.
     pub taken: u64,
+    /// Grants of locks in the history.
+    pub grants: u64,
+    /// Effects under locks in the history.
+    pub effects: u64,
     /// Reads that missed a write settled before they began, beyond the bound of whoever answered.
     pub stale_reads: u64,
     /// Reads that did so within the bound: of a near tier, or in a window of lost data.
     pub late_reads: u64,
-    /// Loads of one key that overlapped around a moment when leases were lost: C7 is not judged there.
+    /// Loads of one key, or holders of one lock, that overlapped around a moment when leases were lost: C7, and that a lock has
+    /// one holder, are not judged there. Fences are.
     pub overlaps_not_judged: u64,
     /// Rules broken, a thousand times each at most. Empty for a correct cache.
     pub violations: Vec<Violation>,
@@ -128,6 +136,8 @@ pub fn check(history: &[Event], bounds: &Bounds) -> Report {
             Event::Write(write) => keys.entry(write.key).or_default().writes.push(write),
             Event::Load(load) => keys.entry(load.key).or_default().loads.push(load),
             Event::Taken(taken) => keys.entry(taken.key).or_default().taken.push(taken),
+            Event::Held(held) => keys.entry(held.key).or_default().held.push(held),
+            Event::Effect(effect) => keys.entry(effect.key).or_default().effects.push(effect),
             Event::Window(window) => windows.push(window),
         }
     }
@@ -149,6 +159,8 @@ struct Key {
     writes: Vec<Write>,
     loads: Vec<Load>,
     taken: Vec<Taken>,
+    held: Vec<Held>,
+    effects: Vec<Effect>,
 }
 
 impl Report {
@@ -162,6 +174,8 @@ impl Report {
             writes: 0,
             loads: 0,
             taken: 0,
+            grants: 0,
+            effects: 0,
             stale_reads: 0,
             late_reads: 0,
             overlaps_not_judged: 0,
@@ -241,6 +255,8 @@ impl Checker<'_> {
         self.report.writes += events.writes.len() as u64;
         self.report.loads += events.loads.len() as u64;
         self.report.taken += events.taken.len() as u64;
+        self.report.grants += events.held.len() as u64;
+        self.report.effects += events.effects.len() as u64;
         let settled = Settled::new(&events.writes, self.bounds.strict);
         let mut versions: Vec<u64> = events.writes.iter().map(|write| write.version).collect();
         versions.sort_unstable();
@@ -254,6 +270,7 @@ impl Checker<'_> {
         }
         self.monotone(key, &mut events.reads);
         self.loads(key, &mut events.loads, &events.writes);
+        self.locks(key, &mut events.held, &mut events.effects);
         if self.bounds.behind {
             for (rule, what) in behind::check(&events.writes, &mut events.taken) {
                 self.note(rule, key, || what);
@@ -348,23 +365,35 @@ impl Checker<'_> {
         }
     }
 
+    /// C10: a lock has one holder at a time, fences grow, and no effect comes after one under a higher fence.
+    fn locks(&mut self, key: u64, held: &mut [Held], effects: &mut [Effect]) {
+        let lost = |from, to| self.in_window(from, to, true);
+        let (broken, not_judged) = locks::check(held, effects, lost);
+        self.report.overlaps_not_judged += not_judged;
+        for what in broken {
+            self.note(Rule::C10, key, || what);
+        }
+    }
+
     /// What may have ended a lease between two moments, if anything. An invalidation takes effect at some moment between
     /// the commit and its acknowledgement.
     fn lease_ended(&self, from: Moment, to: Moment, writes: &[Write]) -> Option<Ended> {
         let by_write = |write: &Write| write.committed <= to && write.acknowledged.is_none_or(|at| at >= from);
-        let in_window = |is_loss: bool| {
-            self.windows.iter().any(|window| match *window {
-                Window::EndedLeases { start, end } => !is_loss && start <= to && end >= from,
-                Window::LostLeases { start, end } | Window::Rollback { start, end } => {
-                    is_loss && start <= to && end >= from
-                }
-            })
-        };
-        if writes.iter().any(by_write) || in_window(false) {
+        if writes.iter().any(by_write) || self.in_window(from, to, false) {
             Some(Ended::OnPurpose)
         } else {
-            in_window(true).then_some(Ended::ByLoss)
+            self.in_window(from, to, true).then_some(Ended::ByLoss)
         }
+    }
+
+    /// Whether leases were declared lost, or ended on purpose, at some moment between two.
+    fn in_window(&self, from: Moment, to: Moment, is_loss: bool) -> bool {
+        self.windows.iter().any(|window| match *window {
+            Window::EndedLeases { start, end } => !is_loss && start <= to && end >= from,
+            Window::LostLeases { start, end } | Window::Rollback { start, end } => {
+                is_loss && start <= to && end >= from
+            }
+        })
     }
 
     fn note(&mut self, rule: Rule, key: u64, what: impl FnOnce() -> String) {

@@ -89,10 +89,44 @@ pub struct Taken {
     pub place: u64,
 }
 
+/// One exclusive lock as one holder had it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The process.
+    pub process: u32,
+    /// The key that was locked.
+    pub key: u64,
+    /// The number that came with the grant; [`NO_FENCE`](Self::NO_FENCE) of a lock that gives none.
+    pub fence: u64,
+    /// When it was asked for.
+    pub asked: Moment,
+    /// When its holder learned of the grant.
+    pub granted: Moment,
+    /// Until when its holder believed that it has it: until it gave it back, was told that it is lost, or knew its time to be
+    /// over, whichever was first; the grant itself if it died at once.
+    pub until: Moment,
+}
+
+impl Held {
+    /// The fence of locks without one: then only overlaps are judged.
+    pub const NO_FENCE: u64 = 0;
+}
+
+/// Something that was done under a lock, as the resource took it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// The key that was locked.
+    pub key: u64,
+    /// The fence under which it was done.
+    pub fence: u64,
+    /// Its place among all effects on this key, as the resource itself counted them.
+    pub place: u64,
+}
+
 /// A span in which a fault was active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
-    /// Leases may have been lost or expired: loads may overlap.
+    /// Leases may have been lost or expired: loads may overlap, and locks have two holders.
     LostLeases {
         /// From here
         start: Moment,
@@ -128,6 +162,10 @@ pub enum Event {
     Window(Window),
     /// A version that the source took, of writes that reach it later.
     Taken(Taken),
+    /// A lock that somebody had.
+    Held(Held),
+    /// What was done under a lock.
+    Effect(Effect),
 }
 
 /// All that happened, in any order.
@@ -249,6 +287,8 @@ fn encode(event: &Event) -> [u64; RECORD] {
         Event::Window(Window::Rollback { start, end }) => [5, start, end, 0, 0, 0, 0, 0],
         Event::Window(Window::EndedLeases { start, end }) => [6, start, end, 0, 0, 0, 0, 0],
         Event::Taken(t) => [7, t.key, t.version, t.place, 0, 0, 0, 0],
+        Event::Held(h) => [8, u64::from(h.process), h.key, h.fence, h.asked, h.granted, h.until, 0],
+        Event::Effect(e) => [9, e.key, e.fence, e.place, 0, 0, 0, 0],
     }
 }
 
@@ -284,6 +324,19 @@ fn decode(words: &[u64; RECORD]) -> Result<Event, ParseError> {
         7 => Event::Taken(Taken {
             key: a,
             version: b,
+            place: c,
+        }),
+        8 => Event::Held(Held {
+            process: process(a)?,
+            key: b,
+            fence: c,
+            asked: d,
+            granted: e,
+            until: f,
+        }),
+        9 => Event::Effect(Effect {
+            key: a,
+            fence: b,
             place: c,
         }),
         _ => return Err(ParseError),

@@ -15,19 +15,21 @@
 //! | C7 | no two loads of a key overlap, but where a lease was ended, or declared lost |
 //! | C8 | at rest, every tier of every process agrees with the source |
 //! | C9 | in a declared window of lost data, staleness stays within its own bound, and is measured |
+//! | C10 | a lock has one holder at a time, its fences grow with every grant, and nothing takes effect under a fence after a higher one did |
 //! | C11 | with writes that reach the source later: in the end it has, of each key, the newest version that was acknowledged, or a newer one |
 //! | C12 | with such writes: what the source took of a key became newer with every step |
 //!
-//! C10 (locks) and C13 (rates) are numbers of the protocol's plan for what Larder does not offer yet.
+//! C13 (rates) is in the protocol's plan as well: it is judged from the log of what a limit admitted, beside the limits.
 
 mod behind;
 mod check;
 mod event;
+mod locks;
 mod rest;
 
 #[cfg(test)]
 mod tests;
 
 pub use check::{Bounds, Report, Rule, Violation, check};
-pub use event::{Event, History, Load, Moment, ParseError, Read, Recorder, Served, Taken, Window, Write};
+pub use event::{Effect, Event, Held, History, Load, Moment, ParseError, Read, Recorder, Served, Taken, Window, Write};
 pub use rest::{Copy, Mismatch, compare_at_rest, lost_writes};

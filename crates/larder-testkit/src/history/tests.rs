@@ -442,6 +442,19 @@ fn a_history_survives_its_file_and_a_damaged_file_is_refused() {
         committed: 3,
         acknowledged: None,
     }));
+    history.push(Event::Held(Held {
+        process: 1,
+        key: 2,
+        fence: 3,
+        asked: 4,
+        granted: 5,
+        until: 6,
+    }));
+    history.push(Event::Effect(Effect {
+        key: 1,
+        fence: 2,
+        place: 3,
+    }));
     history.iter().for_each(|event| recorder.note(*event));
     recorder.save(&path).expect("the folder can be written");
     assert_eq!(Recorder::load(&path).expect("whole"), history);

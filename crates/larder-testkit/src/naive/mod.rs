@@ -1,4 +1,4 @@
-//! Cache code as it is written by hand: what Larder is compared with, and what a test must catch.
+//! Cache code, and a lock, as they are written by hand: what Larder is compared with, and what a test must catch.
 //!
 //! The code is deliberately plain and not wrong at first sight.
 //!
@@ -10,12 +10,14 @@
 //! | [`TwoTier`] | a map in the process in front, which the server's pushes keep true | every push that is late, early or lost |
 //! | [`LogTail`] | the same, kept true by a log in the store that is read on from the last item | what the log lost before it was read |
 //! | [`Timed`] | a map in the process in front, whose copies live for a moment | that moment, when the process stands still |
+//! | [`SetNxLock`] | a lock: `SET NX PX`, and `DEL` when done | one holder at a time, when one of them stands still or the server forgets |
 
 mod aside;
 mod created_at;
 mod generation;
 mod lock;
 mod log_tail;
+mod set_nx;
 mod single_flight;
 mod timed;
 mod two_tier;
@@ -30,6 +32,7 @@ pub use created_at::CreatedAtTags;
 pub use generation::CountedGeneration;
 pub use lock::LockAroundLoad;
 pub use log_tail::LogTail;
+pub use set_nx::SetNxLock;
 pub use single_flight::SingleFlight;
 pub use timed::Timed;
 pub use two_tier::TwoTier;
@@ -40,7 +43,7 @@ const TTL: Duration = Duration::from_secs(60);
 /// How a missing value is found.
 pub type Load<'a> = Box<dyn FnOnce() -> BoxFuture<'a, u64> + Send + 'a>;
 
-/// What all of them are to their callers: a read through the cache under a name, and a word after a write.
+/// What all caches among them are to their callers: a read through the cache under a name, and a word after a write.
 pub trait HandWritten: Send + Sync {
     /// The cached value under `name`, or what `load` gives.
     fn read<'a>(&'a self, name: &'a str, load: Load<'a>) -> BoxFuture<'a, RedisResult<u64>>;

@@ -48,7 +48,7 @@ impl Values {
                 Event::Read(read) => &mut read.version,
                 Event::Write(write) => &mut write.version,
                 Event::Taken(taken) => &mut taken.version,
-                Event::Load(_) | Event::Window(_) => return Some(event),
+                Event::Load(_) | Event::Window(_) | Event::Held(_) | Event::Effect(_) => return Some(event),
             };
             // What was there before any write is no value that was drawn.
             if *version == 0 {
