@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use larder_cache::SinkError;
+use larder_cache::{BoxError, SinkError};
 
 use crate::db::{self, Meaning};
 
@@ -215,6 +215,38 @@ pub enum SqlError {
         source: Box<Self>,
     },
 
+    /// A later holder of the lock was at the database first.
+    #[error(
+        "the lock {resource:?} has had a later holder: {}; stop what is done under it, and take it anew",
+        later(*fence, *newest)
+    )]
+    Fenced {
+        /// What is locked.
+        resource: String,
+        /// The fence that was turned away.
+        fence: u64,
+        /// The highest that was here; nothing where a row said that there is a higher one.
+        newest: Option<u64>,
+    },
+
+    /// The lock was lost before the transaction was committed.
+    #[error("the lock {resource:?} is not held any more, so that nothing was committed under it; take it anew")]
+    LockLost {
+        /// What is locked.
+        resource: String,
+        /// How its holder knows.
+        source: BoxError,
+    },
+
+    /// The database has no table of fences.
+    #[error(
+        "the database has no table larder_fences on its search path: run `larder sql fences --db URL`, or `Fences::prepare`"
+    )]
+    NoFences {
+        /// What the driver said.
+        source: Box<Self>,
+    },
+
     /// A tag that no value can have.
     #[error("a tag has 1 to {} bytes, not {bytes}", larder_cache::TAG_BYTES)]
     Tag {
@@ -375,6 +407,22 @@ impl SqlError {
         self
     }
 
+    /// As it is, or that there is no table of fences if that is what is wrong.
+    pub(crate) fn or_no_fences(self) -> Self {
+        if self.is_schema_change() {
+            let source = Box::new(self);
+            return Self::NoFences { source };
+        }
+        self
+    }
+
+    /// Whether the lock under which it was to be done is another's by now, or may be: nothing was done, and nothing more should
+    /// be.
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        matches!(self, Self::Fenced { .. } | Self::LockLost { .. })
+    }
+
     /// The error of what may have been committed: in doubt if the connection was lost.
     pub(crate) fn committing(doing: String) -> impl FnOnce(sqlx::Error) -> Self {
         let doing = Doing(doing);
@@ -416,6 +464,13 @@ pub(crate) fn is_connection_lost(error: &sqlx::Error) -> bool {
         // admin_shutdown, crash_shutdown, idle_session_timeout
         sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P05")),
         _ => false,
+    }
+}
+
+fn later(fence: u64, newest: Option<u64>) -> String {
+    match newest {
+        Some(newest) => format!("fence {fence} came after {newest}"),
+        None => format!("a row has a higher fence than {fence}"),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`SqlTable`] reads any table, named at run time, through a cache: it finds the key column, binds every value,
 //! quotes every name and loads in batches. [`PoolConfig`] opens the pool that it reads from. [`Outbox`] keeps invalidations
-//! over a crash.
+//! over a crash. [`FencedTx`] is a transaction under a lock.
 //!
 //! ```
 //! # #[cfg(feature = "sqlite")]
@@ -37,6 +37,7 @@ mod cell;
 mod count;
 mod db;
 mod error;
+mod fence;
 mod key;
 mod named;
 mod outbox;
@@ -54,6 +55,7 @@ mod table;
 
 pub use db::{InTransaction, Pool};
 pub use error::{Doing, ErrorKind, Names, SqlError};
+pub use fence::{FencedDatabase, FencedTx, Fences, Fencing};
 pub use outbox::{METRICS, Outbox, OutboxLag, Owed, Relay, Relaying, Swept};
 pub use pool::PoolConfig;
 pub use prepare::Prepare;

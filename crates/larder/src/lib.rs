@@ -41,8 +41,8 @@ pub use larder_cache::{
 };
 #[cfg(feature = "sql")]
 pub use larder_sql::{
-    InTransaction, Outbox, OutboxLag, Owed, Pool, PoolConfig, Prepare, Relay, Relaying, SqlError, SqlQuery, SqlTable,
-    Swept, sqlx,
+    FencedDatabase, FencedTx, Fences, Fencing, InTransaction, Outbox, OutboxLag, Owed, Pool, PoolConfig, Prepare,
+    Relay, Relaying, SqlError, SqlQuery, SqlTable, Swept, sqlx,
 };
 pub use larder_store::{Store, StoreConfig, StoreError, StoreStats, redis};
 

@@ -1,6 +1,6 @@
 //! `larder sql`: what Larder needs in a database.
 
-use larder::{Outbox, PoolConfig, Prepare, SqlError};
+use larder::{Fences, Outbox, PoolConfig, Prepare, SqlError};
 use serde_json::json;
 
 use crate::{
@@ -20,6 +20,7 @@ pub(crate) struct Args {
 enum What {
     Prepare(PrepareArgs),
     Outbox(OutboxArgs),
+    Fences(FencesArgs),
 }
 
 /// Add what a table needs so that a late write never replaces a newer one: versions, epochs, and one owner.
@@ -57,10 +58,21 @@ struct OutboxArgs {
     print: bool,
 }
 
+/// Add the table larder_fences, by which transactions under a lock turn away those who held it before. Once more does no harm.
+#[derive(Debug, clap::Args)]
+struct FencesArgs {
+    #[command(flatten)]
+    database: Database,
+    /// Print the SQL and change nothing.
+    #[arg(long)]
+    print: bool,
+}
+
 pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     match args.what {
         What::Prepare(args) => prepare(args, context).await,
         What::Outbox(args) => outbox(args, context).await,
+        What::Fences(args) => fences(args, context).await,
     }
 }
 
@@ -102,23 +114,37 @@ async fn outbox(args: OutboxArgs, context: &Context) -> Outcome {
         Some(schema) => outbox.schema(schema),
         None => outbox,
     };
-    let statements = outbox.statements();
     let done = if args.print { Ok(()) } else { outbox.prepare().await };
     pool.close().await;
     done?;
-    if args.print {
-        for statement in &statements {
+    tell("larder_outbox", &outbox.statements(), args.print, context);
+    Ok(())
+}
+
+async fn fences(args: FencesArgs, context: &Context) -> Outcome {
+    let pool = args.database.open(context, |config| config.connections(2)).await?;
+    let fences = Fences::new(pool.clone());
+    let done = if args.print { Ok(()) } else { fences.prepare().await };
+    pool.close().await;
+    done?;
+    tell("larder_fences", &fences.statements(), args.print, context);
+    Ok(())
+}
+
+/// Says that `table` is there, or what would make it.
+fn tell(table: &str, statements: &[String], is_print: bool, context: &Context) {
+    if is_print {
+        for statement in statements {
             context.ui.line(format_args!("{statement};"));
         }
     } else {
-        context.ui.line(format_args!("larder_outbox: ready"));
+        context.ui.line(format_args!("{table}: ready"));
     }
     context.ui.document(&json!({
-        "table": "larder_outbox",
-        "applied": !args.print,
+        "table": table,
+        "applied": !is_print,
         "statements": statements,
     }));
-    Ok(())
 }
 
 async fn statements(args: &PrepareArgs, prepare: Prepare) -> Outcome<Vec<String>> {

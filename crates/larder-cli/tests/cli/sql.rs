@@ -49,20 +49,20 @@ fn is_prepared_once(db: &str, count: &dyn Fn(&str) -> i64) {
     assert_eq!(count(versions), 1);
 }
 
-/// The outbox of a database, which has none yet.
-fn has_an_outbox(db: &str, count: &dyn Fn(&str) -> i64) {
-    let outbox = |more: &[&str]| larder(&[&["sql", "outbox", "--db", db], more].concat());
-    let printed = outbox(&["--print"]).ended(0);
+/// A table of Larder's own, that `larder sql WHAT` adds to a database which has none yet.
+fn has_a_table(db: &str, what: &str, table: &str, count: &dyn Fn(&str) -> i64) {
+    let add = |more: &[&str]| larder(&[&["sql", what, "--db", db], more].concat());
+    let printed = add(&["--print"]).ended(0);
     assert!(
-        printed.out.contains("CREATE TABLE IF NOT EXISTS \"larder_outbox\""),
+        printed.out.contains(&format!("CREATE TABLE IF NOT EXISTS \"{table}\"")),
         "{}",
         printed.out
     );
-    outbox(&[]).ended(0);
-    let document = outbox(&["--json"]).ended(0).json();
-    assert_eq!(document["table"], "larder_outbox", "{document:#}");
-    assert_eq!(count("SELECT count(*) FROM larder_outbox"), 0);
-    outbox(&["--table", "t"]).ended(2);
+    add(&[]).ended(0);
+    let document = add(&["--json"]).ended(0).json();
+    assert_eq!(document["table"], table, "{document:#}");
+    assert_eq!(count(&format!("SELECT count(*) FROM {table}")), 0);
+    add(&["--table", "t"]).ended(2);
 }
 
 #[test]
@@ -85,7 +85,8 @@ fn a_table_of_sqlite_is_prepared_once() {
         runtime.block_on(count).expect("counts")
     };
     is_prepared_once(path.to_str().expect("UTF-8"), &count);
-    has_an_outbox(path.to_str().expect("UTF-8"), &count);
+    has_a_table(path.to_str().expect("UTF-8"), "outbox", "larder_outbox", &count);
+    has_a_table(path.to_str().expect("UTF-8"), "fences", "larder_fences", &count);
 }
 
 #[test]
@@ -98,7 +99,8 @@ fn a_table_of_postgres_is_prepared_once() {
     server.sql(name, "INSERT INTO \"odd users\" VALUES (1, 'Ada')");
     let count = |sql: &str| server.sql(name, sql).parse().expect("a number");
     is_prepared_once(&url.replace("larder@", "larder:hunter2@"), &count);
-    has_an_outbox(&url, &count);
+    has_a_table(&url, "outbox", "larder_outbox", &count);
+    has_a_table(&url, "fences", "larder_fences", &count);
     let wrong = prepare(
         &url.replace("larder@", "larder:hunter2@").replace("/test", "/nowhere"),
         &[],

@@ -4,6 +4,7 @@ mod away;
 mod behind;
 mod counts;
 mod databases;
+mod fenced;
 mod hostile;
 mod kills;
 mod outbox;

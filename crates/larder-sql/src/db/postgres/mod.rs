@@ -1,6 +1,7 @@
 //! PostgreSQL: the server converts every value to one of six types that are read here, so that no client code knows
 //! how it writes a date or a numeric.
 
+mod fence;
 mod outbox;
 mod types;
 mod write;

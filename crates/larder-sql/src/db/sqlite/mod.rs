@@ -1,5 +1,6 @@
 //! SQLite: a type belongs to the value, not to the column; one writer at a time.
 
+mod fence;
 mod outbox;
 mod write;
 
