@@ -72,6 +72,11 @@ const KNOWLEDGE: &[Knows] = &[
         because: "the cache knows neither SQL nor HTTP nor the kit",
     },
     Knows {
+        krate: "larder-kit",
+        nothing_of: &["sqlx", "larder-sql", "larder-cache", "larder-near", "axum", "hyper"],
+        because: "the kit knows neither SQL nor HTTP nor the cache",
+    },
+    Knows {
         krate: "larder-testkit",
         nothing_of: &["larder-cache", "larder-kit"],
         because: "the cache and the kit use it in their own tests",

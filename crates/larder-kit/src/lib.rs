@@ -1,0 +1,15 @@
+//! What is built on Redis beside a cache, done once and tested: each tool is a folder, and stands on a
+//! [`Store`](larder_store::Store) alone, so that it works on the embedded engine, on Redis and on Valkey alike.
+//!
+//! What decides anything is a Lua script beside the Rust that calls it: one round trip, the server's clock, and a TTL in
+//! the very write that makes a key.
+//!
+//! It knows no cache, no SQL and no HTTP.
+
+mod figures;
+mod metric;
+mod names;
+mod reply;
+
+pub use metric::METRICS;
+pub use names::BadNamespace;

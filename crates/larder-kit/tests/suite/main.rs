@@ -1,0 +1,1 @@
+//! The kit's tests, in one binary: each module is one tool.
