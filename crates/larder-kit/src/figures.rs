@@ -24,7 +24,10 @@ pub(crate) struct Tally {
 }
 
 /// One for each tool and namespace that this process has used, which are few.
-static TALLIES: LazyLock<Mutex<HashMap<(&'static str, Arc<str>), Arc<Tally>>>> = LazyLock::new(Mutex::default);
+static TALLIES: LazyLock<Mutex<Tallies>> = LazyLock::new(Mutex::default);
+
+/// By tool and namespace.
+type Tallies = HashMap<(&'static str, Arc<str>), Arc<Tally>>;
 
 impl Tally {
     /// That of `tool` in `namespace`, which counts `series`.

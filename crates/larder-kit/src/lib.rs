@@ -7,6 +7,7 @@
 //! It knows no cache, no SQL and no HTTP.
 
 mod figures;
+pub mod limit;
 mod metric;
 mod names;
 mod reply;

@@ -2,13 +2,55 @@
 
 use larder_base::{metric::Metric, metrics_table};
 
+use crate::figures::Series;
+
 metrics_table! {
     /// Every metric of the kit.
     pub METRICS {
         LOCKS = Metric::counter("larder_lock_acquires_total", &["namespace", "outcome"],
             "Attempts to take a lock by outcome: granted, busy (another holds it), failed (the store did not answer).");
+        LIMIT_CHECKS = Metric::counter("larder_limit_checks_total", &["namespace", "outcome"],
+            "Calls that asked a rate limiter by outcome: allowed, denied; and failed of these, for which the store was away.");
+        LIMIT_LOCAL = Metric::counter("larder_limit_local_total", &["namespace"],
+            "Calls that a rate limiter decided without the store, from borrowed permits or remembered denials.");
+        LIMIT_UNREADABLE = Metric::counter("larder_limit_unreadable_total", &["namespace"],
+            "Looks at the limits in the store that found what cannot be read; the limits stay as they are then.");
+        LIMIT_PERMITS = Metric::counter("larder_limit_permits_total", &["namespace", "outcome"],
+            "What became of those who asked a concurrency limit: granted, full; failed (the store was away), lost (a lease ended).");
     }
 }
+
+/// What a rate limiter counts, by the places in [`LIMIT_SERIES`].
+pub(crate) mod limit_series {
+    pub(crate) const ALLOWED: usize = 0;
+    pub(crate) const DENIED: usize = 1;
+    pub(crate) const FAILED: usize = 2;
+    pub(crate) const LOCAL: usize = 3;
+    pub(crate) const UNREADABLE: usize = 4;
+}
+
+pub(crate) const LIMIT_SERIES: &[Series] = &[
+    (LIMIT_CHECKS, Some("allowed")),
+    (LIMIT_CHECKS, Some("denied")),
+    (LIMIT_CHECKS, Some("failed")),
+    (LIMIT_LOCAL, None),
+    (LIMIT_UNREADABLE, None),
+];
+
+/// What a concurrency limit counts, by the places in [`PERMIT_SERIES`].
+pub(crate) mod permit_series {
+    pub(crate) const GRANTED: usize = 0;
+    pub(crate) const FULL: usize = 1;
+    pub(crate) const FAILED: usize = 2;
+    pub(crate) const LOST: usize = 3;
+}
+
+pub(crate) const PERMIT_SERIES: &[Series] = &[
+    (LIMIT_PERMITS, Some("granted")),
+    (LIMIT_PERMITS, Some("full")),
+    (LIMIT_PERMITS, Some("failed")),
+    (LIMIT_PERMITS, Some("lost")),
+];
 
 #[cfg(test)]
 mod tests {

@@ -1,1 +1,4 @@
 //! The kit's tests, in one binary: each module is one tool.
+
+mod immortal;
+mod limit;

@@ -33,7 +33,7 @@ const OUTBOX: &[Metric] = &[];
 /// Every metric of the crates that this one is built with.
 pub fn all() -> impl Iterator<Item = &'static Metric> {
     let cache = larder_cache::METRICS.iter().chain(larder_store::METRICS);
-    cache.chain(ENGINE).chain(OUTBOX)
+    cache.chain(ENGINE).chain(OUTBOX).chain(larder_kit::METRICS)
 }
 
 /// Tells the process's recorder the unit and the meaning of every metric.
