@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Reply, pubsub::Subscriptions, tracking::TrackingMode, transaction::Transaction};
+use crate::{Reply, pubsub::Subscriptions, tracking::TrackingMode, transaction::Transaction, wait::Wait};
 
 /// Identifies a client for as long as the engine lives; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,6 +61,7 @@ pub(crate) struct Client {
     pub(crate) tracking: Option<TrackingMode>,
     pub(crate) transaction: Transaction,
     pub(crate) subscriptions: Subscriptions,
+    pub(crate) wait: Wait,
     pub(crate) sink: Option<Arc<dyn PushSink>>,
     /// Set by `CLIENT KILL`, by a full output buffer, by `QUIT`: the server closes the connection, a session
     /// answers every further command with an error.
@@ -93,6 +94,7 @@ impl Client {
             tracking: None,
             transaction: Transaction::default(),
             subscriptions: Subscriptions::default(),
+            wait: Wait::default(),
             sink,
             closing: false,
             authenticated: true,
@@ -124,6 +126,7 @@ impl Client {
         if let Some(sink) = &self.sink {
             sink.close();
         }
+        self.wait.bell.notify_one();
     }
 
     /// Whether it subscribed to anything, which in RESP2 leaves it only the commands about subscribing.

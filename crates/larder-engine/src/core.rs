@@ -18,6 +18,7 @@ use crate::{
     stats::Stats,
     tracking::TrackingTable,
     transaction::Watchers,
+    wait::Waits,
 };
 
 /// Everything that commands read and change.
@@ -33,6 +34,7 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) identity: Identity,
     pub(crate) watchers: Watchers,
+    pub(crate) waits: Waits,
     pub(crate) stats: Stats,
     pub(crate) slow_log: SlowLog,
     pub(crate) sweep: Sweep,
@@ -93,6 +95,7 @@ impl Core {
             identity,
             clock,
             watchers: Watchers::new(&hasher),
+            waits: Waits::default(),
             stats: Stats::default(),
             slow_log: SlowLog::default(),
             sweep: Sweep::default(),

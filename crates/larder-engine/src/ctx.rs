@@ -30,6 +30,10 @@ pub(crate) struct Ctx<'a> {
     pub(crate) resp: Resp,
     /// Whether what it reads counts as used: not after `CLIENT NO-TOUCH ON`.
     touches: bool,
+    /// Whether the command that is running may leave its client waiting.
+    pub(crate) may_wait: bool,
+    /// Whether a script runs the command.
+    pub(crate) in_script: bool,
 }
 
 impl<'a> Ctx<'a> {
@@ -45,6 +49,8 @@ impl<'a> Ctx<'a> {
             db,
             resp,
             touches,
+            may_wait: false,
+            in_script: false,
         }
     }
 
@@ -142,6 +148,11 @@ impl<'a> Ctx<'a> {
 
     pub(crate) fn exists(&mut self, key: &[u8]) -> bool {
         self.peek(key).is_some()
+    }
+
+    /// Whether there is a `T` at `key`.
+    pub(crate) fn holds<T: Kind>(&mut self, key: &[u8]) -> bool {
+        self.peek(key).is_some_and(|entry| entry.value.get::<T>().is_ok())
     }
 
     // --- changing: follow each with `modified` ---

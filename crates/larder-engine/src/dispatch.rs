@@ -20,7 +20,10 @@ pub(crate) fn run(ctx: &mut Ctx<'_>, args: &[&[u8]]) -> Reply {
         Ok(command) if standing.has_begun && !ENDS_OR_STAYS_OUTSIDE.contains(&command.name) => {
             enqueue(ctx, command, args)
         }
-        Ok(command) => call(ctx, command, &Args::new(args)),
+        Ok(command) => {
+            ctx.may_wait &= command.flags.has(Flags::BLOCKING);
+            call(ctx, command, &Args::new(args))
+        }
         Err(error) => {
             let error = refuse(ctx, args, error);
             ctx.core.stats.count_error(&error);
@@ -30,6 +33,7 @@ pub(crate) fn run(ctx: &mut Ctx<'_>, args: &[&[u8]]) -> Reply {
     if ctx.core.effects.is_recorded() {
         ctx.core.commit_effects();
     }
+    ctx.core.serve_waiters(ctx.time());
     if ctx.core.tracking.is_in_use() {
         end_caching(ctx, args);
         ctx.core.settle_tracking();

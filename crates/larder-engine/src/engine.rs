@@ -17,6 +17,7 @@ use crate::{
     reply::Reply,
     serve::ServeConfig,
     settings::{Settings, WireLimits},
+    wait::{Answer, Patience, TIMED_OUT},
 };
 
 /// Builds an [`Engine`]; every part has a default.
@@ -227,6 +228,7 @@ impl Engine {
         let now = self.shared.clock.unix().as_millis() as u64;
         let mut core = self.shared.core.lock();
         let removed = core.sweep_at_length(now);
+        core.serve_waiters(Duration::from_millis(now));
         core.settle_tracking();
         core.commit_effects();
         removed
@@ -339,6 +341,46 @@ impl Session {
         reply
     }
 
+    /// Runs one command as [`submit`](Self::submit) does, and if it is one that waits (`BLPOP`, `XREAD BLOCK`), waits as long
+    /// as it says: by the engine's clock, in line behind those who came before. With the other methods such a command
+    /// answers at once, as if its time were up; so it does here while the session waits already.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait, and nothing is taken. What was taken before it was dropped is gone, as with a
+    /// connection that fails before the answer gets through.
+    #[must_use]
+    pub async fn submit_waiting(&self, args: &[&[u8]], receipt: &mut Receipt) -> Reply {
+        let (reply, bell) = {
+            let mut turn = self.turn();
+            let reply = turn.execute_or_wait(args);
+            turn.sign(receipt);
+            if turn.patience().is_none() || !matches!(&reply, Reply::Many(none) if none.is_empty()) {
+                return reply;
+            }
+            (reply, turn.client().wait.bell.clone())
+        };
+        drop(reply);
+        let _patience = Impatience(self);
+        loop {
+            let patience = self.turn().patience();
+            if let Some(answer) = self.turn().take_answer() {
+                receipt.merge(answer.receipt);
+                return answer.reply;
+            }
+            let clock = &self.shared.clock;
+            match patience {
+                None => return Reply::Error(ErrorReply::CLIENT_CLOSED),
+                Some(Patience::Endless) => bell.notified().await,
+                Some(Patience::Until(deadline)) => {
+                    let left = deadline.saturating_sub(clock.monotonic());
+                    if clock.timeout(left, bell.notified()).await.is_none() {
+                        self.turn().time_out();
+                    }
+                }
+            }
+        }
+    }
+
     /// Runs several commands as [`submit`](Self::submit) does, without anyone else's in between.
     #[must_use]
     pub fn submit_all(&self, commands: &[&[&[u8]]], receipt: &mut Receipt) -> Vec<Reply> {
@@ -393,6 +435,17 @@ impl Session {
     }
 }
 
+/// Ends the wait of a session whose caller no longer waits.
+struct Impatience<'a>(&'a Session);
+
+impl Drop for Impatience<'_> {
+    fn drop(&mut self) {
+        let mut turn = self.0.turn();
+        turn.core.leave_waiters(self.0.id);
+        turn.take_answer();
+    }
+}
+
 /// The engine, held for a run of commands of one client: nobody else's come in between.
 pub(crate) struct Turn<'a> {
     core: MutexGuard<'a, Core>,
@@ -414,6 +467,31 @@ impl Turn<'_> {
         dispatch::run(&mut Ctx::new(&mut self.core, self.id, self.now), args)
     }
 
+    /// Runs one command, which may leave the client waiting: then the reply is none.
+    pub(crate) fn execute_or_wait(&mut self, args: &[&[u8]]) -> Reply {
+        let waits = self.client().wait.is_waiting();
+        let mut ctx = Ctx::new(&mut self.core, self.id, self.now);
+        ctx.may_wait = !waits;
+        dispatch::run(&mut ctx, args)
+    }
+
+    /// For how long the client waits; `None` if it does not.
+    pub(crate) fn patience(&mut self) -> Option<Patience> {
+        let client = self.client();
+        client.wait.patience().filter(|_| !client.closing)
+    }
+
+    /// The answer to a command that waited, once it is there.
+    pub(crate) fn take_answer(&mut self) -> Option<Answer> {
+        self.client().wait.take_answer()
+    }
+
+    /// The client has waited long enough.
+    pub(crate) fn time_out(&mut self) {
+        let id = self.id;
+        self.core.end_wait(id, TIMED_OUT);
+    }
+
     pub(crate) fn client(&mut self) -> &mut Client {
         self.core
             .clients
@@ -429,6 +507,7 @@ impl Turn<'_> {
 impl Drop for Session {
     fn drop(&mut self) {
         let mut core = self.shared.core.lock();
+        core.leave_waiters(self.id);
         core.stop_tracking(self.id);
         core.unwatch(self.id);
         core.unsubscribe_everything(self.id);

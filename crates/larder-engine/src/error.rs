@@ -86,8 +86,10 @@ texts! {
     NOACK_OPTION = "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.";
     GROUP_ID = "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.";
     TIMEOUT_NOT_INTEGER = "ERR timeout is not an integer or out of range";
+    TIMEOUT_NOT_FLOAT = "ERR timeout is not a float or out of range";
+    UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
     TIMEOUT_NEGATIVE = "ERR timeout is negative";
-    NO_BLOCKING_READ = "ERR XREAD with BLOCK is not built in this engine yet; read without BLOCK";
+    GROUP_MISSING = "ERR Missing GROUP option for XREADGROUP";
     ENTRIES_ADDED_NEGATIVE = "ERR entries_added must be positive";
     ENTRIES_ADDED_BELOW_LENGTH = "ERR The entries_added specified in XSETID is smaller than the target stream length";
     LAST_ID_BELOW_GIVEN_DELETED = "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id";
@@ -125,6 +127,13 @@ impl ErrorReply {
     pub(crate) fn no_input_keys(command: &[u8]) -> Self {
         let command = String::from_utf8_lossy(command).to_ascii_lowercase();
         Self(format!("ERR at least 1 input key is needed for '{command}' command").into())
+    }
+
+    pub(crate) fn no_wait_in_script(command: &[u8]) -> Self {
+        let command = shown(command, usize::MAX);
+        Self(one_line(&format!(
+            "ERR {command} command is not allowed with BLOCK option from scripts"
+        )))
     }
 
     pub(crate) fn outside(min: i64, max: i64) -> Self {

@@ -44,6 +44,7 @@ mod testing;
 mod tracking;
 mod transaction;
 mod value;
+mod wait;
 
 pub use client::{ClientId, PushSink, Resp};
 pub use command::{Arity, CommandInfo, Flags, Group, commands};

@@ -110,6 +110,7 @@ impl Core {
     /// `key` of database `db` was changed by `by` (none: by time or by eviction).
     pub(crate) fn announce(&mut self, db: usize, key: &[u8], by: Option<ClientId>, class: Class, event: &'static str) {
         self.signal(db, key, by);
+        self.note_for_waiters(db, key, class, event);
         self.event(db, key, class, event);
     }
 

@@ -82,7 +82,11 @@ impl Dedicated {
             #[cfg(feature = "embedded")]
             Conn::Embedded(embedded) => {
                 let mut receipt = Receipt::default();
-                let answer = embedded.command(cmd, &mut receipt);
+                let answer = if Wait::of(cmd).may_wait() {
+                    embedded.command_waiting(cmd, &mut receipt).await
+                } else {
+                    embedded.command(cmd, &mut receipt)
+                };
                 embedded.settled(receipt, || command::label(cmd).into()).await?;
                 Ok(answer)
             }
@@ -104,7 +108,13 @@ impl Dedicated {
             #[cfg(feature = "embedded")]
             Conn::Embedded(embedded) => {
                 let mut receipt = Receipt::default();
-                let answers = embedded.commands(pipeline, offset, count, &mut receipt);
+                let waits = pipeline.cmd_iter().any(|cmd| Wait::of(cmd).may_wait());
+                // In a transaction nobody waits.
+                let answers = if waits && !pipeline.is_transaction() {
+                    Ok(embedded.commands_waiting(pipeline, offset, count, &mut receipt).await)
+                } else {
+                    embedded.commands(pipeline, offset, count, &mut receipt)
+                };
                 embedded.settled(receipt, || "pipeline".into()).await?;
                 answers
             }

@@ -187,6 +187,28 @@ impl Embedded {
         self.run(cmd, receipt)
     }
 
+    /// The same of a command that may wait for data.
+    pub(crate) async fn command_waiting(&self, cmd: &Cmd, receipt: &mut Receipt) -> Value {
+        let words = with_args(cmd, to_owned);
+        let args: Args<'_> = words.iter().map(Vec::as_slice).collect();
+        value::from_reply(self.session.submit_waiting(&args, receipt).await)
+    }
+
+    /// A pipeline of commands some of which may wait, one after another.
+    pub(crate) async fn commands_waiting(
+        &self,
+        pipeline: &Pipeline,
+        offset: usize,
+        count: usize,
+        receipt: &mut Receipt,
+    ) -> Vec<Value> {
+        let mut answers = Vec::with_capacity(pipeline.len());
+        for cmd in pipeline.cmd_iter() {
+            answers.push(self.command_waiting(cmd, receipt).await);
+        }
+        answers.into_iter().skip(offset).take(count).collect()
+    }
+
     /// A pipeline; an atomic one runs as one transaction.
     pub(crate) fn commands(
         &self,

@@ -21,6 +21,7 @@ mod sorted_set;
 mod spec;
 mod stream;
 mod string;
+mod timeout;
 mod transactions;
 
 use std::sync::LazyLock;

@@ -119,7 +119,44 @@ impl Effects {
     }
 }
 
+/// What was recorded before someone who waited is served.
+#[derive(Clone, Copy)]
+pub(crate) struct Before {
+    changes: u64,
+    wrote: bool,
+}
+
+impl Effects {
+    /// What follows is done for a client that waited, not for the one whose command runs.
+    pub(crate) fn begin_late(&mut self) -> Before {
+        self.told = false;
+        Before {
+            changes: self.changes,
+            wrote: self
+                .recorder
+                .as_mut()
+                .is_some_and(|recorder| std::mem::take(&mut recorder.wrote)),
+        }
+    }
+}
+
 impl Core {
+    /// What was done since [`begin_late`](Effects::begin_late) goes to the log; what its answer rests on.
+    pub(crate) fn end_late(&mut self, before: Before) -> Receipt {
+        let mut receipt = Receipt::default();
+        let changed = self.effects.changes != before.changes;
+        debug_assert!(!changed || self.effects.told || self.effects.recorder.is_none());
+        if self.effects.is_recorded() {
+            self.commit_effects();
+        }
+        if let Some(recorder) = &mut self.effects.recorder {
+            recorder.wrote = changed;
+            recorder.sign(&mut receipt);
+            recorder.wrote = before.wrote;
+        }
+        receipt
+    }
+
     /// The command, the script or the transaction is over: what it did goes to the log, as one.
     #[inline(never)]
     pub(crate) fn commit_effects(&mut self) {

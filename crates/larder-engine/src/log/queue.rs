@@ -39,6 +39,10 @@ impl Receipt {
         self.end = self.end.max(end);
         self.wrote |= wrote;
     }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.add(other.end, other.wrote);
+    }
 }
 
 /// How far the log got.

@@ -96,7 +96,9 @@ impl<'r, 'c> Run<'r, 'c> {
             return Reply::Error(refusal);
         }
         self.wrote |= spec.flags.has(Flags::WRITE);
+        self.ctx.in_script = true;
         let reply = dispatch::invoke(self.ctx, spec, &Args::new(args));
+        self.ctx.in_script = false;
         if spec.flags.has(Flags::READONLY) {
             self.remember_keys();
         }

@@ -6,7 +6,10 @@
 use std::{io, sync::Arc, time::Duration};
 
 use larder_base::Clock;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    sync::Notify,
+};
 
 use crate::{
     ErrorReply, Receipt, Reply, Resp, Session,
@@ -19,6 +22,7 @@ use crate::{
         output::Output,
     },
     settings::WireLimits,
+    wait::Patience,
 };
 
 /// How long a client that is being closed may take to read its last replies.
@@ -47,6 +51,10 @@ enum Event {
     Sent(io::Result<usize>),
     Woken,
     IdleCheck,
+    /// The command that waits has its answer.
+    Answered,
+    /// Its time is up.
+    TimeUp,
     Settled(Result<(), ErrorReply>),
 }
 
@@ -64,6 +72,10 @@ pub(crate) struct Connection {
     decoder: Decoder,
     out: Output,
     held: Option<Held>,
+    /// Its last command waits, and what came after it.
+    waiting: Option<Patience>,
+    /// Rung when that has its answer.
+    bell: Arc<Notify>,
     limits: WireLimits,
     clock: Clock,
     active_at: Duration,
@@ -76,6 +88,7 @@ impl Connection {
         let mut turn = session.turn();
         let limits = turn.core().settings.wire;
         let input = input_limits(&limits, turn.client().authenticated);
+        let bell = turn.client().wait.bell.clone();
         drop(turn);
         let active_at = clock.coarse();
         Self {
@@ -84,6 +97,8 @@ impl Connection {
             decoder: Decoder::new(input),
             out: Output::default(),
             held: None,
+            waiting: None,
+            bell,
             limits,
             clock,
             active_at,
@@ -140,11 +155,14 @@ impl Connection {
         }
         let unsent = self.out.unsent();
         let idle_left = self.idle_left();
+        let time_left = self.time_left();
         tokio::select! {
             biased;
             sent = writer.write(unsent), if !unsent.is_empty() => Event::Sent(sent),
             received = reader.read_buf(self.decoder.space()) => Event::Received(received),
             () = self.outbox.woken() => Event::Woken,
+            () = self.bell.notified(), if self.waiting.is_some() => Event::Answered,
+            () = sleep(&self.clock, time_left), if time_left.is_some() => Event::TimeUp,
             () = sleep(&self.clock, idle_left), if idle_left.is_some() => Event::IdleCheck,
         }
     }
@@ -156,6 +174,11 @@ impl Connection {
             Event::Sent(Ok(bytes)) => self.out.note_sent(bytes),
             Event::Received(Err(error)) | Event::Sent(Err(error)) => return Some(Ending::Socket(error.kind())),
             Event::Woken => self.outbox.take(self.out.bytes()),
+            Event::Answered => self.resume(),
+            Event::TimeUp => {
+                self.session.turn().time_out();
+                self.resume();
+            }
             Event::Settled(settled) => return self.release(settled),
             Event::IdleCheck => return self.is_idle().then_some(Ending::Idle),
         }
@@ -165,8 +188,35 @@ impl Connection {
     /// Runs every command that is complete, unless one of them ends the connection.
     fn receive(&mut self) {
         self.active_at = self.clock.coarse();
+        if self.waiting.is_some() {
+            // What comes behind a command that waits, waits with it, within the bounds of the query buffer.
+            self.decoder.decode();
+            return;
+        }
         let from = self.out.unsent().len();
-        let mut receipt = Receipt::default();
+        self.run_from(from, Receipt::default());
+    }
+
+    /// Takes the answer to the command that waited, and goes on behind it.
+    fn resume(&mut self) {
+        let from = self.out.unsent().len();
+        let mut turn = self.session.turn();
+        let Some(answer) = turn.take_answer() else {
+            return;
+        };
+        self.outbox.take(self.out.bytes());
+        let client = turn.client();
+        if wants_reply(&mut client.reply_mode) {
+            encode(self.out.bytes(), &answer.reply, client.resp);
+        }
+        drop(turn);
+        self.waiting = None;
+        self.active_at = self.clock.coarse();
+        self.run_from(from, answer.receipt);
+    }
+
+    /// Runs what was received; replies from `from` on are held until what they rest on is in the log.
+    fn run_from(&mut self, from: usize, mut receipt: Receipt) {
         self.run_received(&mut receipt);
         // Most engines keep no log, and most logs need not be waited for.
         if self.session.settles(receipt) != Some(Ok(())) {
@@ -205,6 +255,7 @@ impl Connection {
             out,
             limits,
             has_quit,
+            waiting,
             ..
         } = self;
         let mut turn = session.turn();
@@ -213,6 +264,8 @@ impl Connection {
         let mut goes_on = true;
         decoder.drain(|args| {
             goes_on = run_command(&mut turn, outbox, out, args);
+            *waiting = turn.client().wait.patience();
+            goes_on &= waiting.is_none();
             goes_on
         });
         turn.sign(receipt);
@@ -230,9 +283,17 @@ impl Connection {
         (!max.is_zero()).then(|| (self.active_at + max).saturating_sub(self.clock.coarse()))
     }
 
-    /// Whether the client said nothing for too long. One that subscribed only listens.
+    /// How long the command that waits may go on; `None` if for ever, or if none waits.
+    fn time_left(&self) -> Option<Duration> {
+        match self.waiting? {
+            Patience::Endless => None,
+            Patience::Until(deadline) => Some(deadline.saturating_sub(self.clock.monotonic())),
+        }
+    }
+
+    /// Whether the client said nothing for too long. One that subscribed only listens, one that waits may.
     fn is_idle(&mut self) -> bool {
-        if self.session.turn().client().is_subscriber() {
+        if self.waiting.is_some() || self.session.turn().client().is_subscriber() {
             self.active_at = self.clock.coarse();
             return false;
         }
@@ -261,10 +322,11 @@ impl Connection {
 ///
 /// Looks at the limit after each command: a few bytes ask for much, and those of one read for all memory.
 fn run_command(turn: &mut Turn<'_>, outbox: &Outbox, out: &mut Output, args: &[&[u8]]) -> bool {
-    let reply = turn.execute(args);
+    let reply = turn.execute_or_wait(args);
     let wire = turn.core().settings.wire;
     let client = turn.client();
-    if wants_reply(&mut client.reply_mode) {
+    // A command that waits answers later.
+    if !client.wait.is_waiting() && wants_reply(&mut client.reply_mode) {
         encode(out.bytes(), &reply, client.resp);
     }
     let limit = if client.is_subscriber() {

@@ -141,6 +141,8 @@ impl Pattern {
         let (client, rule) = match word {
             "hello" => (Client::Main, Rule::Kind),
             "other" => (Client::Other, Rule::Same),
+            "first" => (Client::First, Rule::Same),
+            "second" => (Client::Second, Rule::Same),
             "listener" => (Client::Listener, Rule::Unordered),
             rule => (
                 Client::Main,

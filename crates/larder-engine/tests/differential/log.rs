@@ -90,7 +90,7 @@ fn same(before: &[Frame], after: &[Frame], what: &str) {
 }
 
 fn run(peer: &mut Peer, lines: &Lines, actions: &[Action]) {
-    for client in [Client::Main, Client::Other, Client::Listener] {
+    for client in Client::ALL {
         peer.reconnect(client);
         peer.run(&[&lines.hello(client)]);
     }

@@ -18,12 +18,16 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) struct Peer {
     port: u16,
     clients: [Link; Client::COUNT],
+    /// Looks after those who wait.
+    control: Link,
 }
 
 struct Link {
     read: BufReader<TcpStream>,
     write: TcpStream,
     broken: bool,
+    /// As `CLIENT ID` answered, of one who may wait.
+    id: Option<String>,
 }
 
 impl Peer {
@@ -31,6 +35,7 @@ impl Peer {
         Self {
             port,
             clients: std::array::from_fn(|_| Link::connect(port)),
+            control: Link::connect(port),
         }
     }
 
@@ -47,6 +52,10 @@ impl Peer {
 
     /// Steps of one client. After `QUIT`, or if the server closed the connection, it connects anew.
     fn run_one(&mut self, client: Client, steps: &[&Step]) -> Vec<Frame> {
+        if client.may_wait() {
+            let link = &mut self.clients[client as usize];
+            return steps.iter().map(|step| link.wait(step, &mut self.control)).collect();
+        }
         let mut frames = Vec::new();
         for part in steps.split_inclusive(|step| quits(step)) {
             let link = &mut self.clients[client as usize];
@@ -78,6 +87,7 @@ impl Link {
             read,
             write,
             broken: false,
+            id: None,
         }
     }
 
@@ -90,11 +100,57 @@ impl Link {
         steps.iter().map(|_| self.receive()).collect()
     }
 
+    /// Sends a command that may wait, until it is answered or waits indeed. `ENDWAIT` stands for the end of that.
+    fn wait(&mut self, step: &Step, control: &mut Self) -> Frame {
+        let id = match self.id.clone() {
+            Some(id) => id,
+            None => {
+                self.send(&encode(&["CLIENT", "ID"]));
+                let id = self.receive().int().expect("a client has an id").to_string();
+                self.id.insert(id).clone()
+            }
+        };
+        if step.args[0].eq_ignore_ascii_case(b"ENDWAIT") {
+            let reason = step.args.get(1).map_or(&b"TIMEOUT"[..], Vec::as_slice);
+            control.ask(&[b"CLIENT", b"UNBLOCK", id.as_bytes(), reason]);
+            return self.listen_for(Vec::new());
+        }
+        self.send(&encode(&step.args));
+        while !self.has_answer() {
+            let told = control.ask(&[b"CLIENT", b"LIST", b"ID", id.as_bytes()]);
+            let told = String::from_utf8_lossy(told.bytes().expect("a line about a client")).into_owned();
+            let flags = told.split(" flags=").nth(1).and_then(|rest| rest.split(' ').next());
+            if flags.is_some_and(|flags| flags.contains('b')) {
+                return Frame::Line(b'+', b"waits".to_vec());
+            }
+        }
+        self.receive()
+    }
+
+    fn ask(&mut self, args: &[&[u8]]) -> Frame {
+        self.send(&encode(args));
+        self.receive()
+    }
+
+    /// Whether something arrived that was not yet read.
+    fn has_answer(&self) -> bool {
+        if self.broken || !self.read.buffer().is_empty() {
+            return true;
+        }
+        self.write.set_nonblocking(true).expect("a TCP socket has this option");
+        let arrived = self.write.peek(&mut [0]).is_ok();
+        self.write.set_nonblocking(false).expect("a TCP socket has this option");
+        arrived
+    }
+
     /// Everything that arrives until the answer to a `PING` sent behind this step: subscriptions answer several
     /// times, and messages come unasked.
     fn listen(&mut self, step: &Step) -> Frame {
+        self.listen_for(encode(&step.args))
+    }
+
+    fn listen_for(&mut self, mut request: Vec<u8>) -> Frame {
         const MARK: &[u8] = b"end of step";
-        let mut request = encode(&step.args);
         request.extend(encode(&[b"PING", MARK]));
         self.send(&request);
         let mut frames = Vec::new();

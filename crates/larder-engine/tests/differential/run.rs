@@ -35,10 +35,9 @@ impl Pair {
     }
 
     fn reset(&mut self, lines: &Lines) {
-        const CLIENTS: [Client; Client::COUNT] = [Client::Main, Client::Other, Client::Listener];
         for peer in [&mut self.redis, &mut self.engine] {
-            CLIENTS.into_iter().for_each(|client| peer.reconnect(client));
-            let hello = CLIENTS.map(|client| lines.hello(client));
+            Client::ALL.into_iter().for_each(|client| peer.reconnect(client));
+            let hello = Client::ALL.map(|client| lines.hello(client));
             peer.run(&hello.iter().collect::<Vec<_>>());
             for args in [&["FLUSHALL"][..], &["SCRIPT", "FLUSH"]] {
                 let args: Vec<_> = args.iter().map(|arg| arg.as_bytes()).collect();

@@ -12,10 +12,18 @@ pub(crate) enum Client {
     Other,
     /// A client that also receives what it did not ask for.
     Listener,
+    /// Clients whose commands may wait, in line.
+    First,
+    Second,
 }
 
 impl Client {
-    pub(crate) const COUNT: usize = 3;
+    pub(crate) const COUNT: usize = Self::ALL.len();
+    pub(crate) const ALL: [Self; 5] = [Self::Main, Self::Other, Self::Listener, Self::First, Self::Second];
+
+    pub(crate) const fn may_wait(self) -> bool {
+        matches!(self, Self::First | Self::Second)
+    }
 }
 
 /// One command and how its two replies are compared.
@@ -33,6 +41,8 @@ impl fmt::Debug for Step {
             Client::Main => {}
             Client::Other => f.write_str("(other client) ")?,
             Client::Listener => f.write_str("(listener) ")?,
+            Client::First => f.write_str("(first to wait) ")?,
+            Client::Second => f.write_str("(second to wait) ")?,
         }
         let plain = |arg: &[u8]| !arg.is_empty() && arg.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'"');
         let shown = self.args.iter().map(|arg| match plain(arg) {

@@ -83,8 +83,6 @@ same LINSERT list (BEFORE|AFTER|garbage) member value
 same RPOPLPUSH list list
 same LMPOP numkeys list [list] (LEFT|RIGHT|garbage) [COUNT count] [garbage]
 same LMPOP 1 list (LEFT|RIGHT) [COUNT count]
-same BLPOP $list 0.01 ; same DEL $list
-same BRPOP $list 0.01 ; same DEL $list
 
 # sets
 6 same SADD set member {member}
@@ -187,6 +185,28 @@ same XINFO GROUPS stream [garbage]
 same XINFO CONSUMERS stream 'g' [garbage]
 same XINFO HELP
 same XINFO 'x'
+
+# waiting: for ever, until what is waited for comes or ENDWAIT ends it
+same BLPOP list {list} timeout ; same PING
+same BRPOP list {list} timeout ; same PING
+same BLMOVE list list (LEFT|RIGHT|garbage) (LEFT|RIGHT) timeout ; same PING
+same BRPOPLPUSH list list timeout ; same PING
+same BLMPOP timeout numkeys list [list] (LEFT|RIGHT|garbage) [COUNT count] [garbage] ; same PING
+same BLMPOP timeout 1 list (LEFT|RIGHT) [COUNT count] ; same PING
+same BZPOPMIN zset {zset} timeout ; same PING
+same BZPOPMAX zset {zset} timeout ; same PING
+same BZMPOP timeout numkeys zset [zset] (MIN|MAX|garbage) [COUNT count] [garbage] ; same PING
+same BZMPOP timeout 1 zset (MIN|MAX) [COUNT count] ; same PING
+same XREAD BLOCK 1 [COUNT int] STREAMS stream [stream] ('$'|streamid) [('$'|>)] ; same PING
+same MULTI ; same (BLPOP list 0|BRPOP list 0|BLMOVE list list LEFT LEFT 0|BRPOPLPUSH list list 0|BLMPOP 0 1 list LEFT|BZPOPMIN zset 0|BZPOPMAX zset 0|BZMPOP 0 1 zset MAX|XREAD BLOCK 0 STREAMS stream '$') ; same EXEC
+4 same DEL $list ; first (BLPOP $list [list] 0|BRPOP $list 0|BLMOVE $list list (LEFT|RIGHT) (LEFT|RIGHT) 0|BRPOPLPUSH $list list 0|BLMPOP 0 1 $list (LEFT|RIGHT) [COUNT count]|BLMPOP 0 2 $list list LEFT) ; second (BLPOP $list [list] 0|BRPOP $list 0|BLMOVE $list list (LEFT|RIGHT) (LEFT|RIGHT) 0|BRPOPLPUSH $list list 0|BLMPOP 0 1 $list (LEFT|RIGHT) [COUNT count]|BLMPOP 0 2 $list list LEFT) ; same (RPUSH $list member {member}|RPUSH $list member {member}|LPUSH list member {member}|RENAME key $list|COPY key $list REPLACE|SET list value|DEL list|LMOVE list $list LEFT RIGHT|EVAL calls 1 list value|ZADD $list 1 'a'|SWAPDB 0 1|FLUSHALL) ; same (RPUSH $list member {member}|RPUSH $list member {member}|LPUSH list member {member}|RENAME key $list|COPY key $list REPLACE|SET list value|DEL list|LMOVE list $list LEFT RIGHT|EVAL calls 1 list value|ZADD $list 1 'a'|SWAPDB 0 1|FLUSHALL) ; first ENDWAIT [ERROR] ; second ENDWAIT
+3 same DEL $list ; first (BLPOP $list [list] 0|BRPOP $list 0|BLMOVE $list list (LEFT|RIGHT) (LEFT|RIGHT) 0|BRPOPLPUSH $list list 0|BLMPOP 0 1 $list (LEFT|RIGHT) [COUNT count]|BLMPOP 0 2 $list list LEFT) ; second (BLPOP $list [list] 0|BRPOP $list 0|BLMOVE $list list (LEFT|RIGHT) (LEFT|RIGHT) 0|BRPOPLPUSH $list list 0|BLMPOP 0 1 $list (LEFT|RIGHT) [COUNT count]|BLMPOP 0 2 $list list LEFT) ; same MULTI ; same (RPUSH $list member {member}|RPUSH $list member {member}|LPUSH list member {member}|RENAME key $list|COPY key $list REPLACE|SET list value|DEL list|LMOVE list $list LEFT RIGHT|EVAL calls 1 list value|ZADD $list 1 'a'|SWAPDB 0 1|FLUSHALL) ; same (RPUSH $list member {member}|RPUSH $list member {member}|LPUSH list member {member}|RENAME key $list|COPY key $list REPLACE|SET list value|DEL list|LMOVE list $list LEFT RIGHT|EVAL calls 1 list value|ZADD $list 1 'a'|SWAPDB 0 1|FLUSHALL) ; same (RPUSH $list member {member}|RPUSH $list member {member}|LPUSH list member {member}|RENAME key $list|COPY key $list REPLACE|SET list value|DEL list|LMOVE list $list LEFT RIGHT|EVAL calls 1 list value|ZADD $list 1 'a'|SWAPDB 0 1|FLUSHALL) ; same EXEC ; first ENDWAIT ; second ENDWAIT
+3 same DEL $zset ; first (BZPOPMIN $zset [zset] 0|BZPOPMAX $zset 0|BZMPOP 0 1 $zset (MIN|MAX) [COUNT count]|BZMPOP 0 2 zset $zset MAX) ; second (BZPOPMIN $zset [zset] 0|BZPOPMAX $zset 0|BZMPOP 0 1 $zset (MIN|MAX) [COUNT count]|BZMPOP 0 2 zset $zset MAX) ; same (ZADD $zset float member {float member}|ZADD $zset float member {float member}|ZINCRBY zset float member|RENAME key $zset|ZUNIONSTORE $zset 2 zset set|ZRANGESTORE $zset zset 0 -1|RPUSH $zset 'a'|EVAL calls 1 zset value) ; same (ZADD $zset float member {float member}|ZADD $zset float member {float member}|ZINCRBY zset float member|RENAME key $zset|ZUNIONSTORE $zset 2 zset set|ZRANGESTORE $zset zset 0 -1|RPUSH $zset 'a'|EVAL calls 1 zset value) ; first ENDWAIT ; second ENDWAIT
+2 same DEL $zset ; first (BZPOPMIN $zset [zset] 0|BZPOPMAX $zset 0|BZMPOP 0 1 $zset (MIN|MAX) [COUNT count]|BZMPOP 0 2 zset $zset MAX) ; second (BZPOPMIN $zset [zset] 0|BZPOPMAX $zset 0|BZMPOP 0 1 $zset (MIN|MAX) [COUNT count]|BZMPOP 0 2 zset $zset MAX) ; same MULTI ; same (ZADD $zset float member {float member}|ZADD $zset float member {float member}|ZINCRBY zset float member|RENAME key $zset|ZUNIONSTORE $zset 2 zset set|ZRANGESTORE $zset zset 0 -1|RPUSH $zset 'a'|EVAL calls 1 zset value) ; same (ZADD $zset float member {float member}|ZADD $zset float member {float member}|ZINCRBY zset float member|RENAME key $zset|ZUNIONSTORE $zset 2 zset set|ZRANGESTORE $zset zset 0 -1|RPUSH $zset 'a'|EVAL calls 1 zset value) ; same DEL zset ; same EXEC ; first ENDWAIT ; second ENDWAIT
+3 first XREAD [COUNT int] BLOCK 0 STREAMS $stream ('$'|'$'|streamid) ; second XREAD BLOCK 0 STREAMS stream $stream ('$'|streamid) '$' ; same (XADD $stream newid member value|XADD $stream newid member value|XADD stream newid member value|XDEL $stream streamid|XSETID $stream '900-1'|XTRIM $stream MAXLEN 0|RENAME stream $stream|DEL $stream|SET $stream value) ; same (XADD $stream newid member value|XADD $stream newid member value|XADD stream newid member value|XDEL $stream streamid|XSETID $stream '900-1'|XTRIM $stream MAXLEN 0|RENAME stream $stream|DEL $stream|SET $stream value) ; first ENDWAIT ; second ENDWAIT
+2 first XREAD [COUNT int] BLOCK 0 STREAMS $stream ('$'|'$'|streamid) ; second XREAD [COUNT int] BLOCK 0 STREAMS $stream ('$'|'$'|streamid) ; same MULTI ; same (XADD $stream newid member value|XADD $stream newid member value|XADD stream newid member value|XDEL $stream streamid|XSETID $stream '900-1'|XTRIM $stream MAXLEN 0|RENAME stream $stream|DEL $stream|SET $stream value) ; same (XADD $stream newid member value|XADD $stream newid member value|XADD stream newid member value|XDEL $stream streamid|XSETID $stream '900-1'|XTRIM $stream MAXLEN 0|RENAME stream $stream|DEL $stream|SET $stream value) ; same (XADD $stream newid member value|XADD $stream newid member value|XADD stream newid member value|XDEL $stream streamid|XSETID $stream '900-1'|XTRIM $stream MAXLEN 0|RENAME stream $stream|DEL $stream|SET $stream value) ; same EXEC ; first ENDWAIT ; second ENDWAIT
+listener CLIENT TRACKING ON ; listener LLEN $list ; first BLPOP $list 0 ; other RPUSH $list member ; first ENDWAIT ; listener CLIENT TRACKING OFF
+listener PSUBSCRIBE '__key*' ; same CONFIG SET 'notify-keyspace-events' 'KEA' ; same DEL $list ; first (BLPOP $list [list] 0|BRPOP $list 0|BLMOVE $list list (LEFT|RIGHT) (LEFT|RIGHT) 0|BRPOPLPUSH $list list 0|BLMPOP 0 1 $list (LEFT|RIGHT) [COUNT count]|BLMPOP 0 2 $list list LEFT) ; other (RPUSH|LPUSH) $list member member ; first ENDWAIT ; listener PING ; same CONFIG SET 'notify-keyspace-events' '' ; listener PUNSUBSCRIBE
 
 # keys of any type
 4 same DEL key {key}

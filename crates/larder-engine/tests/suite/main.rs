@@ -12,3 +12,5 @@ mod served_bytes;
 mod served_clients;
 mod served_order;
 mod served_unix;
+mod served_waiting;
+mod waiting;

@@ -348,3 +348,32 @@ async fn a_closed_store_says_so() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_connection_of_ones_own_waits_for_what_comes() {
+    everywhere(async |place| {
+        let mut store = place.store().await;
+        let mut own = store.dedicated().await.unwrap();
+        let nothing: Option<(String, String)> = own.blpop("jobs", 0.01).await.unwrap();
+        assert_eq!(nothing, None);
+        let waiting = tokio::spawn(async move {
+            let first: (String, String) = own.blpop("jobs", 0.0).await.unwrap();
+            let mut pipe = redis::pipe();
+            pipe.cmd("ECHO").arg("x").cmd("BLPOP").arg("jobs").arg(0);
+            let second: (String, (String, String)) = pipe.query_async(&mut own).await.unwrap();
+            (first.1, second.1.1)
+        });
+        for job in ["one", "two"] {
+            eventually(SOON, async || {
+                let mut store = store.clone();
+                let info = redis::cmd("INFO").arg("clients").query_async(&mut store).await;
+                let left: i64 = store.llen("jobs").await.unwrap();
+                left == 0 && info.is_ok_and(|info: String| info.contains("blocked_clients:1"))
+            })
+            .await;
+            let _: () = store.rpush("jobs", job).await.unwrap();
+        }
+        assert_eq!(waiting.await.unwrap(), ("one".to_owned(), "two".to_owned()));
+    })
+    .await;
+}

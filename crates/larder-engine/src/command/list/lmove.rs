@@ -36,16 +36,16 @@ pub(super) const RPOPLPUSH: CommandSpec = CommandSpec {
     summary: "Returns the last element of a list after removing and pushing it to another list",
     since: "1.2.0",
     arity: Arity::exactly(3),
-    run: |ctx, args| shift(ctx, args, End::Right, End::Left),
+    run: |ctx, args| shift(ctx, args.bytes(1), args.bytes(2), End::Right, End::Left),
     ..LMOVE
 };
 
 fn lmove(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    shift(ctx, args, end(args, 3)?, end(args, 4)?)
+    shift(ctx, args.bytes(1), args.bytes(2), end(args, 3)?, end(args, 4)?)
 }
 
-fn shift(ctx: &mut Ctx<'_>, args: &Args<'_>, from: End, to: End) -> CommandResult {
-    let (source, destination) = (args.bytes(1), args.bytes(2));
+/// Moves an element; null if there is none.
+pub(super) fn shift(ctx: &mut Ctx<'_>, source: &[u8], destination: &[u8], from: End, to: End) -> CommandResult {
     if ctx.read::<List>(source)?.is_none() {
         return Ok(Reply::Null);
     }

@@ -12,7 +12,7 @@ use crate::{
     ctx::Ctx,
 };
 
-pub(super) const LMPOP: CommandSpec = CommandSpec {
+pub(in crate::command) const LMPOP: CommandSpec = CommandSpec {
     name: "LMPOP",
     summary: "Returns multiple elements from a list after removing them",
     since: "7.0.0",

@@ -1,5 +1,8 @@
 //! Lists: elements in order under one key.
 
+mod blmove;
+mod blmpop;
+mod blpop;
 mod lindex;
 mod linsert;
 mod llen;
@@ -16,6 +19,11 @@ mod push;
 use crate::command::CommandSpec;
 
 pub(super) const COMMANDS: &[&CommandSpec] = &[
+    &blmove::BLMOVE,
+    &blmove::BRPOPLPUSH,
+    &blmpop::BLMPOP,
+    &blpop::BLPOP,
+    &blpop::BRPOP,
     &lindex::LINDEX,
     &linsert::LINSERT,
     &llen::LLEN,

@@ -57,6 +57,18 @@ pub(super) fn take(ctx: &mut Ctx<'_>, key: &[u8], end: End, count: usize) -> Res
     Ok(taken)
 }
 
+/// A command that may wait took from a list: the log has it as one that does not.
+pub(super) fn tell(ctx: &mut Ctx<'_>, key: &[u8], end: End, count: Option<usize>) {
+    let name: &[u8] = match end {
+        End::Left => b"LPOP",
+        End::Right => b"RPOP",
+    };
+    match count {
+        None => ctx.tell(&[name, key]),
+        Some(count) => ctx.tell(&[name, key, itoa::Buffer::new().format(count).as_bytes()]),
+    }
+}
+
 /// The keyspace event of taking from this end.
 pub(super) const fn pop_event(end: End) -> &'static str {
     match end {

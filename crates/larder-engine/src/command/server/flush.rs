@@ -52,6 +52,7 @@ fn flush(ctx: &mut Ctx<'_>, args: &Args<'_>, dbs: std::ops::Range<usize>) -> Com
     for db in dbs {
         ctx.core.touch_watched_in(db, None);
         ctx.core.dbs[db].clear();
+        ctx.core.note_all_for_waiters(db);
     }
     ctx.core.effects.changed();
     ctx.core.forget_candidates();
@@ -77,6 +78,8 @@ fn swap(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         ctx.core.touch_watched_in(first, Some(second));
         ctx.core.touch_watched_in(second, Some(first));
         ctx.core.dbs.swap(first, second);
+        ctx.core.note_all_for_waiters(first);
+        ctx.core.note_all_for_waiters(second);
         ctx.core.effects.changed();
         ctx.core.give_up_rewrite("SWAPDB moved databases meanwhile");
         ctx.core.forget_candidates();

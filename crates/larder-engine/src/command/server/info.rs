@@ -134,7 +134,7 @@ fn clients(lines: &mut Lines, core: &Core, _: &Moment) {
     let tracking = core.clients.values().filter(|client| client.tracking.is_some()).count();
     lines.add("connected_clients", core.clients.len());
     lines.add("maxclients", core.settings.wire.clients_max);
-    lines.add("blocked_clients", 0);
+    lines.add("blocked_clients", core.waits.len());
     lines.add("tracking_clients", tracking);
 }
 

@@ -2,6 +2,7 @@
 
 mod algebra;
 mod bounds;
+mod bzpop;
 mod combine;
 mod inputs;
 mod listing;
@@ -28,6 +29,9 @@ pub(super) const COMMANDS: &[&CommandSpec] = &[
     &algebra::ZINTERSTORE,
     &algebra::ZUNION,
     &algebra::ZUNIONSTORE,
+    &bzpop::BZMPOP,
+    &bzpop::BZPOPMAX,
+    &bzpop::BZPOPMIN,
     &zadd::ZADD,
     &zadd::ZINCRBY,
     &zcard::ZCARD,

@@ -48,9 +48,19 @@ pub(super) const ZMPOP: CommandSpec = CommandSpec {
 };
 
 #[derive(Clone, Copy, Debug)]
-enum Side {
+pub(super) enum Side {
     Min,
     Max,
+}
+
+impl Side {
+    /// The command that takes from this side.
+    pub(super) const fn command(self) -> &'static [u8] {
+        match self {
+            Self::Min => b"ZPOPMIN",
+            Self::Max => b"ZPOPMAX",
+        }
+    }
 }
 
 fn pop(ctx: &mut Ctx<'_>, args: &Args<'_>, side: Side) -> CommandResult {
@@ -69,11 +79,7 @@ fn pop(ctx: &mut Ctx<'_>, args: &Args<'_>, side: Side) -> CommandResult {
 
 fn zmpop(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let (keys, after) = args.counted_keys(1, ErrorReply::KEYS_ZERO)?;
-    let side = match () {
-        () if args.is(after, "MIN") => Side::Min,
-        () if args.is(after, "MAX") => Side::Max,
-        () => return Err(ErrorReply::SYNTAX),
-    };
+    let side = side(args, after)?;
     let count = count(args, after + 1)?;
     for key in keys {
         if let Some(taken) = take(ctx, key, side, count)? {
@@ -83,8 +89,17 @@ fn zmpop(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     Ok(Reply::NullArray)
 }
 
+/// Argument `i` as the side that goes first.
+pub(super) fn side(args: &Args<'_>, i: usize) -> Result<Side, ErrorReply> {
+    match () {
+        () if args.is(i, "MIN") => Ok(Side::Min),
+        () if args.is(i, "MAX") => Ok(Side::Max),
+        () => Err(ErrorReply::SYNTAX),
+    }
+}
+
 /// Takes up to `count` members, the outermost first; `None` if there is no sorted set.
-fn take(ctx: &mut Ctx<'_>, key: &[u8], side: Side, count: usize) -> Result<Option<Vec<Item>>, ErrorReply> {
+pub(super) fn take(ctx: &mut Ctx<'_>, key: &[u8], side: Side, count: usize) -> Result<Option<Vec<Item>>, ErrorReply> {
     let taken = ctx.update(key, |set: &mut SortedSet| {
         let (len, count) = (set.len(), count.min(set.len()));
         match side {
@@ -102,6 +117,6 @@ fn take(ctx: &mut Ctx<'_>, key: &[u8], side: Side, count: usize) -> Result<Optio
     Ok(taken)
 }
 
-fn scored(items: &[Item]) -> impl Iterator<Item = (&[u8], f64)> {
+pub(super) fn scored(items: &[Item]) -> impl Iterator<Item = (&[u8], f64)> {
     items.iter().map(|item| (&*item.member, item.score))
 }

@@ -131,6 +131,7 @@ fn flags(client: &Client) -> String {
     let letters = [
         (client.is_subscriber(), 'P'),
         (client.transaction.queue.is_some(), 'x'),
+        (client.wait.is_waiting(), 'b'),
         (tracking.is_some(), 't'),
         (tracking.is_some_and(|mode| mode.redirect_broken), 'R'),
         (tracking.is_some_and(TrackingMode::is_broadcast), 'B'),

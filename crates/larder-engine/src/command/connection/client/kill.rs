@@ -44,6 +44,7 @@ fn kill_matching(ctx: &mut Ctx<'_>, filter: &Filter<'_>) -> usize {
         .map(|client| client.id)
         .collect();
     for id in &doomed {
+        ctx.core.leave_waiters(*id);
         ctx.core.clients.get_mut(id).expect("just listed").close();
     }
     doomed.len()

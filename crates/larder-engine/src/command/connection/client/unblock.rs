@@ -1,13 +1,14 @@
 //! `CLIENT UNBLOCK id [TIMEOUT|ERROR]`: ends another client's wait.
 //!
-//! Reference: <https://redis.io/commands/client-unblock/>. Commands that wait are not built yet, so there is never
-//! anyone to unblock.
+//! Reference: <https://redis.io/commands/client-unblock/>.
 
 use super::info::LIST;
 use crate::{
     ErrorReply, Reply,
+    client::ClientId,
     command::{Args, Arity, CommandResult, CommandSpec},
     ctx::Ctx,
+    wait::TIMED_OUT,
 };
 
 pub(super) const UNBLOCK: CommandSpec = CommandSpec {
@@ -20,13 +21,19 @@ pub(super) const UNBLOCK: CommandSpec = CommandSpec {
     ..LIST
 };
 
-fn unblock(_: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+fn unblock(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     if args.len() > 4 {
         return Err(ErrorReply::not_a_subcommand("CLIENT", args.bytes(1)));
     }
     if args.len() == 4 && !args.is(3, "TIMEOUT") && !args.is(3, "ERROR") {
         return Err(ErrorReply::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
     }
-    args.int(2)?;
-    Ok(Reply::Int(0))
+    let id = args.int(2)?;
+    let answer = if args.is(3, "ERROR") {
+        Reply::Error(ErrorReply::UNBLOCKED)
+    } else {
+        TIMED_OUT
+    };
+    let waited = u64::try_from(id).is_ok_and(|id| ctx.core.end_wait(ClientId(id), answer));
+    Ok(Reply::from(waited))
 }
