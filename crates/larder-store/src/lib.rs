@@ -39,6 +39,7 @@ mod refuse;
 mod remote;
 mod replicas;
 mod script;
+mod scripts;
 mod shared;
 mod store;
 mod subscribe;
@@ -61,7 +62,8 @@ pub use metric::METRICS;
 /// The client library whose commands a [`Store`] runs.
 pub use redis;
 pub use remote::BreakerState;
-pub use script::{Script, ScriptCall};
+pub use script::{Script, ScriptCall, ScriptHandle};
+pub use scripts::{Scripts, ScriptsError};
 pub use store::Store;
 pub use subscribe::{Event, Message, Subscription};
 pub use topology::Node;

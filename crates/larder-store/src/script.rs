@@ -1,11 +1,18 @@
 //! Lua scripts: their hash once, their calls compact, and `NOSCRIPT` nobody's concern.
 
-use std::sync::OnceLock;
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    ops::Deref,
+    sync::{Arc, LazyLock, OnceLock},
+};
 
+use parking_lot::Mutex;
 use redis::Cmd;
 use smallvec::SmallVec;
 
-/// A Lua script, known to the store by the SHA-1 of its text. Meant for a `static`.
+/// A Lua script, known to the store by the SHA-1 of its text. Meant for a `static`; one whose text comes at run time is
+/// [`loaded`](Self::loaded). [`Scripts`](crate::Scripts) keeps several of them by name.
 ///
 /// A shebang line such as `#!lua flags=allow-oom` is left out for servers before 7.0, which do not know it.
 ///
@@ -25,7 +32,7 @@ use smallvec::SmallVec;
 #[derive(Debug)]
 pub struct Script {
     name: &'static str,
-    source: &'static str,
+    source: Cow<'static, str>,
     shas: OnceLock<Shas>,
 }
 
@@ -41,9 +48,35 @@ impl Script {
     pub const fn new(name: &'static str, source: &'static str) -> Self {
         Self {
             name,
-            source,
+            source: Cow::Borrowed(source),
             shas: OnceLock::new(),
         }
+    }
+
+    /// A script whose text was read at run time, from a file or a configuration.
+    ///
+    /// The name stays in memory for the life of the process, once however often it is given: it is a label of metrics.
+    /// The text goes with the last handle.
+    ///
+    /// ```
+    /// use larder_store::{Script, ScriptCall, Store};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), larder_store::StoreError> {
+    /// let store = Store::open("embedded:").await?;
+    /// let echo = Script::loaded("echo", String::from("return ARGV[1]"));
+    /// let said = store.call(&ScriptCall::new(&echo).arg("hello")).await?;
+    /// assert_eq!(said, larder_store::redis::Value::BulkString(b"hello".to_vec()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn loaded(name: &str, source: impl Into<String>) -> ScriptHandle {
+        ScriptHandle(Held::Shared(Arc::new(Self {
+            name: interned(name),
+            source: Cow::Owned(source.into()),
+            shas: OnceLock::new(),
+        })))
     }
 
     /// The name given to [`new`](Self::new).
@@ -54,11 +87,11 @@ impl Script {
 
     /// The text for a server that knows shebang lines, or does not.
     #[must_use]
-    pub fn source(&self, shebang: bool) -> &'static str {
+    pub fn source(&self, shebang: bool) -> &str {
         match self.source.strip_prefix("#!") {
             // The line break stays, so that line numbers in errors are right.
             Some(rest) if !shebang => rest.find('\n').map_or("", |end| &rest[end..]),
-            _ => self.source,
+            _ => &self.source,
         }
     }
 
@@ -73,6 +106,58 @@ impl Script {
     }
 }
 
+/// The same name for the life of the process.
+fn interned(name: &str) -> &'static str {
+    static NAMES: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
+    let mut names = NAMES.lock();
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let kept: &'static str = Box::leak(name.into());
+    names.insert(kept);
+    kept
+}
+
+/// A [`Script`] to call: a `static`, or one [`loaded`](Script::loaded) at run time. A cheap clone.
+#[derive(Clone, Debug)]
+pub struct ScriptHandle(Held);
+
+#[derive(Clone, Debug)]
+enum Held {
+    Static(&'static Script),
+    Shared(Arc<Script>),
+}
+
+impl Deref for ScriptHandle {
+    type Target = Script;
+
+    fn deref(&self) -> &Script {
+        match &self.0 {
+            Held::Static(script) => script,
+            Held::Shared(script) => script,
+        }
+    }
+}
+
+impl From<&'static Script> for ScriptHandle {
+    fn from(script: &'static Script) -> Self {
+        Self(Held::Static(script))
+    }
+}
+
+/// Of a `static` whose text is put together at its first use.
+impl From<&'static LazyLock<Script>> for ScriptHandle {
+    fn from(script: &'static LazyLock<Script>) -> Self {
+        Self::from(&**script)
+    }
+}
+
+impl From<&Self> for ScriptHandle {
+    fn from(handle: &Self) -> Self {
+        handle.clone()
+    }
+}
+
 fn sha1_hex(text: &str) -> String {
     sha1_smol::Sha1::from(text).digest().to_string()
 }
@@ -83,7 +168,7 @@ const INLINE_ARGS: usize = 12;
 /// One call of a script, with its keys and arguments.
 #[derive(Clone, Debug)]
 pub struct ScriptCall {
-    script: &'static Script,
+    script: ScriptHandle,
     keys: usize,
     /// Where each key and argument ends in `bytes`; keys come first.
     ends: SmallVec<[u32; INLINE_ARGS]>,
@@ -93,9 +178,9 @@ pub struct ScriptCall {
 impl ScriptCall {
     /// A call without keys and arguments yet.
     #[must_use]
-    pub fn new(script: &'static Script) -> Self {
+    pub fn new(script: impl Into<ScriptHandle>) -> Self {
         Self {
-            script,
+            script: script.into(),
             keys: 0,
             ends: SmallVec::new(),
             bytes: Vec::with_capacity(256),
@@ -133,8 +218,8 @@ impl ScriptCall {
 
     /// The script called.
     #[must_use]
-    pub const fn script(&self) -> &'static Script {
-        self.script
+    pub fn script(&self) -> &Script {
+        &self.script
     }
 
     fn push(&mut self, part: &[u8]) {
@@ -191,6 +276,20 @@ mod tests {
     fn the_shebang_goes_for_old_servers_and_the_line_numbers_stay() {
         assert_eq!(FLAGGED.source(false), "\nreturn 1");
         assert_ne!(FLAGGED.sha(true), FLAGGED.sha(false));
+    }
+
+    #[test]
+    fn a_script_of_run_time_is_as_a_static_one_and_its_name_is_kept_once() {
+        let (one, other) = (
+            Script::loaded("plain", "return KEYS[1]"),
+            Script::loaded("plain", "return 1"),
+        );
+        assert_eq!(one.sha(true), PLAIN.sha(true));
+        assert_ne!(one.sha(true), other.sha(true));
+        assert!(std::ptr::eq(one.name(), other.name()));
+        let call = ScriptCall::new(&one);
+        drop(one);
+        assert_eq!(call.script().source(true), "return KEYS[1]");
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Request for Scripted<'_> {
     }
 
     fn label(&self) -> Arc<str> {
-        command::label(self.0)
+        self.1.into()
     }
 
     fn name(&self) -> Text {

@@ -70,10 +70,10 @@ impl Line {
     /// Loads the scripts of the calls at `missing` and runs those calls again; the others ran.
     async fn load_and_call_many(&self, calls: &[ScriptCall], missing: &[usize]) -> Vec<Result<Value, StoreError>> {
         let shebang = self.knows_shebang();
-        let mut loads: Vec<&'static crate::Script> = Vec::new();
+        let mut loads: Vec<&crate::Script> = Vec::new();
         for &at in missing {
             let script = calls[at].script();
-            if !loads.iter().any(|other| std::ptr::eq(*other, script)) {
+            if !loads.iter().any(|other| other.sha(shebang) == script.sha(shebang)) {
                 loads.push(script);
             }
         }

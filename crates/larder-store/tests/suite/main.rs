@@ -6,3 +6,4 @@ mod everywhere;
 mod faults;
 mod figures;
 mod log;
+mod scripts;
