@@ -11,6 +11,7 @@ pub mod limit;
 mod metric;
 mod names;
 mod reply;
+pub mod session;
 
 pub use metric::METRICS;
 pub use names::BadNamespace;

@@ -17,6 +17,13 @@ metrics_table! {
             "Looks at the limits in the store that found what cannot be read; the limits stay as they are then.");
         LIMIT_PERMITS = Metric::counter("larder_limit_permits_total", &["namespace", "outcome"],
             "What became of those who asked a concurrency limit: granted, full; failed (the store was away), lost (a lease ended).");
+        SESSION_LOADS = Metric::counter("larder_session_loads_total", &["namespace", "outcome"],
+            "Sessions asked for by outcome: found, absent (ended, or never there), failed (the store did not answer).");
+        SESSION_SAVES = Metric::counter("larder_session_saves_total", &["namespace", "outcome"],
+            "Changes of sessions by outcome: saved, refused (too large, changed by another request, no counter), gone (the session \
+             had ended), failed (the store did not answer).");
+        SESSION_TURNS = Metric::counter("larder_session_turns_total", &["namespace", "turn"],
+            "Sessions created, signed_in (a login, under a new id), rotated, deleted, revoked (ended with all others of their user).");
     }
 }
 

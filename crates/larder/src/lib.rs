@@ -39,13 +39,15 @@ pub use larder_cache::{
     Plain, PlainStore, Progress, PutOptions, Receipt, SharedSink, Sink, SinkError, SinkErrorKind, Source, Stats,
     Ticket, Tier, Ttl, Version, Warming, WriteBehind, WriteGate, WritePolicy, Written,
 };
-pub use larder_kit::limit;
+pub use larder_kit::{limit, session};
 #[cfg(feature = "sql")]
 pub use larder_sql::{
     FencedDatabase, FencedTx, Fences, Fencing, InTransaction, Outbox, OutboxLag, Owed, Pool, PoolConfig, Prepare,
     Relay, Relaying, SqlError, SqlQuery, SqlTable, Swept, sqlx,
 };
-pub use larder_store::{Store, StoreConfig, StoreError, StoreStats, redis};
+pub use larder_store::{
+    Script, ScriptCall, ScriptHandle, Scripts, ScriptsError, Store, StoreConfig, StoreError, StoreStats, redis,
+};
 
 /// The complete examples of the guide, run as tests.
 #[cfg(doctest)]
@@ -79,6 +81,7 @@ mod guide {
 /// What most programs need: `use larder::prelude::*`.
 pub mod prelude {
     pub use crate::limit::{Gcra, Limiter};
+    pub use crate::session::Sessions;
     pub use crate::{
         Ack, BoxError, Cache, CacheKey, Coherence, Consistency, OnStoreDown, PlainStore, Source, Store, Ttl,
         WriteBehind, WritePolicy,

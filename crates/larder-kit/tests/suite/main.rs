@@ -2,3 +2,4 @@
 
 mod immortal;
 mod limit;
+mod session;

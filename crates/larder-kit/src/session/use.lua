@@ -1,0 +1,55 @@
+-- use: load a session, or change fields of it, or neither; each renews its idle time.
+-- KEYS   1 S (see create)
+-- ARGV   1 idle_ms  2 what the keys of users in this partition begin with  3 data_max (bytes)  4 `all` to be told everything
+--        5.. op, field, value: `is` it must have this value · `no` it must be absent · `set` · `del` · `add` a whole number
+-- REPLY  {'OK', now, version, {results of `add`}, {field, value, .. of all of S}} · {'GONE'} expired, deleted, revoked, rotated, never there
+--        {'CHANGED', field, value or nil} an `is` or `no` did not hold · {'LARGE', bytes} · {'COUNT', field} no whole number, or
+--        beyond 2^53 · {'DAMAGED'} no session. Whatever is not OK has changed nothing.
+-- Every write of S ends with its PEXPIRE, and none is made to a key that is not there: no session becomes immortal.
+local S = KEYS[1]
+local head = redis.call('HMGET', S, '=a', '=v', '=n', '=u', '=e')
+local deadline, version, bytes, user = tonumber(head[1]), tonumber(head[2]), tonumber(head[3]), head[4]
+if not deadline or not version or not bytes then
+  if redis.call('EXISTS', S) == 0 then return {'GONE'} end
+  return {'DAMAGED'}
+end
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+if now >= deadline or user and redis.call('HGET', ARGV[2] .. user, '=e') ~= head[5] then
+  redis.call('UNLINK', S)
+  return {'GONE'}
+end
+local before, after, results = {}, {}, {}
+for i = 5, #ARGV, 3 do
+  local op, field, value = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  if before[field] == nil then
+    before[field] = redis.call('HGET', S, '.' .. field)
+    after[field] = before[field]
+  end
+  local current = after[field]
+  if op == 'is' and current ~= value or op == 'no' and current then return {'CHANGED', field, before[field]} end
+  if op == 'set' then after[field] = value end
+  if op == 'del' then after[field] = false end
+  if op == 'add' then
+    local sum = string.match(current or '0', '^-?%d+$') and tonumber(current or '0') + tonumber(value)
+    if not sum or math.abs(sum) > 9007199254740991 then return {'COUNT', field} end
+    after[field] = string.format('%.0f', sum)
+    results[#results + 1] = after[field]
+  end
+end
+local total = bytes
+for field, value in pairs(after) do
+  if before[field] then total = total - #field - #before[field] end
+  if value then total = total + #field + #value end
+end
+if total > tonumber(ARGV[3]) and total > bytes then return {'LARGE', total} end
+if #ARGV > 4 then
+  for field, value in pairs(after) do
+    if value then redis.call('HSET', S, '.' .. field, value) else redis.call('HDEL', S, '.' .. field) end
+  end
+  version = version + 1
+  redis.call('HSET', S, '=v', version, '=n', total)
+end
+redis.call('HSET', S, '=s', now)
+redis.call('PEXPIRE', S, math.min(tonumber(ARGV[1]), deadline - now))
+return {'OK', now, version, results, ARGV[4] == 'all' and redis.call('HGETALL', S) or {}}
