@@ -23,11 +23,11 @@ pub(crate) struct Tally {
     counts: Vec<AtomicU64>,
 }
 
-/// One for each tool and namespace that this process has used, which are few.
-static TALLIES: LazyLock<Mutex<Tallies>> = LazyLock::new(Mutex::default);
-
 /// By tool and namespace.
 type Tallies = HashMap<(&'static str, Arc<str>), Arc<Tally>>;
+
+/// One for each tool and namespace that this process has used, which are few.
+static TALLIES: LazyLock<Mutex<Tallies>> = LazyLock::new(Mutex::default);
 
 impl Tally {
     /// That of `tool` in `namespace`, which counts `series`.

@@ -8,10 +8,16 @@
 
 mod figures;
 pub mod limit;
+pub mod lock;
 mod metric;
+#[cfg(not(feature = "mutants"))]
+#[expect(unreachable_pub, reason = "it is public with the feature")]
+mod mutant;
+#[cfg(feature = "mutants")]
+pub mod mutant;
 mod names;
 mod reply;
 pub mod session;
 
 pub use metric::METRICS;
-pub use names::BadNamespace;
+pub use names::{BadNamespace, ToolKey};

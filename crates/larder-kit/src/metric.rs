@@ -9,6 +9,9 @@ metrics_table! {
     pub METRICS {
         LOCKS = Metric::counter("larder_lock_acquires_total", &["namespace", "outcome"],
             "Attempts to take a lock by outcome: granted, busy (another holds it), failed (the store did not answer).");
+        LOCKS_LOST = Metric::counter("larder_locks_lost_total", &["namespace", "how"],
+            "Locks that were lost while they were held: taken (the store says that another has it, or nobody), expired (it could not \
+             be renewed in time).");
         LIMIT_CHECKS = Metric::counter("larder_limit_checks_total", &["namespace", "outcome"],
             "Calls that asked a rate limiter by outcome: allowed, denied; and failed of these, for which the store was away.");
         LIMIT_LOCAL = Metric::counter("larder_limit_local_total", &["namespace"],

@@ -32,8 +32,26 @@ impl Namespace {
     }
 
     /// What all keys of `key` in this namespace begin with: `<tool>:{<namespace>:<key>}`.
-    pub(crate) fn stem<K: CacheKey>(&self, tool: &'static str, key: &K) -> String {
-        format!("{tool}:{{{}:{}}}", self.0, WrittenKey::of(key).as_str())
+    pub(crate) fn stem<K: ToolKey + ?Sized>(&self, tool: &'static str, key: &K) -> String {
+        format!("{tool}:{{{}:{}}}", self.0, key.written().as_str())
+    }
+}
+
+/// What a tool takes as a key: whatever may be the key of a cache, and `str`.
+pub trait ToolKey: Send + Sync {
+    /// The key as it stands in the store.
+    fn written(&self) -> WrittenKey;
+}
+
+impl<K: CacheKey> ToolKey for K {
+    fn written(&self) -> WrittenKey {
+        WrittenKey::of(self)
+    }
+}
+
+impl ToolKey for str {
+    fn written(&self) -> WrittenKey {
+        WrittenKey::of(&self.to_owned())
     }
 }
 
@@ -56,6 +74,7 @@ mod tests {
     fn the_stem_is_readable_and_holds_one_hash_tag() {
         let ns = Namespace::new("invoices").unwrap();
         assert_eq!(ns.stem("lock", &42u64), "lock:{invoices:42}");
+        assert_eq!(ns.stem("lock", "nightly"), "lock:{invoices:nightly}");
         // The first closing brace ends the tag: every key with this stem is in the same slot.
         assert_eq!(ns.stem("lock", &"}{".to_owned()), "lock:{invoices:}{}");
     }

@@ -2,4 +2,5 @@
 
 mod immortal;
 mod limit;
+mod lock;
 mod session;

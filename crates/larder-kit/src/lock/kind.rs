@@ -1,0 +1,90 @@
+//! What a kind of lease asks of the store: its scripts and the keys they take, as data.
+
+use std::time::Duration;
+
+use larder_store::{Script, ScriptCall, StoreError};
+use redis::Value;
+
+use super::{Fence, Released, token::Token};
+use crate::reply::{integer, items, unexpected};
+
+/// A kind of lease. The scripts of all kinds take the same arguments first and reply the same way.
+#[derive(Debug)]
+pub(super) struct Kind {
+    /// What its keys begin with.
+    pub(super) tool: &'static str,
+    /// ARGV token16 ttl_ms replaces16, then the kind's own; REPLY `1 fence pttl_ms now`, or `0 pttl_ms now` if it is taken.
+    pub(super) acquire: Step,
+    /// ARGV token16 ttl_ms; REPLY `1 fence ttl_ms now`, or `0 now` if it is not this token's.
+    pub(super) extend: Step,
+    /// ARGV token16; REPLY 1, or 0 if it was not this token's.
+    pub(super) release: Step,
+    /// ARGV token16 ttl_ms from16 replaces16; REPLY as `extend`. `None` if its token cannot be handed on.
+    pub(super) adopt: Option<Step>,
+}
+
+/// A script, and what its keys end with after the common stem.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) script: &'static Script,
+    pub(super) parts: &'static [&'static str],
+}
+
+impl Step {
+    /// A call of it with the keys of `stem`.
+    pub(super) fn call(&self, stem: &str) -> ScriptCall {
+        let parts = self.parts.iter();
+        parts.fold(ScriptCall::new(self.script), |call, part| {
+            call.key([stem, part].concat())
+        })
+    }
+
+    /// The same for `token`, which every script takes first.
+    pub(super) fn call_for(&self, stem: &str, token: Token) -> ScriptCall {
+        self.call(stem).arg(token.bytes())
+    }
+
+    /// What an acquiring, extending or adopting script answered.
+    pub(super) fn read(&self, reply: &Value) -> Result<Answer, StoreError> {
+        let name = self.script.name();
+        let items = items(reply, 2, name)?;
+        match (integer(&items[0])?, items) {
+            (1, [_, fence, left, ..]) => Ok(Answer::Mine {
+                fence: fence_of(integer(fence)?),
+                left: millis(integer(left)?),
+            }),
+            (0, [_, left, ..]) => Ok(Answer::Not {
+                left: millis(integer(left)?),
+            }),
+            _ => Err(unexpected(name)),
+        }
+    }
+
+    /// What a releasing script answered.
+    pub(super) fn read_released(&self, reply: &Value) -> Result<Released, StoreError> {
+        match integer(reply)? {
+            1 => Ok(Released::Released),
+            0 => Ok(Released::NotHeld),
+            _ => Err(unexpected(self.script.name())),
+        }
+    }
+}
+
+/// What a script says of a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It is this token's.
+    Mine { fence: Option<Fence>, left: Duration },
+    /// It is not. Of an acquiring script: for how long another has it, if nobody renews it.
+    Not { left: Duration },
+}
+
+/// Kinds without a fence answer 0.
+fn fence_of(number: i64) -> Option<Fence> {
+    u64::try_from(number).ok().filter(|number| *number > 0).map(Fence::new)
+}
+
+/// Negative where a key has no TTL, which Larder's have: then nothing is left.
+fn millis(number: i64) -> Duration {
+    Duration::from_millis(u64::try_from(number).unwrap_or_default())
+}

@@ -1,0 +1,81 @@
+//! Renews a lease for as long as its guard lives.
+
+use std::sync::Arc;
+
+use larder_base::Tasks;
+use tokio::task::JoinHandle;
+
+use super::{
+    Lease, LockError, Loss,
+    tenure::{Tenure, valid_until},
+};
+use crate::mutant::{self, Mutant};
+
+/// A lease is renewed so often in its time: one renewal may be lost.
+const BEATS: u32 = 3;
+
+/// After a renewal that failed, the next comes so often in a lease's time: soon, and not so soon that a server that comes back
+/// is met by a storm.
+const BEATS_IN_TROUBLE: u32 = 12;
+
+/// The task of a watchdog; it ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Watchdog(JoinHandle<Option<()>>);
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+pub(super) fn start(tasks: &Tasks, lease: &Arc<dyn Lease>, tenure: &Arc<Tenure>) -> Watchdog {
+    Watchdog(tasks.spawn("lock watchdog", watch(lease.clone(), tenure.clone())))
+}
+
+async fn watch(lease: Arc<dyn Lease>, tenure: Arc<Tenure>) {
+    let every = lease.ttl() / BEATS;
+    // Counted from when the lease was asked for, however late this begins. A lost one is for nobody to renew.
+    while let Ok(left) = tenure.check() {
+        let until_beat = left.saturating_sub(lease.ttl() - every);
+        tenure.clock().sleep(until_beat).await;
+        // A renewal that hangs is sent anew, while there is time for it: twice is as good as once.
+        let renewed = tenure.clock().timeout(every, extend(&*lease, &tenure)).await;
+        if let Some(Err(error)) = renewed
+            && !error.is_lost()
+        {
+            tracing::debug!(%error, "a lock could not be renewed; tried again");
+            tenure.clock().sleep(lease.ttl() / BEATS_IN_TROUBLE).await;
+        }
+    }
+}
+
+/// Renews once.
+pub(super) async fn extend(lease: &dyn Lease, tenure: &Tenure) -> Result<(), LockError> {
+    tenure.check()?;
+    let mut sent = tenure.clock().monotonic();
+    let left = lease.extend().await?;
+    if mutant::lives(Mutant::M20Sent) {
+        sent = tenure.clock().monotonic();
+    }
+    match left {
+        Some(left) => tenure.confirm(valid_until(sent, lease.ttl(), left)),
+        None => tenure.end(Loss::Taken),
+    }
+    tenure.check().map(drop)
+}
+
+/// Gives a lease back in the background; what fails runs out by itself.
+pub(super) fn release_later(tasks: &Tasks, lease: Arc<dyn Lease>) {
+    // Outside a runtime (it is being shut down) nothing can be sent.
+    if tokio::runtime::Handle::try_current().is_err() {
+        return;
+    }
+    let owner = tasks.clone();
+    drop(tasks.spawn("lock release", async move {
+        if let Err(error) = lease.release().await {
+            tracing::debug!(%error, "a lock could not be given back; it runs out by itself");
+        }
+        // Until here the task had to live, whoever else is gone.
+        drop(owner);
+    }));
+}

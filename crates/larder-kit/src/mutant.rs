@@ -1,0 +1,59 @@
+//! Rules that can be left out while a test runs, to show that the tests would notice.
+//!
+//! Each [`Mutant`] is one rule of the protocol dropped alone, under the name of the protocol's list; its hook is one line at the
+//! place where the rule stands. Without the feature `mutants`, which only this crate's own tests turn on, [`lives`] is a constant
+//! `false`. With it, a mutant lives on the thread that called [`with`](self::with) and nowhere else. Rules that stand in a script
+//! are dropped by changing the script's text instead, in the tests.
+
+/// A rule left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mutant {
+    /// A guard counts its time from the reply, not from the request.
+    M20Sent,
+    /// A guard believes what it asked for, not what the store says is left.
+    M20Ttl,
+    /// The retry of a request for a lock repeats its token.
+    M50,
+}
+
+#[cfg(feature = "mutants")]
+mod switch {
+    use std::cell::Cell;
+
+    use super::Mutant;
+
+    thread_local! {
+        static LIVING: Cell<Option<Mutant>> = const { Cell::new(None) };
+    }
+
+    pub(crate) fn lives(mutant: Mutant) -> bool {
+        LIVING.get() == Some(mutant)
+    }
+
+    /// Does `work` with one rule left out, or with all in force. A runtime that `work` drives has to be a current-thread one.
+    ///
+    /// # Panics
+    /// If `work` does; the rule is in force again after that, too.
+    pub fn with<R>(mutant: Option<Mutant>, work: impl FnOnce() -> R) -> R {
+        struct Back(Option<Mutant>);
+        impl Drop for Back {
+            fn drop(&mut self) {
+                LIVING.set(self.0);
+            }
+        }
+        let _back = Back(LIVING.replace(mutant));
+        work()
+    }
+}
+
+#[cfg(feature = "mutants")]
+pub(crate) use switch::lives;
+#[cfg(feature = "mutants")]
+pub use switch::with;
+
+/// No rule is ever left out.
+#[cfg(not(feature = "mutants"))]
+#[inline(always)]
+pub(crate) const fn lives(_: Mutant) -> bool {
+    false
+}
