@@ -24,7 +24,6 @@ const ATTEMPTS: usize = 3;
 
 /// What an acquiring script is told beside token, ttl and the attempt it repeats.
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "semaphores and writers, which follow, tell more")]
 pub(super) enum Own {
     Nothing,
     /// The same each time.
@@ -54,9 +53,9 @@ impl fmt::Debug for Leases {
 }
 
 /// A key's place in the store, and how it shows.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Place {
-    stem: Arc<str>,
+    pub(super) stem: Arc<str>,
     label: KeyLabel,
 }
 
@@ -86,7 +85,15 @@ impl Leases {
         self.wait
     }
 
-    fn clock(&self) -> &Clock {
+    pub(super) const fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    pub(super) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) const fn clock(&self) -> &Clock {
         self.keeper.clock()
     }
 

@@ -25,10 +25,21 @@
 //! | the store lost its data, or somebody deleted the key | the holder hears of it at the next renewal, a third of `ttl` later |
 //! | the holder stands still for longer than `ttl` | it cannot know. Another is granted the lock; the [`Fence`] tells the two apart where they write |
 //!
+//! | tool | grants |
+//! |---|---|
+//! | [`StoreLock`] | one holder per key |
+//! | [`ReadWriteLock`] | many readers, or one writer |
+//! | [`Semaphore`] | so many holders |
+//! | [`Election`] | one leader, whose name others can read |
+//!
+//! All of them are leases, kept by the same [`Guard`]. [`Lock`] is what they and others' locks have in common.
+//!
 //! Not promised: order among those who wait; a lock that is safe without a fence, whatever happens to the store.
 
+mod as_lock;
 mod builder;
 mod contract;
+mod election;
 mod error;
 mod fence;
 mod figures;
@@ -38,6 +49,8 @@ mod keeper;
 mod kind;
 mod leases;
 mod pause;
+mod read_write;
+mod semaphore;
 mod store_lock;
 mod tenure;
 mod token;
@@ -45,9 +58,12 @@ mod watchdog;
 
 pub use builder::LockBuilder;
 pub use contract::{Lease, Lock, LockFuture, Released};
+pub use election::{Election, Leader, Leaders, Leadership};
 pub use error::{LockError, Loss};
 pub use fence::Fence;
 pub use guard::Guard;
 pub use keeper::{Grant, Keeper};
+pub use read_write::{ReadWriteLock, Reading, Writing};
+pub use semaphore::Semaphore;
 pub use store_lock::StoreLock;
 pub use token::{BadToken, OwnerToken};

@@ -1,24 +1,24 @@
 //! Mutual exclusion, by key.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use larder_store::Script;
 
 use super::{
-    Guard, Lock, LockBuilder, LockError, LockFuture, OwnerToken,
+    Guard, LockBuilder, LockError, OwnerToken,
     kind::{Kind, Step},
     leases::{Leases, Own},
 };
 use crate::ToolKey;
 
 static ACQUIRE: Script = Script::new("lock_acquire", include_str!("acquire.lua"));
-static EXTEND: Script = Script::new("lock_extend", include_str!("extend.lua"));
-static RELEASE: Script = Script::new("lock_release", include_str!("release.lua"));
+pub(super) static EXTEND: Script = Script::new("lock_extend", include_str!("extend.lua"));
+pub(super) static RELEASE: Script = Script::new("lock_release", include_str!("release.lua"));
 static ADOPT: Script = Script::new("lock_adopt", include_str!("adopt.lua"));
 
-/// Who holds it, and the fence of whoever held it last.
-const HOLDER: &str = "";
-const FENCE: &str = ":fence";
+/// The fence of whoever held it last; who holds it has the stem alone.
+pub(super) const FENCE: &str = ":fence";
+pub(super) const HOLDER: &str = "";
 
 static LOCK: Kind = Kind {
     tool: "lock",
@@ -62,7 +62,7 @@ static LOCK: Kind = Kind {
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct StoreLock(Arc<Leases>);
+pub struct StoreLock(pub(super) Arc<Leases>);
 
 impl StoreLock {
     /// Builds the locks of `namespace` (`[a-z0-9_.-]+`), such as all those on invoices. In the store they are `lock:{invoices:42}`.
@@ -83,21 +83,5 @@ impl StoreLock {
     pub async fn adopt<K: ToolKey + ?Sized>(&self, key: &K, token: OwnerToken) -> Result<Guard, LockError> {
         let place = self.0.place(key);
         self.0.adopt(place, &token).await
-    }
-}
-
-impl<K: ToolKey + ?Sized> Lock<K> for StoreLock {
-    fn try_acquire<'a>(&'a self, key: &'a K) -> LockFuture<'a, Option<Guard>> {
-        let place = self.0.place(key);
-        Box::pin(self.0.try_acquire(place))
-    }
-
-    fn acquire_within<'a>(&'a self, key: &'a K, wait: Duration) -> LockFuture<'a, Guard> {
-        let place = self.0.place(key);
-        Box::pin(self.0.acquire_within(place, wait))
-    }
-
-    fn acquire<'a>(&'a self, key: &'a K) -> LockFuture<'a, Guard> {
-        self.acquire_within(key, self.0.wait())
     }
 }

@@ -1,6 +1,7 @@
 //! Locks of all kinds.
 
 mod exclusion;
+mod kinds;
 
 use std::time::Duration;
 
