@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use larder_base::KeyLabel;
 use larder_cache::{BoxError, SinkError};
 
 use crate::db::{self, Meaning};
@@ -217,12 +218,12 @@ pub enum SqlError {
 
     /// A later holder of the lock was at the database first.
     #[error(
-        "the lock {resource:?} has had a later holder: {}; stop what is done under it, and take it anew",
+        "the lock on `{lock}` has had a later holder: {}; stop what is done under it, and take it anew",
         later(*fence, *newest)
     )]
     Fenced {
         /// What is locked.
-        resource: String,
+        lock: KeyLabel,
         /// The fence that was turned away.
         fence: u64,
         /// The highest that was here; nothing where a row said that there is a higher one.
@@ -230,12 +231,21 @@ pub enum SqlError {
     },
 
     /// The lock was lost before the transaction was committed.
-    #[error("the lock {resource:?} is not held any more, so that nothing was committed under it; take it anew")]
+    #[error("the lock on `{lock}` is not held any more, so that nothing was committed under it; take it anew")]
     LockLost {
         /// What is locked.
-        resource: String,
+        lock: KeyLabel,
         /// How its holder knows.
         source: BoxError,
+    },
+
+    /// The guard has no number that would tell it from others.
+    #[error(
+        "the guard of `{lock}` has no fence, as those of readers and permits have none: a fenced transaction needs an exclusive lock"
+    )]
+    NoFence {
+        /// What is locked.
+        lock: KeyLabel,
     },
 
     /// The database has no table of fences.

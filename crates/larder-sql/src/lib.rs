@@ -2,7 +2,8 @@
 //!
 //! [`SqlTable`] reads any table, named at run time, through a cache: it finds the key column, binds every value,
 //! quotes every name and loads in batches. [`PoolConfig`] opens the pool that it reads from. [`Outbox`] keeps invalidations
-//! over a crash. [`FencedTx`] is a transaction under a lock.
+//! over a crash. [`FencedTx`] is a transaction under a lock,
+//! and [`PgLock`] a lock.
 //!
 //! ```
 //! # #[cfg(feature = "sqlite")]
@@ -41,6 +42,8 @@ mod fence;
 mod key;
 mod named;
 mod outbox;
+#[cfg(feature = "postgres")]
+mod pg_lock;
 mod pool;
 mod prepare;
 mod query;
@@ -57,6 +60,8 @@ pub use db::{InTransaction, Pool};
 pub use error::{Doing, ErrorKind, Names, SqlError};
 pub use fence::{FencedDatabase, FencedTx, Fences, Fencing};
 pub use outbox::{METRICS, Outbox, OutboxLag, Owed, Relay, Relaying, Swept};
+#[cfg(feature = "postgres")]
+pub use pg_lock::{PgLock, PgLockBuilder};
 pub use pool::PoolConfig;
 pub use prepare::Prepare;
 pub use query::SqlQuery;

@@ -45,6 +45,8 @@ pub use larder_sql::{
     FencedDatabase, FencedTx, Fences, Fencing, InTransaction, Outbox, OutboxLag, Owed, Pool, PoolConfig, Prepare,
     Relay, Relaying, SqlError, SqlQuery, SqlTable, Swept, sqlx,
 };
+#[cfg(feature = "postgres")]
+pub use larder_sql::{PgLock, PgLockBuilder};
 pub use larder_store::{
     Script, ScriptCall, ScriptHandle, Scripts, ScriptsError, Store, StoreConfig, StoreError, StoreStats, redis,
 };
@@ -68,6 +70,9 @@ mod guide {
     #[cfg(feature = "sql")]
     #[doc = include_str!("../../../docs/guide/outbox.md")]
     mod outbox {}
+    #[cfg(feature = "postgres")]
+    #[doc = include_str!("../../../docs/guide/fencing.md")]
+    mod fencing {}
     #[doc = include_str!("../../../docs/guide/persistence.md")]
     mod persistence {}
     #[doc = include_str!("../../../docs/guide/write-behind.md")]
@@ -88,5 +93,5 @@ pub mod prelude {
         WriteBehind, WritePolicy,
     };
     #[cfg(feature = "sql")]
-    pub use crate::{PoolConfig, SqlTable};
+    pub use crate::{FencedTx, PoolConfig, SqlTable};
 }

@@ -41,6 +41,9 @@ pub trait Lock<K: ToolKey + ?Sized>: Send + Sync {
 
 /// A lock that was granted, as its [`Guard`] deals with it: for those who implement [`Lock`] over something else.
 pub trait Lease: Debug + Send + Sync + 'static {
+    /// What is locked: one name for all who lock it, by which what is protected tells fences of different locks apart.
+    fn resource(&self) -> &str;
+
     /// How long a grant or an extension is asked to last.
     fn ttl(&self) -> Duration;
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use larder_base::Tasks;
+use larder_base::{KeyLabel, Tasks};
 
 use super::{
     Fence, Lease, LockError, Loss, OwnerToken, Released,
@@ -76,6 +76,19 @@ impl Guard {
     #[must_use]
     pub const fn fence(&self) -> Option<Fence> {
         self.fence
+    }
+
+    /// What is locked, the same for all who lock it, such as `lock:{invoices:42}`: by it, whatever checks fences keeps those of
+    /// different locks apart. It has the key in it.
+    #[must_use]
+    pub fn resource(&self) -> &str {
+        self.lease.resource()
+    }
+
+    /// How what is locked shows in errors.
+    #[must_use]
+    pub fn label(&self) -> &KeyLabel {
+        self.tenure.key()
     }
 
     /// Whether it is held, by this process's clock and by what the store said last. Call it before each step that it protects;

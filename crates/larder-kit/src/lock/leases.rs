@@ -309,6 +309,10 @@ impl fmt::Debug for StoreLease {
 }
 
 impl Lease for StoreLease {
+    fn resource(&self) -> &str {
+        &self.stem
+    }
+
     fn ttl(&self) -> Duration {
         self.leases.ttl
     }

@@ -68,6 +68,10 @@ impl Tenure {
         })
     }
 
+    pub(super) const fn key(&self) -> &KeyLabel {
+        &self.key
+    }
+
     pub(super) const fn clock(&self) -> &Clock {
         &self.clock
     }

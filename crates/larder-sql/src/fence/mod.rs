@@ -14,9 +14,12 @@ mod sql;
 use std::{
     fmt,
     ops::{Deref, DerefMut},
+    sync::Arc,
 };
 
+use larder_base::KeyLabel;
 use larder_cache::BoxError;
+use larder_kit::lock::{Fence, Guard};
 use sqlx::{AssertSqlSafe, Transaction};
 
 pub use fences::Fences;
@@ -30,14 +33,38 @@ pub trait Fencing: Send + Sync {
     /// What is locked: the same for everybody who locks it.
     fn resource(&self) -> &str;
 
-    /// The number of this grant: higher than that of every grant before. At most 2^63 - 1.
-    fn fence(&self) -> u64;
+    /// The number of this grant: higher than that of every grant before. At most 2^63 - 1. `None` of what is not exclusive, such
+    /// as a reader's lock: nothing can be fenced with it.
+    fn fence(&self) -> Option<u64>;
 
     /// That it is still held, as far as this process can tell.
     ///
     /// # Errors
     /// Why not.
     fn check(&self) -> Result<(), BoxError>;
+
+    /// How it shows in errors.
+    fn label(&self) -> KeyLabel {
+        KeyLabel::new(&Arc::from("lock"), self.resource())
+    }
+}
+
+impl Fencing for Guard {
+    fn resource(&self) -> &str {
+        Self::resource(self)
+    }
+
+    fn fence(&self) -> Option<u64> {
+        Self::fence(self).map(Fence::get)
+    }
+
+    fn check(&self) -> Result<(), BoxError> {
+        Ok(Self::check(self)?)
+    }
+
+    fn label(&self) -> KeyLabel {
+        Self::label(self).clone()
+    }
 }
 
 /// A database in which transactions can be fenced: SQLite and PostgreSQL, by the types of sqlx.
@@ -68,7 +95,7 @@ pub trait FencedDatabase: sqlx::Database {
 /// # struct Granted(u64);
 /// # impl larder_sql::Fencing for Granted {
 /// #     fn resource(&self) -> &str { "account:7" }
-/// #     fn fence(&self) -> u64 { self.0 }
+/// #     fn fence(&self) -> Option<u64> { Some(self.0) }
 /// #     fn check(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> { Ok(()) }
 /// # }
 /// let pool = PoolConfig::in_memory().open_sqlite().await?;
@@ -90,13 +117,14 @@ pub trait FencedDatabase: sqlx::Database {
 pub struct FencedTx<'g, DB: FencedDatabase> {
     transaction: Transaction<'static, DB>,
     guard: &'g dyn Fencing,
+    fence: u64,
 }
 
 impl<DB: FencedDatabase> fmt::Debug for FencedTx<'_, DB> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FencedTx")
-            .field("resource", &self.guard.resource())
-            .field("fence", &self.guard.fence())
+            .field("lock", &self.guard.label())
+            .field("fence", &self.fence)
             .finish_non_exhaustive()
     }
 }
@@ -108,17 +136,19 @@ impl<'g, DB: FencedDatabase> FencedTx<'g, DB> {
     ///
     /// # Errors
     /// [`SqlError::Fenced`] if a later holder was here first; [`SqlError::LockLost`] if the guard knows that it holds nothing
-    /// any more; [`SqlError::NoFences`] if the database was not [prepared](Fences::prepare); any other of the database.
+    /// any more; [`SqlError::NoFence`] for a guard that has none; [`SqlError::NoFences`] if the database was not [prepared](Fences::prepare); any other of the database.
     ///
     /// # Cancel safety
     /// Dropped, nothing was changed.
     pub async fn begin(pool: &sqlx::Pool<DB>, guard: &'g impl Fencing) -> Result<Self, SqlError> {
         const DOING: &str = "beginning a fenced transaction";
+        let fence = guard.fence().ok_or_else(|| SqlError::NoFence { lock: guard.label() })?;
         held(guard)?;
         let transaction = pool.begin_with(AssertSqlSafe(DB::BEGIN)).await;
         let mut begun = Self {
             transaction: transaction.map_err(SqlError::query(DOING))?,
             guard,
+            fence,
         };
         begun.raise().await?;
         // Waiting for an earlier holder may have taken longer than the lock lasts.
@@ -129,7 +159,7 @@ impl<'g, DB: FencedDatabase> FencedTx<'g, DB> {
     /// Makes this the highest fence of its lock, or says that it is not.
     async fn raise(&mut self) -> Result<(), SqlError> {
         const DOING: &str = "raising the fence of a lock";
-        let (resource, fence) = (self.guard.resource(), self.guard.fence());
+        let (resource, fence) = (self.guard.resource(), self.fence);
         let within = DB::inside(&mut self.transaction);
         let table = Table::of(within.dialect);
         let raised = within.connection.fetch(table.raise(resource, sql::number(fence))).await;
@@ -140,7 +170,7 @@ impl<'g, DB: FencedDatabase> FencedTx<'g, DB> {
         let newest = within.connection.fetch(table.newest(resource)).await;
         let newest = newest.map_err(SqlError::query(DOING))?;
         Err(SqlError::Fenced {
-            resource: resource.to_owned(),
+            lock: self.guard.label(),
             fence,
             newest: sql::newest(&newest),
         })
@@ -154,7 +184,7 @@ impl<'g, DB: FencedDatabase> FencedTx<'g, DB> {
     /// ```
     #[must_use]
     pub fn fence(&self) -> i64 {
-        sql::number(self.guard.fence())
+        sql::number(self.fence)
     }
 
     /// Says what it means that such a statement changed no row that is known to be there: a later holder wrote it.
@@ -164,8 +194,8 @@ impl<'g, DB: FencedDatabase> FencedTx<'g, DB> {
     pub fn expect_changed(&self, rows: u64) -> Result<(), SqlError> {
         match rows {
             0 => Err(SqlError::Fenced {
-                resource: self.guard.resource().to_owned(),
-                fence: self.guard.fence(),
+                lock: self.guard.label(),
+                fence: self.fence,
                 newest: None,
             }),
             _ => Ok(()),
@@ -201,7 +231,7 @@ impl<'g, DB: FencedDatabase> FencedTx<'g, DB> {
 
 fn held(guard: &(impl Fencing + ?Sized)) -> Result<(), SqlError> {
     guard.check().map_err(|source| SqlError::LockLost {
-        resource: guard.resource().to_owned(),
+        lock: guard.label(),
         source,
     })
 }

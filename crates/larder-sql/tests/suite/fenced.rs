@@ -10,6 +10,9 @@ use sqlx::{Executor, IntoArguments};
 
 use crate::databases::{Db, for_each_database};
 
+/// Of a reader.
+const NO_FENCE: u64 = u64::MAX;
+
 /// A grant that some lock gave.
 struct Grant {
     resource: String,
@@ -36,8 +39,8 @@ impl Fencing for Grant {
         &self.resource
     }
 
-    fn fence(&self) -> u64 {
-        self.fence
+    fn fence(&self) -> Option<u64> {
+        (self.fence != NO_FENCE).then_some(self.fence)
     }
 
     fn check(&self) -> Result<(), BoxError> {
@@ -92,7 +95,7 @@ async fn a_holder_that_was_overtaken_changes_nothing() {
         assert!(refused.is_fenced() && !refused.is_retryable(), "{refused:?}");
         let said = refused.to_string();
         assert!(
-            said.contains("fence 10 came after 11") && said.contains("\"row\""),
+            said.contains("fence 10 came after 11") && said.contains("`lock:#"),
             "{said}"
         );
         on!(db, set, &later, 4).expect("it still is the latest");
@@ -263,6 +266,8 @@ async fn fences_are_prepared_asked_for_and_forgotten() {
         assert!(matches!(refused, SqlError::NoFences { .. }), "{refused:?}");
         assert!(matches!(fences.newest(hostile).await, Err(SqlError::NoFences { .. })));
         prepared(&db).await;
+        let refused = on!(db, begin_on, &Grant::of("read", NO_FENCE)).expect_err("it has no fence");
+        assert!(matches!(refused, SqlError::NoFence { .. }), "{refused:?}");
         fences.prepare().await.expect("once more does no harm");
         let highest = u64::try_from(i64::MAX).expect("it is positive");
         for (resource, fence) in [(hostile, highest), ("", 0), ("old", 5)] {
