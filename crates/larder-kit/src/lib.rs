@@ -18,6 +18,7 @@ pub mod mutant;
 mod names;
 mod reply;
 pub mod session;
+pub mod transaction;
 
 pub use metric::METRICS;
 pub use names::{BadNamespace, ToolKey};

@@ -27,6 +27,10 @@ metrics_table! {
              had ended), failed (the store did not answer).");
         SESSION_TURNS = Metric::counter("larder_session_turns_total", &["namespace", "turn"],
             "Sessions created, signed_in (a login, under a new id), rotated, deleted, revoked (ended with all others of their user).");
+        TRANSACTIONS = Metric::counter("larder_transactions_total", &["namespace", "outcome"],
+            "Optimistic transactions by outcome: committed, left (decided against), contended (given up after all attempts), failed.");
+        TRANSACTION_CONFLICTS = Metric::counter("larder_transaction_conflicts_total", &["namespace"],
+            "Attempts of optimistic transactions that others came before.");
     }
 }
 

@@ -4,3 +4,4 @@ mod immortal;
 mod limit;
 mod lock;
 mod session;
+mod transaction;

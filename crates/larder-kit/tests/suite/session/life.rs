@@ -78,6 +78,24 @@ checks! {
         assert!(lab.keys("session:*:s:*").is_empty());
     }
 
+    async fn every_common_call_is_one_round_trip(lab) {
+        let store = lab.t.another_store().await;
+        // The figures of an address: all embedded engines of this process share one.
+        if lab.t.port().is_none() {
+            return;
+        }
+        let sessions = lab.builder(&store).build().expect("builds");
+        let mut made = sessions.create_for(&1u64).await.expect("created");
+        made.set("a", &1).await.expect("stands");
+        let before = store.stats().commands;
+        let mut session = standing(&sessions, made.id().reveal()).await;
+        session.change().set("a", &2).incr("n", 1).remove("b").save().await.expect("stands");
+        session.update("a", |a: Option<u64>| a.unwrap_or(0) + 1).await.expect("stands");
+        session.touch().await.expect("stands");
+        sessions.create_for(&1u64).await.expect("created");
+        assert_eq!(store.stats().commands - before, 5);
+    }
+
     async fn a_change_after_a_deletion_brings_nothing_back(lab) {
         let sessions = lab.sessions().await;
         let session = sessions.create_for(&7u64).await.expect("created");
