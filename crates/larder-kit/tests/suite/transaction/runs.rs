@@ -123,6 +123,18 @@ fn what_is_decided_against_writes_nothing_and_reads_can_be_checked_to_belong_tog
 }
 
 #[test]
+fn a_key_that_expires_while_it_is_watched_counts_as_changed() {
+    for_each_topology(async |t: Topology| {
+        let mut store = t.store().await;
+        let _: () = store.pset_ex("n", 1, 100).await.expect("set");
+        let mut watched = transactions(&store).watch(&["n"]).await.expect("watched");
+        assert_eq!(watched.get::<_, Option<u64>>("n").await.expect("read"), Some(1));
+        t.advance(4).await;
+        assert!(watched.commit::<()>(redis::pipe()).await.expect("answered").is_lost());
+    });
+}
+
+#[test]
 fn an_error_of_the_caller_comes_back_and_nothing_is_written() {
     #[derive(Debug)]
     enum Mine {
