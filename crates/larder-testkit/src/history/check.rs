@@ -53,6 +53,7 @@ pub enum Rule {
     C10,
     C11,
     C12,
+    C13,
 }
 
 impl Rule {
@@ -72,6 +73,7 @@ impl Rule {
             Self::C10 => "a lock had two holders, or an older one had the last word",
             Self::C11 => "an accepted write never reached the source",
             Self::C12 => "the source of a key went back",
+            Self::C13 => "a rate limit admitted too much, or too little",
         }
     }
 }

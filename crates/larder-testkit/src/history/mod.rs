@@ -18,13 +18,13 @@
 //! | C10 | a lock has one holder at a time, its fences grow with every grant, and nothing takes effect under a fence after a higher one did |
 //! | C11 | with writes that reach the source later: in the end it has, of each key, the newest version that was acknowledged, or a newer one |
 //! | C12 | with such writes: what the source took of a key became newer with every step |
-//!
-//! C13 (rates) is in the protocol's plan as well: it is judged from the log of what a limit admitted, beside the limits.
+//! | C13 | what a rate limit admits never exceeds its formula, and what the formula has room for is not denied ([`check_rates`], [`check_stays`]) |
 
 mod behind;
 mod check;
 mod event;
 mod locks;
+mod rates;
 mod rest;
 
 #[cfg(test)]
@@ -32,4 +32,5 @@ mod tests;
 
 pub use check::{Bounds, Report, Rule, Violation, check};
 pub use event::{Effect, Event, Held, History, Load, Moment, ParseError, Read, Recorder, Served, Taken, Window, Write};
+pub use rates::{Call, Formula, RateReport, Stay, check_rates, check_stays};
 pub use rest::{Copy, Mismatch, compare_at_rest, lost_writes};

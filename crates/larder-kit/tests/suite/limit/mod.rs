@@ -1,6 +1,9 @@
 //! Rate limits.
 
 mod behaviour;
+mod checks;
+mod lab;
+mod mutants;
 
 use std::time::Duration;
 
