@@ -183,7 +183,11 @@ impl Usage for Windows {
 
     fn exceeds(&self, at: u64, more: u64) -> Option<bool> {
         let (window, left) = (i128::from(self.window), i128::from(self.window - at % self.window));
-        let before = if self.weighted { i128::from(self.before) * left } else { 0 };
+        let before = if self.weighted {
+            i128::from(self.before) * left
+        } else {
+            0
+        };
         let over = before + (i128::from(self.current + more) - i128::from(self.limit)) * window;
         let is_close = self.weighted && over.abs() * TOO_CLOSE <= window;
         (!is_close).then_some(over > 0)
@@ -200,7 +204,12 @@ struct Log {
 
 impl Usage for Log {
     fn admit(&mut self, at: u64, sum: u64) {
-        while let Some((then, cost)) = self.recent.front().copied().filter(|(then, _)| then + self.window <= at) {
+        while let Some((then, cost)) = self
+            .recent
+            .front()
+            .copied()
+            .filter(|(then, _)| then + self.window <= at)
+        {
             debug_assert!(then <= at);
             self.sum -= cost;
             self.recent.pop_front();
@@ -237,7 +246,11 @@ pub fn check_stays(stays: &[Stay], limit: u64) -> RateReport {
         subjects.entry(stay.subject).or_default().push(*stay);
     }
     for (subject, stays) in subjects {
-        let admitted = || stays.iter().filter_map(|stay| stay.given_up.map(|given_up| (stay, given_up)));
+        let admitted = || {
+            stays
+                .iter()
+                .filter_map(|stay| stay.given_up.map(|given_up| (stay, given_up)))
+        };
         // Surely in from the answer to the request to leave, possibly from the request to the acknowledgement.
         let surely = in_at(admitted().map(|(stay, (leaving, _))| (stay.answered, leaving)));
         let possibly = in_at(admitted().map(|(stay, (_, left))| (stay.asked, left + 1)));
@@ -247,7 +260,9 @@ pub fn check_stays(stays: &[Stay], limit: u64) -> RateReport {
         }
         for refused in stays.iter().filter(|stay| stay.given_up.is_none()) {
             report.denied += 1;
-            let begin = possibly.partition_point(|(at, _)| *at <= refused.asked).saturating_sub(1);
+            let begin = possibly
+                .partition_point(|(at, _)| *at <= refused.asked)
+                .saturating_sub(1);
             let meanwhile = possibly[begin..].iter().take_while(|(at, _)| *at <= refused.answered);
             if meanwhile.map(|(_, count)| *count).max().unwrap_or(0) < limit {
                 report.note(subject, || format!("there was room for {refused:?}"));
@@ -279,10 +294,22 @@ mod tests {
     use super::*;
 
     const FORMULAS: [Formula; 4] = [
-        Formula::Gcra { interval: 700, burst: 6 },
-        Formula::Fixed { limit: 7, window: 5_000 },
-        Formula::Counter { limit: 7, window: 5_000 },
-        Formula::Log { limit: 7, window: 5_000 },
+        Formula::Gcra {
+            interval: 700,
+            burst: 6,
+        },
+        Formula::Fixed {
+            limit: 7,
+            window: 5_000,
+        },
+        Formula::Counter {
+            limit: 7,
+            window: 5_000,
+        },
+        Formula::Log {
+            limit: 7,
+            window: 5_000,
+        },
     ];
 
     /// Three subjects who call at random, often at the same moment, and are admitted as long as the formula says so: told from
@@ -347,7 +374,11 @@ mod tests {
                 let at = of_this[random.below(of_this.len() as u64) as usize];
                 calls[at].admitted = !admitted;
                 let found = check_rates(&calls, formula).violations;
-                assert!(!found.is_empty(), "{formula:?}, seed {seed}: {:?} was not found", calls[at]);
+                assert!(
+                    !found.is_empty(),
+                    "{formula:?}, seed {seed}: {:?} was not found",
+                    calls[at]
+                );
             }
         }
     }
@@ -390,7 +421,10 @@ mod tests {
             assert_eq!(clean.violations, [], "seed {seed}");
             assert!(clean.denied > 5 && clean.admitted > 50, "{clean:?}");
             // One more beside three.
-            let crowded = stays.iter().find(|stay| stay.given_up.is_none()).expect("some are refused");
+            let crowded = stays
+                .iter()
+                .find(|stay| stay.given_up.is_none())
+                .expect("some are refused");
             let mut broken = stays.clone();
             let everybody = (0..4).map(|_| Stay {
                 given_up: Some((crowded.answered + 5, crowded.answered + 6)),

@@ -52,7 +52,10 @@ impl Lab {
 
     /// A fresh engine, on which one script is changed.
     pub(super) fn changed(change: Change) -> Self {
-        assert!(as_written(change.script).contains(change.text), "{change:?} is not in the script");
+        assert!(
+            as_written(change.script).contains(change.text),
+            "{change:?} is not in the script"
+        );
         Self {
             wire: Wire::embedded(&Engine::new()),
             changed: Some(change),
@@ -76,7 +79,9 @@ impl Lab {
     /// Whether a place under `key` is taken by `id`.
     pub(super) fn enter(&mut self, key: &str, id: &str, limit: u64, lease_ms: u64) -> bool {
         let (text, limit, lease) = (self.text("concurrency"), limit.to_string(), lease_ms.to_string());
-        let answer = self.wire.call(&["EVAL", &text, "1", key, "acquire", id, &limit, &lease]);
+        let answer = self
+            .wire
+            .call(&["EVAL", &text, "1", key, "acquire", id, &limit, &lease]);
         answer.expect("the script runs").list()[0].int() == 1
     }
 

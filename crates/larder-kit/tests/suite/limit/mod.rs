@@ -1,9 +1,13 @@
 //! Rate limits.
 
+mod ahead;
 mod behaviour;
 mod checks;
+mod configuring;
 mod lab;
 mod mutants;
+mod outages;
+mod permits;
 
 use std::time::Duration;
 

@@ -20,7 +20,11 @@ const fn mutant(
     killed_by: &'static str,
 ) -> Mutant {
     let change = Change { script, text, other };
-    Mutant { name, change, killed_by }
+    Mutant {
+        name,
+        change,
+        killed_by,
+    }
 }
 
 const OF_CLIENTS: [&str; 2] = ["redis.call('TIME')", "{ARGV[#ARGV - 1], ARGV[#ARGV]}"];
@@ -66,7 +70,9 @@ const MUTANTS: &[Mutant] = &[
     mutant("gcra rounds the debt", "gcra",
         ["SET', KEYS[1], int(new)", "SET', KEYS[1], tostring(new)"], "gcra_is_its_oracle_and_its_formula"),
     mutant("gcra forgives a debt after a step back", "gcra",
-        ["now + burst * interval)", "now)"], "a_step_back_admits_nothing"),
+        ["  tat = now + burst * interval", "  tat = now"], "a_step_back_admits_nothing"),
+    mutant("gcra does not write down that it lowered a debt", "gcra",
+        ["'PX', int(math.ceil((tat - now) / 1000)), 'XX'", "'NX'"], "a_debt_is_a_burst_at_most"),
     mutant("log lets go a microsecond late", "log",
         ["int(now - window))", "int(now - window - 1))"], "the_log_is_what_brute_force_says"),
     mutant("fixed begins anew after a step back", "fixed",
