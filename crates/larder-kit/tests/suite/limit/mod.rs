@@ -6,8 +6,10 @@ mod checks;
 mod configuring;
 mod lab;
 mod mutants;
+mod naive;
 mod outages;
 mod permits;
+mod processes;
 
 use std::time::Duration;
 
