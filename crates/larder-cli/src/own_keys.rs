@@ -15,9 +15,11 @@ use crate::{
 /// How long the keys of a run may take to be removed.
 pub(crate) const CLEAN_UP: Duration = Duration::from_secs(5);
 
-/// The keys that begin with `prefix`, which has no glob characters.
+/// The keys that begin with `prefix`, which has no glob characters, and those of the kit's tools in namespaces that do.
 pub(crate) async fn list(store: &Store, prefix: &str) -> Outcome<Vec<Vec<u8>>> {
-    Ok(scan(store, &format!("{prefix}*"), 0).await?.keys)
+    let mut keys = scan(store, &format!("{prefix}*"), 0).await?.keys;
+    keys.extend(scan(store, &format!("*:{{{prefix}*"), 0).await?.keys);
+    Ok(keys)
 }
 
 /// Removes them, once nobody makes any more.

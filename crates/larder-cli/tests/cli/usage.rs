@@ -51,8 +51,22 @@ fn a_failure_under_json_is_a_document_too() {
 fn the_scenes_are_listed_as_text_and_as_json() {
     let text = larder(&["demo", "--list"]).ended(0).out;
     for scene in [
-        "cold", "warm", "batch", "stampede", "race", "through", "around", "behind", "outage", "tags", "counters",
-        "ttl", "plain",
+        "cold",
+        "warm",
+        "batch",
+        "stampede",
+        "race",
+        "through",
+        "around",
+        "behind",
+        "outage",
+        "tags",
+        "counters",
+        "transaction",
+        "pipeline",
+        "sessions",
+        "ttl",
+        "plain",
     ] {
         assert!(text.lines().any(|line| line.starts_with(scene)), "{scene} is in {text}");
     }

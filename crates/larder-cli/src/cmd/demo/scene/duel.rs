@@ -36,8 +36,13 @@ impl Duel {
     pub(super) fn report(&self, rounds: &str, wrong: &str) -> Report {
         let mut report = Report::default();
         report.count(rounds, ROUNDS);
+        self.tell(&mut report, wrong);
+        report
+    }
+
+    /// Adds how often each side was `wrong`.
+    pub(super) fn tell(&self, report: &mut Report, wrong: &str) {
         report.count(wrong, self.larder);
         report.count(&format!("{wrong}_naive"), self.naive);
-        report
     }
 }

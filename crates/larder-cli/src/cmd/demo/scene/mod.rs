@@ -7,11 +7,14 @@ mod cold;
 mod counters;
 mod duel;
 mod outage;
+mod pipeline;
 mod plain;
 mod race;
+mod sessions;
 mod stampede;
 mod tags;
 mod through;
+mod transaction;
 mod ttl;
 mod warm;
 
@@ -46,6 +49,9 @@ pub(super) const SCENES: &[Scene] = &[
     outage::SCENE,
     tags::SCENE,
     counters::SCENE,
+    transaction::SCENE,
+    pipeline::SCENE,
+    sessions::SCENE,
     ttl::SCENE,
     plain::SCENE,
 ];
