@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use larder_kit::lock::Lock as _;
 use larder_store::{Store, redis::AsyncCommands as _};
-use larder_testkit::{PgServer, RedisServer, eventually, naive::SetNxLock};
+use larder_testkit::{PgServer, RedisServer, eventually, history::Held, naive::SetNxLock};
 
 use super::{
     fault_16::{Blind, Player},
@@ -63,8 +63,8 @@ async fn lost_by(player: Player) -> i64 {
             "it knows of no lock"
         );
         let seen_by_second = stage.work.read(KEY).await;
-        stage.work.write(KEY, seen_by_second + 1).await;
-        stage.work.write(KEY, seen + 1).await;
+        stage.work.write(KEY, Held::NO_FENCE, seen_by_second + 1).await;
+        stage.work.write(KEY, Held::NO_FENCE, seen + 1).await;
     } else {
         let first = larder(&stage.here).acquire(&KEY).await.expect("the store is up");
         assert_eq!(first.resource(), "lock:{locks:7}");

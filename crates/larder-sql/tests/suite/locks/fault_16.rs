@@ -9,6 +9,7 @@ use larder_sql::{FencedTx, Fencing, SqlError};
 use larder_store::{Store, redis::AsyncCommands as _};
 use larder_testkit::{
     PgServer, RedisServer, eventually,
+    history::Held,
     naive::SetNxLock,
     worker::{self, Worker},
 };
@@ -103,7 +104,7 @@ impl Job {
             let seen = work.read(KEY).await;
             worker::report(&Said::Read(seen));
             told(&store).await;
-            work.write(KEY, seen + 1).await;
+            work.write(KEY, Held::NO_FENCE, seen + 1).await;
             worker::report(&Said::Wrote);
             return;
         }
@@ -155,7 +156,7 @@ async fn play(player: Player) -> (Said, i64) {
         let lock = SetNxLock::new(store.clone(), TTL);
         eventually(SOON, async || lock.try_acquire("7").await.expect("the store is up")).await;
         let seen = work.read(KEY).await;
-        work.write(KEY, seen + 1).await;
+        work.write(KEY, Held::NO_FENCE, seen + 1).await;
     } else {
         let guard = larder(&store).acquire_within(&KEY, SOON).await.expect("it runs out");
         let seen = work.read_fenced(KEY, &guard).await.expect("it is the latest");

@@ -44,30 +44,30 @@ fn number(variable: &str, otherwise: u64) -> u64 {
         .unwrap_or_else(|_| panic!("{variable} is {text:?}, which is not a number"))
 }
 
-/// The same servers, the same faults: first by hand, then by Larder.
+/// The same servers, the same faults: by hand, and by Larder.
 async fn only_by_hand_an_update_is_lost(medium: impl AsyncFn() -> Medium) {
-    let mut is_convicted = false;
+    is_convicted(&medium, How::SetNx, |outcome| outcome.lost_updates > 0).await;
+    no_update_is_lost(medium().await, How::Larder).await;
+}
+
+/// Plays what has to fail, until it has.
+async fn is_convicted(medium: impl AsyncFn() -> Medium, how: How, has_failed: impl Fn(&Outcome) -> bool) {
     for attempt in 1..=BASELINE_ATTEMPTS {
-        let battle = Battle::new(medium().await, How::SetNx, attempt).await;
+        let battle = Battle::new(medium().await, how, attempt).await;
         let outcome = battle.fight(BASELINE_GRANTS, BASELINE_FAULTS).await;
-        println!("SET NX PX and DEL: {outcome}");
-        is_convicted = outcome.lost_updates > 0;
-        if is_convicted {
-            break;
+        println!("{how:?}: {outcome}");
+        if has_failed(&outcome) {
+            return;
         }
     }
-    assert!(
-        is_convicted,
-        "SET NX PX and DEL lost nothing in {BASELINE_ATTEMPTS} runs: the faults show nothing"
-    );
-    no_update_is_lost(medium().await, How::Larder).await;
+    panic!("{how:?} came out clean in {BASELINE_ATTEMPTS} runs: the faults show nothing");
 }
 
 async fn no_update_is_lost(medium: Medium, how: How) {
     let (grants, faults) = (number(GRANTS_VARIABLE, GRANTS), number(FAULTS_VARIABLE, FAULTS));
     let battle = Battle::new(medium, how, 1).await;
     let outcome: Outcome = battle.fight(grants, faults).await;
-    println!("Larder, {how:?}: {outcome}");
+    println!("{how:?}: {outcome}");
     assert!(
         outcome.report.grants >= grants && outcome.faults() == faults,
         "{outcome}"
@@ -83,6 +83,17 @@ static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 async fn granted_by_redis_that_dies_and_forgets() {
     let _turn = TURN.lock().await;
     only_by_hand_an_update_is_lost(Medium::redis).await;
+}
+
+/// It is the fence that protects: without it Larder's lock is as good as any.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn granted_by_redis_and_used_without_its_fence() {
+    let _turn = TURN.lock().await;
+    is_convicted(Medium::redis, How::Unfenced, |outcome| {
+        let mut violations = outcome.report.violations.iter();
+        outcome.lost_updates > 0 && violations.any(|violation| violation.what.contains("after one under fence"))
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

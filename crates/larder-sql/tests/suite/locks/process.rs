@@ -38,6 +38,8 @@ pub(super) enum How {
     Larder,
     /// Larder's, in the database.
     Postgres,
+    /// Larder's, by those who write as if a lock were enough.
+    Unfenced,
     /// `SET NX PX` and `DEL`.
     SetNx,
 }
@@ -129,17 +131,17 @@ impl Job {
     async fn run(self) {
         let work = Work::open(&self.database).await;
         let lock = match self.how {
-            How::Larder => AnyLock::Fenced(Arc::new(larder(&open(&self.store).await))),
+            How::Larder | How::Unfenced => AnyLock::Fenced(Arc::new(larder(&open(&self.store).await))),
             How::Postgres => AnyLock::Fenced(Arc::new(postgres(&work))),
             How::SetNx => AnyLock::Trusted(SetNxLock::new(open(&self.store).await, TTL)),
         };
         worker::ready();
         let lane = |lane: u64| {
-            let (lock, work) = (lock.clone(), work.clone());
+            let (lock, work, how) = (lock.clone(), work.clone(), self.how);
             let random = Random::seeded(self.seed * LANES + lane);
             async move {
                 match lock {
-                    AnyLock::Fenced(lock) => fenced(&*lock, work, random).await,
+                    AnyLock::Fenced(lock) => fenced(&*lock, how, work, random).await,
                     AnyLock::Trusted(lock) => trusting(lock, work, random).await,
                 }
             }
@@ -152,7 +154,7 @@ impl Job {
 }
 
 /// Works under Larder's lock.
-async fn fenced(lock: &dyn Lock<u64>, work: Work, random: Random) {
+async fn fenced(lock: &dyn Lock<u64>, how: How, work: Work, random: Random) {
     loop {
         let (key, asked) = (random.below(KEYS), now());
         let guard = match lock.try_acquire(&key).await {
@@ -173,11 +175,12 @@ async fn fenced(lock: &dyn Lock<u64>, work: Work, random: Random) {
             granted,
             until,
         });
-        let did = match work.add_fenced(key, &guard, &random).await {
-            Ok(()) => Did::Wrote,
-            Err(SqlError::Fenced { .. }) => Did::Fenced,
-            Err(SqlError::LockLost { .. }) => Did::Lost,
-            Err(_) => Did::Failed,
+        let did = match how {
+            How::Unfenced => {
+                work.add(key, fence, &random).await;
+                Did::Wrote
+            }
+            _ => did(&work.add_fenced(key, &guard, &random).await),
         };
         if guard.check().is_ok() {
             until = now();
@@ -190,6 +193,15 @@ async fn fenced(lock: &dyn Lock<u64>, work: Work, random: Random) {
         });
         // What is not given back runs out.
         let _ = guard.release().await;
+    }
+}
+
+fn did(worked: &Result<(), SqlError>) -> Did {
+    match worked {
+        Ok(()) => Did::Wrote,
+        Err(SqlError::Fenced { .. }) => Did::Fenced,
+        Err(SqlError::LockLost { .. }) => Did::Lost,
+        Err(_) => Did::Failed,
     }
 }
 
@@ -220,7 +232,7 @@ async fn trusting(lock: SetNxLock<Store>, work: Work, random: Random) {
             granted,
             until: granted,
         });
-        work.add(key, &random).await;
+        work.add(key, fence, &random).await;
         worker::report(&Said::Ended {
             key,
             granted,

@@ -74,10 +74,10 @@ impl Work {
     }
 
     /// Adds one, as it is done under a lock that is trusted.
-    pub(super) async fn add(&self, key: u64, random: &Random) {
+    pub(super) async fn add(&self, key: u64, fence: u64, random: &Random) {
         let seen = self.read(key).await;
         think(random).await;
-        self.write(key, seen + 1).await;
+        self.write(key, fence, seen + 1).await;
     }
 
     pub(super) async fn read(&self, key: u64) -> i64 {
@@ -85,8 +85,8 @@ impl Work {
         n.expect("there is one")
     }
 
-    pub(super) async fn write(&self, key: u64, n: i64) {
-        let write = sqlx::query(WRITE).bind(signed(key)).bind(n).bind(0_i64);
+    pub(super) async fn write(&self, key: u64, fence: u64, n: i64) {
+        let write = sqlx::query(WRITE).bind(signed(key)).bind(n).bind(signed(fence));
         write.execute(&self.pool).await.expect("there is one");
     }
 
@@ -138,5 +138,5 @@ async fn think(random: &Random) {
 }
 
 fn signed(number: u64) -> i64 {
-    i64::try_from(number).expect("keys are small")
+    i64::try_from(number).expect("it is far below")
 }
