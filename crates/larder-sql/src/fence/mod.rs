@@ -25,7 +25,10 @@ use sqlx::{AssertSqlSafe, Transaction};
 pub use fences::Fences;
 pub(crate) use sql::Table;
 
-use crate::{db::InTransaction, error::SqlError};
+use crate::{
+    db::InTransaction,
+    error::{SqlError, is_connection_lost},
+};
 
 /// What a [`FencedTx`] has to know of a lock that is held: a guard of this library's, or of any other lock whose grants are
 /// numbered.
@@ -88,6 +91,15 @@ pub trait FencedDatabase: sqlx::Database {
 ///
 /// Dropped before [`commit`](Self::commit), it changes nothing.
 ///
+/// ```compile_fail,E0505
+/// # async fn shown(pool: sqlx::SqlitePool, guard: larder_kit::lock::Guard) -> Result<(), Box<dyn std::error::Error>> {
+/// let tx = larder_sql::FencedTx::begin(&pool, &guard).await?;
+/// guard.release().await?; // refused by the compiler: the transaction is still open
+/// tx.commit().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// ```
 /// # #[cfg(feature = "sqlite")]
 /// # async fn shown() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -144,9 +156,8 @@ impl<'g, DB: FencedDatabase> FencedTx<'g, DB> {
         const DOING: &str = "beginning a fenced transaction";
         let fence = guard.fence().ok_or_else(|| SqlError::NoFence { lock: guard.label() })?;
         held(guard)?;
-        let transaction = pool.begin_with(AssertSqlSafe(DB::BEGIN)).await;
         let mut begun = Self {
-            transaction: transaction.map_err(SqlError::query(DOING))?,
+            transaction: open(pool).await.map_err(SqlError::query(DOING))?,
             guard,
             fence,
         };
@@ -226,6 +237,18 @@ impl<'g, DB: FencedDatabase> FencedTx<'g, DB> {
     pub async fn rollback(self) -> Result<(), SqlError> {
         let ended = self.transaction.rollback().await;
         ended.map_err(SqlError::query("rolling back a fenced transaction"))
+    }
+}
+
+/// A transaction on a connection that lives. Those that stood idle while the server was started anew are passed over: nothing was
+/// sent on them but the beginning.
+async fn open<DB: FencedDatabase>(pool: &sqlx::Pool<DB>) -> Result<Transaction<'static, DB>, sqlx::Error> {
+    let mut left = pool.options().get_max_connections();
+    loop {
+        match pool.begin_with(AssertSqlSafe(DB::BEGIN)).await {
+            Err(lost) if is_connection_lost(&lost) && left > 0 => left -= 1,
+            begun => return begun,
+        }
     }
 }
 

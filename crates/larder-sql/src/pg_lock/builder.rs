@@ -14,6 +14,9 @@ const TTL: Duration = Duration::from_secs(10);
 /// Below it a heartbeat would have less time than a busy machine takes for a round trip.
 const TTL_MIN: Duration = Duration::from_millis(100);
 
+/// Beyond it nobody would hear of a loss in time.
+const TTL_MAX: Duration = Duration::from_secs(24 * 3_600);
+
 /// How long `acquire` waits by default, as for locks in a store.
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -52,7 +55,7 @@ impl PgLockBuilder {
     }
 
     /// For how long a holder goes without an answer of the server before it counts its lock as lost; it asks every third of it.
-    /// Default 10 s, at least 100 ms. It says nothing about how long a lock lasts: that is as long as the connection.
+    /// Default 10 s, from 100 ms to a day. It says nothing about how long a lock lasts: that is as long as the connection.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
         self
@@ -90,11 +93,10 @@ impl PgLockBuilder {
                 "a lock in PostgreSQL needs a pool: `.pool(&pool)`".into(),
             ));
         };
-        if self.ttl < TTL_MIN {
+        if !(TTL_MIN..=TTL_MAX).contains(&self.ttl) {
             let ttl = self.ttl;
-            return Err(LockError::Config(format!(
-                "a lock's `ttl` is at least {TTL_MIN:?}, not {ttl:?}"
-            )));
+            let text = format!("a lock's `ttl` is from {TTL_MIN:?} to {TTL_MAX:?}, not {ttl:?}");
+            return Err(LockError::Config(text));
         }
         let keeper = Keeper::new(&self.namespace, &self.clock)?;
         Ok(PgLock(Arc::new(Locks {

@@ -72,9 +72,12 @@ impl Sessions {
 
 /// The server ends a session whose holder is gone without a word, but not before the holder, should it live, has given up.
 fn settings(ttl: Duration) -> String {
+    // PostgreSQL 13 has no limit for idle sessions, and would refuse to be told of one.
+    const NO_IDLE_LIMIT: &str =
+        "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'";
     let seconds = ttl.as_secs().max(1) + 1;
     format!(
-        "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_session_timeout = 0; SET tcp_keepalives_idle = {seconds}; \
+        "SET statement_timeout = {}; SET lock_timeout = {}; {NO_IDLE_LIMIT}; SET tcp_keepalives_idle = {seconds}; \
          SET tcp_keepalives_interval = {seconds}; SET tcp_keepalives_count = 3",
         DEADLINE.as_millis(),
         (ttl / 3).as_millis().max(1)

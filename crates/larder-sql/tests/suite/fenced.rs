@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use larder_cache::BoxError;
 use larder_sql::{FencedDatabase, FencedTx, Fences, Fencing, SqlError};
-use larder_testkit::eventually;
+use larder_testkit::{PgServer, eventually};
 use sqlx::{Executor, IntoArguments};
 
 use crate::databases::{Db, for_each_database};
@@ -156,6 +156,30 @@ where
     open.commit().await.expect("it began first");
     overtaking.await.expect("no panic").expect("its turn has come");
     assert_eq!(db.number("SELECT n FROM t").await, 2, "the later one has the last word");
+}
+
+/// Connections that stood idle while the server was started anew are passed over.
+#[tokio::test]
+async fn a_transaction_begins_on_a_connection_that_lives() {
+    let db = Db::postgres().await;
+    prepared(&db).await;
+    let pool = db.pool.postgres().expect("it is");
+    let grant = Grant::of("row", 10);
+    let (first, second) = (
+        pool.acquire().await.expect("there are four"),
+        pool.acquire().await.expect("there are four"),
+    );
+    drop((first, second));
+    let database = db.url.rsplit('/').next().expect("a URL has a path");
+    let end_all = format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{database}'");
+    let ended: i64 = PgServer::shared()
+        .await
+        .sql("postgres", &end_all)
+        .parse()
+        .expect("a number");
+    assert!(ended >= 2, "{ended}");
+    set(pool, &grant, 1).await.expect("there is one that lives");
+    assert_eq!(db.number("SELECT n FROM t").await, 1);
 }
 
 #[tokio::test]

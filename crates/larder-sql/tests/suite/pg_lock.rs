@@ -210,6 +210,7 @@ async fn what_cannot_be_meant_is_refused() {
     for (wrong, names) in [
         (PgLock::builder("invoices"), ".pool(&pool)"),
         (PgLock::builder("invoices").pool(&pool).ttl(Duration::ZERO), "ttl"),
+        (PgLock::builder("invoices").pool(&pool).ttl(Duration::MAX), "ttl"),
         (PgLock::builder("In Voices").pool(&pool), "In Voices"),
     ] {
         let refused = wrong.build().expect_err("it is wrong").to_string();
