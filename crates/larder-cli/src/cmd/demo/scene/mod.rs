@@ -6,6 +6,7 @@ mod behind;
 mod cold;
 mod counters;
 mod duel;
+mod limit;
 mod outage;
 mod pipeline;
 mod plain;
@@ -49,6 +50,7 @@ pub(super) const SCENES: &[Scene] = &[
     outage::SCENE,
     tags::SCENE,
     counters::SCENE,
+    limit::SCENE,
     transaction::SCENE,
     pipeline::SCENE,
     sessions::SCENE,
