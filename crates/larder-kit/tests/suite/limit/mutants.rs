@@ -100,3 +100,16 @@ fn killed(mutant: &Mutant) -> bool {
     let mut lab = Lab::changed(mutant.change);
     catch_unwind(AssertUnwindSafe(|| check(&mut lab))).is_err()
 }
+
+#[test]
+fn the_page_on_verification_lists_them() {
+    let page = include_str!("../../../../../docs/verification.md");
+    for Mutant { name, killed_by, .. } in MUTANTS {
+        let is_listed =
+            |line: &&str| line.starts_with(&format!("| {name} |")) && line.ends_with(&format!("| {killed_by} |"));
+        assert!(
+            page.lines().any(|line| is_listed(&line)),
+            "`{name}`, killed by {killed_by}, is not in docs/verification.md"
+        );
+    }
+}
