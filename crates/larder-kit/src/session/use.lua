@@ -5,7 +5,7 @@
 -- REPLY  {'OK', now, version, {results of `add`}, {field, value, .. of all of S}} · {'GONE'} expired, deleted, revoked, rotated, never there
 --        {'CHANGED', field, value or nil} an `is` or `no` did not hold · {'LARGE', bytes} · {'COUNT', field} no whole number, or
 --        beyond 2^53 · {'DAMAGED'} no session. Whatever is not OK has changed nothing.
--- Every write of S ends with its PEXPIRE, and none is made to a key that is not there: no session becomes immortal.
+-- No write is made to a key that is not there, and all of them keep or set its TTL: no session becomes immortal.
 local S = KEYS[1]
 local head = redis.call('HMGET', S, '=a', '=v', '=n', '=u', '=e')
 local deadline, version, bytes, user = tonumber(head[1]), tonumber(head[2]), tonumber(head[3]), head[4]
@@ -50,6 +50,7 @@ if #ARGV > 4 then
   version = version + 1
   redis.call('HSET', S, '=v', version, '=n', total)
 end
-redis.call('HSET', S, '=s', now)
+-- In this order: a store that is full refuses the first write that needs room, so a load, which begins here, is none.
 redis.call('PEXPIRE', S, math.min(tonumber(ARGV[1]), deadline - now))
+redis.call('HSET', S, '=s', now)
 return {'OK', now, version, results, ARGV[4] == 'all' and redis.call('HGETALL', S) or {}}

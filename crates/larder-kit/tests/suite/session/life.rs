@@ -78,6 +78,27 @@ checks! {
         assert!(lab.keys("session:*:s:*").is_empty());
     }
 
+    /// A store without room refuses what needs it, and goes on with what does not: nobody is logged out by it, and everybody can be.
+    async fn a_full_store_still_loads_and_ends_sessions(lab) {
+        let sessions = lab.sessions().await;
+        let mut session = sessions.create_for(&1u64).await.expect("created");
+        let other = sessions.create_for(&2u64).await.expect("created");
+        session.set("a", &1).await.expect("stands");
+        let mut wire = lab.t.wire();
+        wire.call(&["CONFIG", "SET", "maxmemory", "1"]).expect("set");
+        let error = session.change().remove("b").set("a", &2).save().await.expect_err("no room");
+        assert!(matches!(&error, SessionError::Store(error) if error.is_out_of_memory()), "{error}");
+        sessions.create().await.expect_err("no room");
+        let mut loaded = standing(&sessions, session.id().reveal()).await;
+        assert_eq!(loaded.get::<i64>("a").expect("number"), Some(1));
+        loaded.touch().await.expect("no room is needed");
+        loaded.rotate().await.expect("no room is needed");
+        other.delete().await.expect("deleted");
+        assert_eq!(sessions.revoke_all(&1u64).await.expect("revoked"), 1);
+        assert!(!stands(&sessions, loaded.id().reveal()).await);
+        wire.call(&["CONFIG", "SET", "maxmemory", "0"]).expect("set");
+    }
+
     async fn every_common_call_is_one_round_trip(lab) {
         let store = lab.t.another_store().await;
         // The figures of an address: all embedded engines of this process share one.
