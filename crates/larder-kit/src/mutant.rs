@@ -14,6 +14,20 @@ pub enum Mutant {
     M20Ttl,
     /// The retry of a request for a lock repeats its token.
     M50,
+    /// What a change of a session answered counts as the whole of that version, though others changed it in between.
+    S1,
+    /// A rotation of a session's id is not remembered before it is sent.
+    S2,
+    /// A login does not remember the copy that it has made.
+    S3,
+    /// A login deletes the session that it has copied, whatever became of it meanwhile.
+    S4,
+    /// A transaction watches nothing.
+    T1,
+    /// What would end the watch of a transaction is let through.
+    T2,
+    /// A command that failed in a committed transaction looks like a transaction that failed.
+    T3,
 }
 
 #[cfg(feature = "mutants")]

@@ -12,6 +12,7 @@ use super::{
     session::Session,
     sessions::{Deleted, Owner},
 };
+use crate::mutant::{self, Mutant};
 
 /// How often a session that others change meanwhile is copied anew.
 const ATTEMPTS: u32 = 16;
@@ -47,7 +48,8 @@ impl Session {
         for _ in 0..ATTEMPTS {
             let is_resumed = self.copy_for(login).await?;
             let Some(moved) = &self.moved else { break };
-            let deleted = self.inner.delete(&self.id, Some(moved.version)).await?;
+            let version = (!mutant::lives(Mutant::S4)).then_some(moved.version);
+            let deleted = self.inner.delete(&self.id, version).await?;
             if deleted == Deleted::Yes || deleted == Deleted::WasGone && is_resumed {
                 self.become_copy();
                 return Ok(());
@@ -66,6 +68,9 @@ impl Session {
 
     /// Makes the copy, unless one is there whose original was being deleted; whether there was.
     async fn copy_for(&mut self, login: &Login) -> Result<bool, SessionError> {
+        if mutant::lives(Mutant::S3) {
+            self.moved = None;
+        }
         match &self.moved {
             Some(moved) if moved.copy.user.as_ref() == Some(&login.user) => return Ok(true),
             Some(_) => self.drop_copy().await?,

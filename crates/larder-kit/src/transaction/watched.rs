@@ -11,6 +11,7 @@ use super::{
     attempt::{Attempt, End},
     error::TransactionError,
 };
+use crate::mutant::{self, Mutant};
 
 /// A connection of one's own on which keys are watched: read on it what is decided by, then [`commit`](Self::commit).
 ///
@@ -24,7 +25,9 @@ pub struct Watched {
 impl Watched {
     /// Begins to watch `keys` on `own`.
     pub(super) async fn begin<K: ToRedisArgs>(mut own: Dedicated, keys: &[K]) -> Result<Self, TransactionError> {
-        redis::cmd("WATCH").arg(keys).exec_async(&mut own).await?;
+        if !mutant::lives(Mutant::T1) {
+            redis::cmd("WATCH").arg(keys).exec_async(&mut own).await?;
+        }
         Ok(Self { own })
     }
 
@@ -42,17 +45,13 @@ impl Watched {
     /// It may have been committed, as a whole.
     pub async fn commit<T: FromRedisValue>(mut self, mut pipeline: Pipeline) -> Result<Attempt<T>, TransactionError> {
         pipeline.atomic();
-        if pipeline.is_empty() {
-            // The crate sends nothing for it, and then nothing would have been compared.
-            pipeline.cmd("PING").ignore();
-        }
         let mut exec = Exec {
             own: &mut self.own,
             failed: Vec::new(),
         };
         let reply = pipeline.query_async::<Option<T>>(&mut exec).await;
         let mut failed = std::mem::take(&mut exec.failed);
-        if !failed.is_empty() {
+        if !failed.is_empty() && !mutant::lives(Mutant::T3) {
             return Err(TransactionError::Partly {
                 failed: failed.len(),
                 source: failed.swap_remove(0),
@@ -146,8 +145,8 @@ fn check(cmd: &Cmd) -> RedisResult<()> {
         .iter()
         .find(|ending| ending.as_bytes().eq_ignore_ascii_case(name))
     {
-        Some(ending) => Err(refuse((*ending).to_owned())),
-        None => Ok(()),
+        Some(ending) if !mutant::lives(Mutant::T2) => Err(refuse((*ending).to_owned())),
+        _ => Ok(()),
     }
 }
 

@@ -7,4 +7,6 @@ mod lab;
 mod life;
 mod lost;
 mod mutants;
+mod slots;
+mod stories;
 mod users;

@@ -5,10 +5,12 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
+use larder_kit::mutant::{self, Mutant};
+
 use super::{
     fields, fixation, lab,
     lab::{Check, Mutation},
-    life, users,
+    life, lost, users,
 };
 
 const fn without(script: &'static str, text: &'static str) -> Mutation {
@@ -67,6 +69,8 @@ const MUTANTS: &[(Mutation, Check)] = &[
         life::an_idle_session_ends_and_every_use_renews_it),
     (instead(USE, "math.min(tonumber(ARGV[1]), deadline - now)", "ARGV[1]"),
         life::no_use_keeps_a_session_beyond_its_absolute_end),
+    (instead(USE, "redis.call('PEXPIRE', S,", "redis.call('HSET', S, '=s', 0)\nredis.call('PEXPIRE', S,"),
+        life::a_full_store_still_loads_and_ends_sessions),
     (without(USE, "redis.call('HSET', S, '=s', now)"), users::a_users_sessions_are_listed_and_ended_one_by_one),
     (instead(ROTATE, "'RENAME'", "'COPY'"), fixation::a_rotated_id_is_dead_at_once),
     (instead(ROTATE, "now >= deadline or", ""), life::a_session_whose_ttl_was_removed_ends_in_time),
@@ -98,10 +102,31 @@ fn every_rule_that_is_left_out_is_noticed() {
     let mut unnoticed = String::new();
     for (mutation, check) in MUTANTS {
         // A mutant that fails is expected to: what it says is not worth reading.
-        if catch_unwind(AssertUnwindSafe(|| lab::with(*mutation, *check))).is_ok() {
+        if catch_unwind(AssertUnwindSafe(|| lab::with(Some(*mutation), *check))).is_ok() {
             let Mutation { script, text, other } = mutation;
             writeln!(unnoticed, "{script}: `{text}` became `{other}`").expect("a string takes it");
         }
     }
     assert!(unnoticed.is_empty(), "nobody noticed that\n{unnoticed}");
+}
+
+#[rustfmt::skip]
+const OF_THE_LIBRARY: &[(Mutant, Check)] = &[
+    (Mutant::S1, fixation::a_login_loses_no_change_of_another_request),
+    (Mutant::S2, lost::a_rotation_whose_answer_was_lost_is_taken_up_again),
+    (Mutant::S2, lost::a_login_or_rotation_that_was_dropped_anywhere_is_taken_up_again),
+    (Mutant::S3, lost::a_login_whose_answer_was_lost_is_taken_up_again),
+    (Mutant::S3, lost::a_login_or_rotation_that_was_dropped_anywhere_is_taken_up_again),
+    (Mutant::S4, fixation::a_login_loses_no_change_of_another_request),
+];
+
+#[test]
+fn every_rule_of_the_library_that_is_left_out_is_noticed() {
+    for (mutant, check) in OF_THE_LIBRARY {
+        let work = || mutant::with(Some(*mutant), || lab::with(None, *check));
+        assert!(
+            catch_unwind(AssertUnwindSafe(work)).is_err(),
+            "nobody noticed {mutant:?}"
+        );
+    }
 }

@@ -13,6 +13,7 @@ use larder_testkit::{Topology, for_each_topology};
 use redis::AsyncCommands as _;
 use tokio::task::JoinSet;
 
+use super::mutants::Checking;
 use crate::immortal::no_immortal_keys;
 
 /// Long enough that no test ends before it.
@@ -98,9 +99,10 @@ fn a_caller_who_always_loses_is_told_after_how_many_attempts() {
     });
 }
 
-#[test]
-fn what_is_decided_against_writes_nothing_and_reads_can_be_checked_to_belong_together() {
-    for_each_topology(async |t: Topology| {
+pub(crate) fn what_is_decided_against_writes_nothing_and_reads_can_be_checked_to_belong_together(
+    t: &Topology,
+) -> Checking<'_> {
+    Box::pin(async move {
         let mut store = t.store().await;
         let ours = transactions(&store);
         let said = ours
@@ -119,7 +121,7 @@ fn what_is_decided_against_writes_nothing_and_reads_can_be_checked_to_belong_tog
             let attempt = watched.commit::<()>(redis::pipe()).await.expect("answered");
             assert_eq!(attempt.is_lost(), overtaken);
         }
-    });
+    })
 }
 
 #[test]
@@ -162,9 +164,8 @@ fn an_error_of_the_caller_comes_back_and_nothing_is_written() {
     });
 }
 
-#[test]
-fn what_would_end_the_watch_unseen_is_refused() {
-    for_each_topology(async |t: Topology| {
+pub(crate) fn what_would_end_the_watch_unseen_is_refused(t: &Topology) -> Checking<'_> {
+    Box::pin(async move {
         let mut store = t.store().await;
         let ours = transactions(&store);
         let mut watched = ours.watch(&["n"]).await.expect("watched");
@@ -206,12 +207,11 @@ fn what_would_end_the_watch_unseen_is_refused() {
         // It still watches.
         let _: () = store.set_ex("n", 1, TTL).await.expect("set");
         assert!(watched.commit::<()>(redis::pipe()).await.expect("answered").is_lost());
-    });
+    })
 }
 
-#[test]
-fn a_command_that_fails_inside_is_told_and_the_others_took_effect() {
-    for_each_topology(async |t: Topology| {
+pub(crate) fn a_command_that_fails_inside_is_told_and_the_others_took_effect(t: &Topology) -> Checking<'_> {
+    Box::pin(async move {
         let mut store = t.store().await;
         let _: () = store.set_ex("text", "no number", TTL).await.expect("set");
         let watched = transactions(&store).watch(&["text"]).await.expect("watched");
@@ -234,7 +234,7 @@ fn a_command_that_fails_inside_is_told_and_the_others_took_effect() {
             "{error}"
         );
         assert!(!store.exists::<_, bool>("third").await.expect("answered"));
-    });
+    })
 }
 
 /// A store whose pool has one connection, so that the next user gets the one that was given up.

@@ -1,13 +1,14 @@
 //! `WATCH` belongs to a connection: two callers on one end each other's watch.
 
 use larder_kit::transaction::Transactions;
-use larder_testkit::{Answer, Topology, for_each_topology};
+use larder_testkit::{Answer, Topology};
 use redis::AsyncCommands as _;
 
+use super::mutants::Checking;
+
 /// By hand, on clones of one connection: both read 10, both write 11, and both are told that nobody came between.
-#[test]
-fn two_callers_on_one_connection_overwrite_each_other_and_two_of_ours_do_not() {
-    for_each_topology(async |t: Topology| {
+pub(crate) fn two_callers_on_one_connection_overwrite_each_other_and_two_of_ours_do_not(t: &Topology) -> Checking<'_> {
+    Box::pin(async move {
         let mut shared = t.wire();
         let mut call = |args: &[&str]| shared.call(args).expect("answered");
         call(&["SET", "naive", "10", "EX", "60"]);
@@ -35,5 +36,5 @@ fn two_callers_on_one_connection_overwrite_each_other_and_two_of_ours_do_not() {
         let write = |value: i64| redis::pipe().set_ex("ours", value, 60).ignore().to_owned();
         assert!(!one.commit::<()>(write(a + 1)).await.expect("answered").is_lost());
         assert!(other.commit::<()>(write(b + 1)).await.expect("answered").is_lost());
-    });
+    })
 }
