@@ -6,10 +6,10 @@ use larder_base::{Clock, KeyLabel};
 use larder_store::{Store, StoreError};
 
 use super::{
-    Grant, Guard, Keeper, Lease, LockError, LockFuture, OwnerToken, Released,
+    Fence, Grant, Guard, Keeper, Lease, LockError, LockFuture, OwnerToken, Released,
     builder::Settings,
     grace::Grace,
-    kind::{Answer, Kind},
+    kind::{Answer, Kind, Step},
     pause::Pauses,
     token::Token,
     watchdog,
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     ToolKey,
     mutant::{self, Mutant},
+    reply,
 };
 
 /// How often a request whose answer was not seen is repeated: the store's own deadline has passed each time.
@@ -208,6 +209,13 @@ impl Leases {
         self.keeper
             .guard(place.label.clone(), lease, grant)
             .map(Attempt::Granted)
+    }
+
+    /// Has every fence from now on be above `seen`.
+    pub(super) async fn raise(&self, place: &Place, raise: &Step, seen: Fence) -> Result<Fence, LockError> {
+        let call = raise.call(&place.stem).int(seen.into()).int(whole_millis(self.ttl));
+        let highest = reply::integer(&self.store.call(&call).await?)?;
+        Ok(Fence::new(highest.unsigned_abs()))
     }
 
     /// Takes over what `token` holds.

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use larder_cache::BoxError;
+use larder_kit::lock::{Fence, Lock as _, StoreLock};
 use larder_sql::{FencedDatabase, FencedTx, Fences, Fencing, SqlError};
-use larder_testkit::{PgServer, eventually};
+use larder_testkit::{Kind, PgServer, Topology, eventually};
 use sqlx::{Executor, IntoArguments};
 
 use crate::databases::{Db, for_each_database};
@@ -281,6 +282,39 @@ impl Counts for sqlx::Postgres {
     }
 }
 
+/// The one case in which a store's fences go back. Nothing wrong is done, and what the database has seen brings the store forward.
+#[tokio::test]
+async fn a_store_that_lost_its_fences_and_whose_clock_is_behind_is_told_of_them() {
+    for_each_database(async |db| {
+        prepared(&db).await;
+        let t = Topology::start(Kind::Embedded).await;
+        let lock = StoreLock::builder("rows")
+            .store(&t.store().await)
+            .build()
+            .expect("the settings are right");
+        let guard = lock.acquire(&1).await.expect("it is free");
+        on!(db, begin_on, &guard).expect("it is the first");
+        guard.release().await.expect("it answers");
+
+        t.wire().call(&["FLUSHALL"]).expect("it cannot fail");
+        t.clock().as_manual().expect("it can be moved").step_wall(-3_600);
+        let guard = lock.acquire(&1).await.expect("it is free");
+        let refused = on!(db, begin_on, &guard).expect_err("a higher fence was here");
+        let SqlError::Fenced {
+            newest: Some(newest), ..
+        } = refused
+        else {
+            panic!("{refused:?}")
+        };
+        lock.raise_fence(&1, Fence::new(newest)).await.expect("it answers");
+        guard.release().await.expect("it answers");
+        let guard = lock.acquire(&1).await.expect("it is free");
+        on!(db, begin_on, &guard).expect("it is the latest");
+        guard.release().await.expect("it answers");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn fences_are_prepared_asked_for_and_forgotten() {
     for_each_database(async |db| {
@@ -308,6 +342,6 @@ async fn fences_are_prepared_asked_for_and_forgotten() {
     .await;
 }
 
-async fn begin_on<DB: FencedDatabase>(pool: &sqlx::Pool<DB>, grant: &Grant) -> Result<(), SqlError> {
-    FencedTx::begin(pool, grant).await.map(drop)
+async fn begin_on<DB: FencedDatabase>(pool: &sqlx::Pool<DB>, grant: &impl Fencing) -> Result<(), SqlError> {
+    FencedTx::begin(pool, grant).await?.commit().await
 }

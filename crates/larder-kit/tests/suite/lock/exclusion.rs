@@ -1,6 +1,6 @@
 //! One holder at a time, and who it was.
 
-use larder_kit::lock::{Lock, LockError, Loss, Released, StoreLock};
+use larder_kit::lock::{Fence, Lock, LockError, Loss, Released, StoreLock};
 use larder_testkit::{Topology, eventually, for_each_topology};
 use redis::AsyncCommands as _;
 
@@ -26,6 +26,36 @@ fn one_holder_at_a_time_and_each_with_a_greater_fence() {
             guard.release().await?;
         }
         no_immortal_keys(&t, 1);
+        Ok::<_, LockError>(())
+    });
+}
+
+/// As where a database has seen higher fences than a store that lost its own.
+#[test]
+fn a_fence_that_was_seen_elsewhere_is_exceeded() {
+    for_each_topology(async |t: Topology| {
+        let (here, there) = (fixed(&t, &t.store().await), fixed(&t, &t.another_store().await));
+        let hour = 3_600_000_000;
+        let guard = here.acquire(&42).await?;
+        let fence = guard.fence().expect("it is exclusive");
+        let seen = Fence::new(fence.get() + hour);
+        assert_eq!(there.raise_fence(&42, seen).await?, seen, "also while it is held");
+        assert_eq!(there.raise_fence(&42, fence).await?, seen, "it never goes back");
+        guard.extend().await?;
+        guard.release().await?;
+        let guard = there.acquire(&42).await?;
+        assert_eq!(guard.fence(), Some(Fence::new(seen.get() + 1)));
+        guard.release().await?;
+        assert_eq!(here.raise_fence(&43, seen).await?, seen, "also where there was none");
+        let other = here.acquire(&44).await?;
+        assert!(other.fence() < Some(seen), "of this key alone");
+        other.release().await?;
+        let refused = here
+            .raise_fence(&42, Fence::new(u64::MAX))
+            .await
+            .expect_err("it is not exact");
+        assert!(refused.is_config(), "{refused:?}");
+        no_immortal_keys(&t, 3);
         Ok::<_, LockError>(())
     });
 }
