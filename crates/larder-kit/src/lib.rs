@@ -6,7 +6,13 @@
 //!
 //! It knows no cache, no SQL and no HTTP.
 
+#[cfg(not(feature = "mutants"))]
+mod altered;
+#[cfg(feature = "mutants")]
+#[doc(hidden)]
+pub mod altered;
 mod figures;
+pub mod leaderboard;
 pub mod limit;
 pub mod lock;
 mod metric;
@@ -17,8 +23,12 @@ mod mutant;
 pub mod mutant;
 mod names;
 mod reply;
+mod retention;
 pub mod session;
 pub mod transaction;
+mod window;
 
 pub use metric::METRICS;
 pub use names::{BadNamespace, ToolKey};
+pub use retention::Retention;
+pub use window::Window;

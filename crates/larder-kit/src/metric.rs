@@ -31,6 +31,9 @@ metrics_table! {
             "Optimistic transactions by outcome: committed, left (decided against), contended (given up after all attempts), failed.");
         TRANSACTION_CONFLICTS = Metric::counter("larder_transaction_conflicts_total", &["namespace"],
             "Attempts of optimistic transactions that others came before.");
+        BOARD_WRITES = Metric::counter("larder_leaderboard_writes_total", &["namespace", "outcome"],
+            "Scores written to leaderboards by outcome: changed (removals included), kept (no better, or the same), failed (calls that the store did not answer).");
+        BOARD_READS = Metric::counter("larder_leaderboard_reads_total", &["namespace"], "Reads of leaderboards.");
     }
 }
 

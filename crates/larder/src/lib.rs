@@ -39,7 +39,7 @@ pub use larder_cache::{
     Plain, PlainStore, Progress, PutOptions, Receipt, SharedSink, Sink, SinkError, SinkErrorKind, Source, Stats,
     Ticket, Tier, Ttl, Version, Warming, WriteBehind, WriteGate, WritePolicy, Written,
 };
-pub use larder_kit::{limit, lock, session, transaction};
+pub use larder_kit::{Retention, ToolKey, Window, leaderboard, limit, lock, session, transaction};
 #[cfg(feature = "sql")]
 pub use larder_sql::{
     FencedDatabase, FencedTx, Fences, Fencing, InTransaction, Outbox, OutboxLag, Owed, Pool, PoolConfig, Prepare,
@@ -85,13 +85,14 @@ mod guide {
 
 /// What most programs need: `use larder::prelude::*`.
 pub mod prelude {
+    pub use crate::leaderboard::Leaderboard;
     pub use crate::limit::{Gcra, Limiter};
     pub use crate::lock::{Fence, Guard, Lock, LockError, StoreLock};
     pub use crate::session::Sessions;
     pub use crate::transaction::Transactions;
     pub use crate::{
-        Ack, BoxError, Cache, CacheKey, Coherence, Consistency, OnStoreDown, PlainStore, Source, Store, Ttl,
-        WriteBehind, WritePolicy,
+        Ack, BoxError, Cache, CacheKey, Coherence, Consistency, OnStoreDown, PlainStore, Retention, Source, Store, Ttl,
+        Window, WriteBehind, WritePolicy,
     };
     #[cfg(feature = "sql")]
     pub use crate::{FencedTx, PoolConfig, SqlTable};

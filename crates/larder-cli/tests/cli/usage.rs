@@ -66,6 +66,7 @@ fn the_scenes_are_listed_as_text_and_as_json() {
         "transaction",
         "pipeline",
         "sessions",
+        "leaderboard",
         "ttl",
         "plain",
     ] {

@@ -1,7 +1,9 @@
 //! The kit's tests, in one binary: each module is one tool.
 
 mod immortal;
+mod leaderboard;
 mod limit;
 mod lock;
+mod mutants;
 mod session;
 mod transaction;

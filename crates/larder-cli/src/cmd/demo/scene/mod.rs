@@ -6,6 +6,7 @@ mod behind;
 mod cold;
 mod counters;
 mod duel;
+mod leaderboard;
 mod limit;
 mod outage;
 mod pipeline;
@@ -54,6 +55,7 @@ pub(super) const SCENES: &[Scene] = &[
     transaction::SCENE,
     pipeline::SCENE,
     sessions::SCENE,
+    leaderboard::SCENE,
     ttl::SCENE,
     plain::SCENE,
 ];
