@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use larder_store::Store;
 
-use super::{Limit, LimitError, Limiter, Limits, OnStoreDown, limiter::Settings};
+use super::{Limit, LimitError, Limiter, Limits, OnStoreDown, plan::Settings};
 use crate::names::Namespace;
 
 /// Makes a [`Limiter`]. It can be built once [`on_store_down`](Self::on_store_down) has been said: which policy is right

@@ -179,7 +179,7 @@ impl ConcurrencyLimit {
     /// Outside a Tokio runtime.
     ///
     /// # Cancel safety
-    /// Dropping the future abandons the answer; a place may be taken until its lease lapses.
+    /// Dropping the future abandons the answer; a place may be taken until its lease lapses, as where an answer was lost.
     pub async fn enter<S>(&self, subject: &S) -> Result<Entry, LimitError>
     where
         S: ToOwned<Owned: CacheKey> + ?Sized,

@@ -24,7 +24,7 @@ const KEPT: Duration = Duration::from_secs(90 * 86_400);
 pub(super) struct Config {
     key: String,
     every: Duration,
-    /// In µs of the monotonic clock.
+    /// In µs of the monotonic clock; 0 until a look has been answered.
     next_look: AtomicU64,
 }
 
@@ -54,22 +54,30 @@ impl Config {
         }
     }
 
-    /// Whether a look is due; of several callers at once one is told so.
+    /// Whether a look is due after the first one; of several callers at once one is told so.
     pub(super) fn is_due(&self, clock: &Clock) -> bool {
-        let now = micros(clock.monotonic());
-        let next = self.next_look.load(Relaxed);
-        let after = now.saturating_add(micros(self.every)).max(1);
-        next <= now && self.next_look.compare_exchange(next, after, Relaxed, Relaxed).is_ok()
+        let (now, next) = (micros(clock.monotonic()), self.next_look.load(Relaxed));
+        let is_due = next != 0 && next <= now;
+        is_due
+            && self
+                .next_look
+                .compare_exchange(next, self.after(now), Relaxed, Relaxed)
+                .is_ok()
     }
 
-    /// Whether this process has never looked.
+    /// Whether no look has been answered yet: then every caller looks before it goes by limits that may have been changed.
     pub(super) fn is_unknown(&self) -> bool {
         self.next_look.load(Relaxed) == 0
     }
 
-    /// As if it had never looked: the look failed.
-    pub(super) fn look_again(&self) {
-        self.next_look.store(0, Relaxed);
+    /// A look was sent at `sent`, and answered.
+    pub(super) fn looked(&self, sent: Duration) {
+        self.next_look.store(self.after(micros(sent)), Relaxed);
+    }
+
+    /// When the next look is due.
+    fn after(&self, now: u64) -> u64 {
+        now.saturating_add(micros(self.every)).max(1)
     }
 
     pub(super) fn look(&self) -> ScriptCall {

@@ -50,19 +50,18 @@ pub(super) struct Asked {
 }
 
 impl Held {
-    pub(super) fn new(batch: u64, believed: Duration) -> Self {
-        Self {
+    /// `None` where neither is wanted.
+    pub(super) fn new(batch: u64, believed: Duration) -> Option<Self> {
+        let held = || Self {
             batch,
             believed,
             subjects: Cache::new(SUBJECTS_MAX),
-        }
+        };
+        (batch > 0 || !believed.is_zero()).then(held)
     }
 
     /// The decision on a call of `cost`, if what is held makes it.
     pub(super) fn decide(&self, stem: &str, cost: u64, now: Duration) -> Option<Decision> {
-        if self.is_idle() {
-            return None;
-        }
         let subject = self.subjects.get(stem)?;
         let mut subject = subject.lock();
         if subject.left >= cost {
@@ -94,7 +93,7 @@ impl Held {
     /// Takes in what the store said to `asked` permits, of which the caller uses `cost`.
     pub(super) fn learn(&self, stem: &str, cost: u64, asked: u64, said: &Decision, at: Asked) {
         let lends = said.allowed && asked > cost;
-        if self.is_idle() || said.allowed && !lends {
+        if said.allowed && !lends {
             return;
         }
         let subject = self.subject(stem);
@@ -116,10 +115,6 @@ impl Held {
     /// Forgets a subject.
     pub(super) fn forget(&self, stem: &str) {
         self.subjects.remove(stem);
-    }
-
-    fn is_idle(&self) -> bool {
-        self.batch == 0 && self.believed.is_zero()
     }
 
     fn subject(&self, stem: &str) -> Arc<Mutex<Subject>> {

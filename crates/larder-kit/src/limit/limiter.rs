@@ -8,11 +8,11 @@ use parking_lot::RwLock;
 use redis::Value;
 
 use super::{
-    Basis, Decision, LimitError, LimiterBuilder, Limits, OnStoreDown,
-    config::{Config, Revised},
-    held::{Asked, Held},
+    Basis, Decision, LimitError, LimiterBuilder, OnStoreDown,
+    config::Config,
+    held::Asked,
     limits::Named,
-    local::Local,
+    plan::{Plan, Settings},
     together::{self, Mode},
     unavailable::is_away,
 };
@@ -29,40 +29,20 @@ use crate::{
 /// whatever can be the key of a cache.
 #[derive(Clone, Debug)]
 pub struct Limiter {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
 }
 
 #[derive(Debug)]
-struct Core {
-    namespace: Namespace,
-    store: Store,
-    clock: Clock,
+pub(super) struct Core {
+    pub(super) namespace: Namespace,
+    pub(super) store: Store,
+    pub(super) clock: Clock,
     /// The limits that the program gave: in force until others are written to the store.
-    own: Arc<[Named]>,
-    settings: Settings,
-    config: Config,
-    plan: RwLock<Arc<Plan>>,
-    tally: Arc<Tally>,
-}
-
-/// What the builder was told.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
-    pub(super) refresh: Duration,
-    pub(super) batch: u64,
-    pub(super) believed: Duration,
-    pub(super) on_store_down: OnStoreDown,
-}
-
-/// The limits in force, and what this process holds under them.
-#[derive(Debug)]
-struct Plan {
-    revision: u64,
-    /// When this process put them in force: what was asked before says nothing about them.
-    since: Duration,
-    limits: Arc<[Named]>,
-    held: Held,
-    local: Option<Local>,
+    pub(super) own: Arc<[Named]>,
+    pub(super) settings: Settings,
+    pub(super) config: Config,
+    pub(super) plan: RwLock<Arc<Plan>>,
+    pub(super) tally: Arc<Tally>,
 }
 
 /// For how long a caller is told to stay away who is denied because the store is.
@@ -208,7 +188,7 @@ impl Limiter {
         Ok(decision)
     }
 
-    /// Forgets what `subject` was charged. Other processes may know of a denial for as long as
+    /// Forgets what `subject` was charged, though not which requests [`check_once`](Self::check_once) has seen. Other processes may know of a denial for as long as
     /// [`remember_denials`](LimiterBuilder::remember_denials) says, and hold permits that they borrowed.
     ///
     /// # Errors
@@ -226,76 +206,10 @@ impl Limiter {
             .iter()
             .for_each(|named| _ = unlink.arg(format!("{stem}:{}", named.name)));
         self.core.store.run(&unlink).await?;
-        plan.held.forget(&stem);
+        if let Some(held) = &plan.held {
+            held.forget(&stem);
+        }
         Ok(())
-    }
-
-    /// The limits in force, as far as this process knows, with their revision: 0 for those of the program.
-    #[must_use]
-    pub fn limits(&self) -> (u64, Limits) {
-        let plan = self.core.plan();
-        (plan.revision, Limits::from(&*plan.limits))
-    }
-
-    /// Replaces the limits of this namespace for every process, until others are written; the last one to write wins. The
-    /// new revision.
-    ///
-    /// This process goes by them at once. Each other one does so from its first call on that begins after a look: looks
-    /// travel with calls, one every [`refresh`](LimiterBuilder::refresh), so that is at most `refresh` and the round trip of
-    /// a call later; of a process that did not call for longer, the call that looks still goes by the limits it knew. A
-    /// process that starts looks before its first call.
-    ///
-    /// What was charged to a limit is charged to the one that has its name and kind now: counts stay counts (a window of
-    /// another length begins anew, or is the old one made longer), and what a [`Gcra`](super::Gcra) is owed stays, up to one burst
-    /// of the new. Permits borrowed and denials remembered are dropped.
-    ///
-    /// It is kept in the store for 90 days after it was last looked at, then (or when the store loses it) the program's
-    /// limits are in force again. So that no process ever runs without limits, keep the program's sensible.
-    ///
-    /// # Errors
-    /// [`LimitError::Config`] if the limits cannot be used, [`LimitError::Store`] if the store does not answer.
-    ///
-    /// # Cancel safety
-    /// Dropping the future abandons the answer; the limits may be in force.
-    pub async fn reconfigure(&self, limits: Limits) -> Result<u64, LimitError> {
-        self.core.write(Some(limits.checked()?), None).await
-    }
-
-    /// As [`reconfigure`](Self::reconfigure), if the limits in force are still those of `revision` (see
-    /// [`look`](Self::look); 0: those of the program), so that of two who change them at one time one is told.
-    ///
-    /// # Errors
-    /// As [`reconfigure`](Self::reconfigure); [`LimitError::Changed`] if they are of another revision.
-    ///
-    /// # Cancel safety
-    /// As [`reconfigure`](Self::reconfigure).
-    pub async fn reconfigure_from(&self, revision: u64, limits: Limits) -> Result<u64, LimitError> {
-        self.core.write(Some(limits.checked()?), Some(revision)).await
-    }
-
-    /// Back to the limits of the program, in every process, as soon as after [`reconfigure`](Self::reconfigure).
-    ///
-    /// # Errors
-    /// [`LimitError::Store`] if the store does not answer; do it again.
-    ///
-    /// # Cancel safety
-    /// As [`reconfigure`](Self::reconfigure).
-    pub async fn restore(&self) -> Result<(), LimitError> {
-        self.core.write(None, None).await.map(|_| ())
-    }
-
-    /// Asks the store which limits are in force, and goes by them.
-    ///
-    /// # Errors
-    /// [`LimitError::Store`] if the store does not answer, [`LimitError::Config`] if what stands there cannot be read.
-    ///
-    /// # Cancel safety
-    /// Dropping the future abandons the answer.
-    pub async fn look(&self) -> Result<(u64, Limits), LimitError> {
-        let sent = self.core.clock.monotonic();
-        let reply = self.core.store.call(&self.core.config.look()).await?;
-        self.core.apply(Config::read(&reply)?, sent)?;
-        Ok(self.limits())
     }
 }
 
@@ -307,15 +221,15 @@ impl Core {
         self.namespace.stem("limit", &subject.to_owned())
     }
 
-    fn plan(&self) -> Arc<Plan> {
+    pub(super) fn plan(&self) -> Arc<Plan> {
         self.plan.read().clone()
     }
 
     async fn check(&self, stem: &str, cost: u64) -> Result<Decision, LimitError> {
         let plan = self.plan();
-        if cost > 0
-            && let Some(decision) = plan.held.decide(stem, cost, self.clock.monotonic())
-        {
+        let now = self.clock.monotonic();
+        let held = plan.held.as_ref().filter(|_| cost > 0);
+        if let Some(decision) = held.and_then(|held| held.decide(stem, cost, now)) {
             self.tally.count(series::LOCAL);
             self.count(&decision);
             return Ok(decision);
@@ -349,9 +263,9 @@ impl Core {
 
     /// Asks for a batch where that is wanted, and for the call alone if there is no room for one.
     async fn ask(&self, plan: &Plan, stem: &str, cost: u64, request: Option<&str>) -> Result<Decision, StoreError> {
-        let batch = match request {
-            None => plan.held.ask_for(stem, cost, self.clock.monotonic()),
-            Some(_) => cost,
+        let batch = match &plan.held {
+            Some(held) if request.is_none() => held.ask_for(stem, cost, self.clock.monotonic()),
+            _ => cost,
         };
         let decision = self.ask_for(plan, stem, cost, batch, request).await?;
         if decision.allowed || batch == cost {
@@ -377,8 +291,8 @@ impl Core {
         let decision = Decision::read(&plan.limits, &reply, call.script().name())?;
         let answered = self.clock.monotonic();
         // A repeated request is told that it is allowed, and says nothing of others.
-        if request.is_none() {
-            plan.held.learn(stem, cost, batch, &decision, Asked { sent, answered });
+        if let Some(held) = plan.held.as_ref().filter(|_| request.is_none()) {
+            held.learn(stem, cost, batch, &decision, Asked { sent, answered });
         }
         Ok(decision)
     }
@@ -396,18 +310,6 @@ impl Core {
         decision
     }
 
-    /// Before the first call of this process: which limits are in force.
-    async fn look_first(&self) -> Result<(), StoreError> {
-        if !self.config.is_unknown() || !self.config.is_due(&self.clock) {
-            return Ok(());
-        }
-        let sent = self.clock.monotonic();
-        let reply = self.store.call(&self.config.look()).await;
-        let reply = reply.inspect_err(|_| self.config.look_again())?;
-        self.learn(&reply, sent);
-        Ok(())
-    }
-
     /// Runs `call`; where a look is due, both in one round trip.
     async fn call_beside_look(&self, call: &larder_store::ScriptCall) -> Result<Value, StoreError> {
         if !self.config.is_due(&self.clock) {
@@ -419,41 +321,6 @@ impl Core {
             self.learn(&looked, sent);
         }
         replies.swap_remove(0)
-    }
-
-    /// Goes by what a look found. What cannot be read, of a newer version say, leaves the limits as they are.
-    fn learn(&self, looked: &Value, sent: Duration) {
-        let learned = Config::read(looked).and_then(|found| self.apply(found, sent));
-        if let Err(error) = learned {
-            self.tally.count(series::UNREADABLE);
-            tracing::warn!(namespace = %self.namespace.text(), %error, "the limits stay as they are");
-        }
-    }
-
-    fn apply(&self, found: Option<Revised>, sent: Duration) -> Result<(), LimitError> {
-        let revision = found.as_ref().map_or(0, |found| found.revision);
-        let plan = self.plan();
-        if plan.revision == revision || sent < plan.since {
-            return Ok(());
-        }
-        let limits = match found {
-            Some(found) => found.limits.checked()?,
-            None => self.own.clone(),
-        };
-        self.put_in_force(revision, limits);
-        Ok(())
-    }
-
-    fn put_in_force(&self, revision: u64, limits: Arc<[Named]>) {
-        let plan = Plan::new(revision, limits, &self.settings, &self.clock);
-        *self.plan.write() = Arc::new(plan);
-    }
-
-    async fn write(&self, limits: Option<Arc<[Named]>>, replaces: Option<u64>) -> Result<u64, LimitError> {
-        let reply = self.store.call(&self.config.write(limits.as_deref(), replaces)).await?;
-        let revision = Config::written(&reply, replaces)?;
-        self.put_in_force(revision, limits.unwrap_or_else(|| self.own.clone()));
-        Ok(revision)
     }
 
     /// How much later than told a waiter comes back.
@@ -469,23 +336,5 @@ impl Core {
             series::DENIED
         };
         self.tally.count(outcome);
-    }
-}
-
-impl Plan {
-    fn new(revision: u64, limits: Arc<[Named]>, settings: &Settings, clock: &Clock) -> Self {
-        let smallest = limits.iter().map(|named| named.limit.capacity()).min();
-        let batch = settings.batch.min(smallest.unwrap_or(0));
-        let local = match settings.on_store_down {
-            OnStoreDown::Local { share } => Some(Local::new(&limits, share, clock)),
-            OnStoreDown::Open | OnStoreDown::Closed => None,
-        };
-        Self {
-            revision,
-            since: clock.monotonic(),
-            held: Held::new(batch, settings.believed),
-            local,
-            limits,
-        }
     }
 }

@@ -1,6 +1,10 @@
 //! This process's share of the limits, while the store is away.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
 use governor::{
     NotUntil, Quota, RateLimiter, clock::Clock as LocalClock, middleware::NoOpMiddleware,
@@ -22,8 +26,16 @@ type Limiter = RateLimiter<String, HashMapStateStore<String>, Monotonic, NoOpMid
 /// One limiter for each limit.
 #[derive(Debug)]
 pub(super) struct Local {
-    limits: Vec<(Named, Limiter)>,
+    limits: Vec<One>,
     clock: Monotonic,
+}
+
+#[derive(Debug)]
+struct One {
+    named: Named,
+    limiter: Limiter,
+    /// When places were last taken from those who owe nothing any more, in whole seconds: it visits them all.
+    swept: AtomicU64,
 }
 
 /// The clock that is handed in, as `governor` reads it.
@@ -43,7 +55,11 @@ impl Local {
         let clock = Monotonic(clock.clone());
         let limiter = |named: &Named| {
             let quota = quota(named.limit.capacity(), named.limit.span(), share);
-            (named.clone(), RateLimiter::hashmap_with_clock(quota, clock.clone()))
+            One {
+                named: named.clone(),
+                limiter: RateLimiter::hashmap_with_clock(quota, clock.clone()),
+                swept: AtomicU64::new(0),
+            }
         };
         Self {
             limits: limits.iter().map(limiter).collect(),
@@ -54,8 +70,8 @@ impl Local {
     /// The decision on a call, by the share alone. A call that a later limit denies has been charged to those before it.
     pub(super) fn decide(&self, stem: &str, cost: u64) -> Decision {
         let mut decision = None;
-        for (named, limiter) in &self.limits {
-            decision = Some(self.one(named, limiter, stem, cost));
+        for one in &self.limits {
+            decision = Some(self.one(one, stem, cost));
             if decision.as_ref().is_some_and(|decision| !decision.allowed) {
                 break;
             }
@@ -63,8 +79,9 @@ impl Local {
         decision.expect("a limiter is built with at least one limit")
     }
 
-    fn one(&self, named: &Named, limiter: &Limiter, stem: &str, cost: u64) -> Decision {
-        let key = self.subject(limiter, stem);
+    fn one(&self, one: &One, stem: &str, cost: u64) -> Decision {
+        let One { named, limiter, .. } = one;
+        let key = one.subject(stem, self.clock.now().as_secs());
         let cost = u32::try_from(cost).ok().and_then(NonZeroU32::new);
         let answer = cost.map(|cost| limiter.check_key_n(&key, cost));
         let wait = match answer {
@@ -83,14 +100,16 @@ impl Local {
     fn wait(&self, denied: &NotUntil<Duration>) -> Duration {
         denied.wait_time_from(self.clock.now())
     }
+}
 
-    /// The name under which a subject is counted.
-    fn subject(&self, limiter: &Limiter, stem: &str) -> String {
-        if limiter.len() >= SUBJECTS_MAX {
+impl One {
+    /// The name under which a subject is counted at this `second`.
+    fn subject(&self, stem: &str, second: u64) -> String {
+        if self.limiter.len() >= SUBJECTS_MAX && self.swept.swap(second, Relaxed) != second {
             // Those who owe nothing any more are as good as new.
-            limiter.retain_recent();
+            self.limiter.retain_recent();
         }
-        let is_full = limiter.len() >= SUBJECTS_MAX;
+        let is_full = self.limiter.len() >= SUBJECTS_MAX;
         if is_full { OTHERS } else { stem }.to_owned()
     }
 }

@@ -48,6 +48,8 @@ mod limiter;
 mod limits;
 mod local;
 mod permit;
+mod plan;
+mod reconfigure;
 mod sliding_counter;
 mod sliding_log;
 mod together;

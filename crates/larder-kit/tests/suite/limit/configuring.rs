@@ -39,9 +39,16 @@ fn every_process_goes_by_new_limits_within_its_refresh() {
         assert!(!other.check("a").await?.allowed);
         let decision = other.check("a").await?;
         assert_eq!((decision.capacity, decision.remaining), (10, 6));
-        // A process that starts now never goes by its own limits.
+        // A process that starts now never goes by its own limits, however many callers it begins with.
         let third = process(&t, &t.another_store().await, daily(3));
-        assert_eq!(third.check("a").await?.capacity, 10);
+        let callers = (0..20u64).map(|caller| {
+            let third = third.clone();
+            tokio::spawn(async move { third.check(&caller).await })
+        });
+        for caller in callers.collect::<Vec<_>>() {
+            assert_eq!(caller.await.expect("it does not panic")?.capacity, 10);
+        }
+        third.check("a").await?;
 
         one.restore().await?;
         t.advance(3).await;

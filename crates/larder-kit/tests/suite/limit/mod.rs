@@ -5,6 +5,7 @@ mod behaviour;
 mod checks;
 mod configuring;
 mod lab;
+mod lost;
 mod mutants;
 mod naive;
 mod outages;
