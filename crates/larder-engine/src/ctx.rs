@@ -209,6 +209,16 @@ impl<'a> Ctx<'a> {
         }
     }
 
+    /// Announces a change of what a key keeps beside its value, as of the groups of a stream: the log and the
+    /// subscribers of keyspace events learn of it; those who watch or hold the value do not, as in Redis.
+    pub(crate) fn modified_beside(&mut self, key: &[u8], class: Class, event: Option<&'static str>) {
+        self.core.effects.changed();
+        if let Some(event) = event {
+            self.core.note_for_waiters(self.db, key, class, event);
+            self.core.event(self.db, key, class, event);
+        }
+    }
+
     /// A further keyspace event of a change that [`modified`](Self::modified) has announced, such as the `expire`
     /// of a `SET` with a TTL.
     pub(crate) fn event(&mut self, key: &[u8], class: Class, event: &'static str) {

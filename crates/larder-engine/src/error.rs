@@ -89,6 +89,19 @@ texts! {
     TIMEOUT_NOT_FLOAT = "ERR timeout is not a float or out of range";
     UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
     TIMEOUT_NEGATIVE = "ERR timeout is negative";
+    DOLLAR_IN_GROUP = "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.";
+    GROUP_EXISTS = "BUSYGROUP Consumer Group name already exists";
+    GROUP_GONE = "NOGROUP the consumer group this client was blocked on no longer exists";
+    STREAM_GONE = "UNBLOCKED the stream key no longer exists";
+    GROUP_NEEDS_KEY = "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically.";
+    ENTRIES_READ_NEGATIVE = "ERR value for ENTRIESREAD must be positive or -1";
+    CLAIM_MIN_IDLE = "ERR Invalid min-idle-time argument for XCLAIM";
+    CLAIM_IDLE = "ERR Invalid IDLE option argument for XCLAIM";
+    CLAIM_TIME = "ERR Invalid TIME option argument for XCLAIM";
+    CLAIM_RETRYCOUNT = "ERR Invalid RETRYCOUNT option argument for XCLAIM";
+    AUTOCLAIM_MIN_IDLE = "ERR Invalid min-idle-time argument for XAUTOCLAIM";
+    AUTOCLAIM_MEMORY = "ERR Insufficient memory, failed allocating transient memory, COUNT too high.";
+    COUNT_NOT_ABOVE_ZERO = "ERR COUNT must be > 0";
     GROUP_MISSING = "ERR Missing GROUP option for XREADGROUP";
     ENTRIES_ADDED_NEGATIVE = "ERR entries_added must be positive";
     ENTRIES_ADDED_BELOW_LENGTH = "ERR The entries_added specified in XSETID is smaller than the target stream length";
@@ -156,6 +169,18 @@ impl ErrorReply {
         Self(one_line(&format!(
             "NOGROUP No such consumer group '{group}' for key name '{key}'"
         )))
+    }
+
+    pub(crate) fn no_key_or_group(key: &[u8], group: &[u8], context: &str) -> Self {
+        let (group, key) = (shown(group, usize::MAX), shown(key, usize::MAX));
+        Self(one_line(&format!(
+            "NOGROUP No such key '{key}' or consumer group '{group}'{context}"
+        )))
+    }
+
+    pub(crate) fn claim_option(word: &[u8]) -> Self {
+        let word = shown(word, usize::MAX);
+        Self(one_line(&format!("ERR Unrecognized XCLAIM option '{word}'")))
     }
 
     /// The same of a command that reads its subcommand by itself.

@@ -150,7 +150,7 @@ fn key_specs(spec: &CommandSpec) -> Vec<Reply> {
             vec![key_spec(spec, index(first), range(last, step, 0))]
         }
         KeySpec::Counted { count } => vec![key_spec(spec, index(count), counted())],
-        KeySpec::HalfAfter { keyword } => vec![key_spec(spec, word(keyword), range(-1, 1, 2))],
+        KeySpec::HalfAfter { keyword, from } => vec![key_spec(spec, word(keyword, from), range(-1, 1, 2))],
         KeySpec::StoreCounted => vec![
             key_spec(spec, index(1), range(0, 1, 0)),
             key_spec(spec, index(2), counted()),
@@ -173,10 +173,10 @@ fn index(position: usize) -> Reply {
 }
 
 /// The first key comes after this word.
-fn word(keyword: &str) -> Reply {
+fn word(keyword: &str, from: usize) -> Reply {
     typed(
         "keyword",
-        &[("keyword", Reply::bulk(keyword)), ("startfrom", Reply::Int(1))],
+        &[("keyword", Reply::bulk(keyword)), ("startfrom", Reply::count(from))],
     )
 }
 

@@ -33,6 +33,7 @@ pub(crate) use args::{Args, parse_int, rank_range};
 
 pub use spec::{Arity, CommandInfo, Flags, Group};
 pub(crate) use spec::{CommandResult, CommandSpec, KeySpec};
+pub(crate) use stream::claim as stream_claim;
 pub(crate) use transactions::abort as abort_transaction;
 
 /// The families, each a list of commands.

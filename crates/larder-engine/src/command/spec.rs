@@ -199,9 +199,11 @@ pub(crate) enum KeySpec {
     Counted {
         count: usize,
     },
-    /// The first half of what follows this word, in any case.
+    /// The first half of what follows this word, in any case, at `from` or later.
     HalfAfter {
         keyword: &'static str,
+        /// The first argument that may be it.
+        from: usize,
     },
     /// A destination first, then a count and so many keys, as in `ZUNIONSTORE destination numkeys key ...`.
     StoreCounted,
@@ -235,7 +237,7 @@ impl KeySpec {
             Self::Range { first, last, step } => (first, from_end(last, args.len()).min(args.len()), step),
             Self::Counted { count } => counted(count),
             Self::StoreCounted => counted(2),
-            Self::HalfAfter { keyword } => half_after(keyword, args),
+            Self::HalfAfter { keyword, from } => half_after(keyword, from, args),
         };
         // A count that promises more than there is makes the whole command invalid.
         let listed = args.all().get(first..end).unwrap_or_default();
@@ -246,8 +248,8 @@ impl KeySpec {
 }
 
 /// The first half of what follows a word: first, end, step.
-fn half_after(keyword: &str, args: &Args<'_>) -> (usize, usize, usize) {
-    let first = (1..args.len())
+fn half_after(keyword: &str, from: usize, args: &Args<'_>) -> (usize, usize, usize) {
+    let first = (from..args.len())
         .find(|i| args.is(*i, keyword))
         .map_or(args.len(), |at| at + 1);
     let rest = args.len().saturating_sub(first);

@@ -3,9 +3,10 @@
 use itoa::Buffer;
 
 use crate::{
+    command::stream_claim,
     db::Entry,
     number,
-    value::{Stream, StreamId, Value},
+    value::{ConsumerGroup, Stream, StreamId, Value},
 };
 
 /// Elements in one command, as Redis writes them: a command of a million arguments would block whoever loads it.
@@ -74,4 +75,38 @@ fn stream_commands(key: &[u8], stream: &Stream, give: &mut impl FnMut(&[&[u8]]))
         b"MAXDELETEDID",
         deleted.as_bytes(),
     ]);
+    for (name, group) in stream.groups() {
+        group_commands(key, name, group, give);
+    }
+}
+
+/// A group, its consumers, and what they have to acknowledge. What is pending of entries that are gone is not kept, as in
+/// Redis.
+fn group_commands(key: &[u8], name: &[u8], group: &ConsumerGroup, give: &mut impl FnMut(&[&[u8]])) {
+    let last = group.last_id.to_string();
+    let read = group
+        .entries_read
+        .map_or_else(|| "-1".to_owned(), |read| read.to_string());
+    let create: [&[u8]; 7] = [
+        b"XGROUP",
+        b"CREATE",
+        key,
+        name,
+        last.as_bytes(),
+        b"ENTRIESREAD",
+        read.as_bytes(),
+    ];
+    give(&create);
+    for (consumer, _) in group.consumers() {
+        give(&[b"XGROUP", b"CREATECONSUMER", key, name, consumer]);
+    }
+    for (id, pending) in group.pending_from(StreamId::MIN) {
+        let texts = [
+            id.to_string(),
+            pending.delivered_at.to_string(),
+            pending.deliveries.to_string(),
+        ];
+        let [id, at, deliveries] = texts.each_ref().map(String::as_bytes);
+        give(&stream_claim(key, name, &pending.consumer, id, at, deliveries).concat());
+    }
 }

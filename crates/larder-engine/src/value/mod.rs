@@ -13,7 +13,9 @@ pub(crate) use list::{End, List};
 pub(crate) use order::{Item, Order};
 pub(crate) use set::Set;
 pub(crate) use sorted_set::SortedSet;
-pub(crate) use stream::{Keep, NewId, Stream, StreamEntry, StreamId, Trim};
+pub(crate) use stream::{
+    ConsumerName, Group as ConsumerGroup, Keep, NewId, Pending, Stream, StreamEntry, StreamId, Trim,
+};
 pub(crate) use string::Text;
 
 use crate::ErrorReply;

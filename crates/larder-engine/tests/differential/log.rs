@@ -40,6 +40,8 @@ fn contents() -> Vec<Step> {
             step(Rule::Same, &["ZRANGE", key, "0", "-1", "WITHSCORES"]),
             step(Rule::Same, &["XRANGE", key, "-", "+"]),
             step(Rule::Same, &["XINFO", "STREAM", key]),
+            step(Rule::Same, &["XINFO", "GROUPS", key]),
+            step(Rule::Pending, &["XPENDING", key, "g", "-", "+", "1000"]),
         ]
     };
     ["0", "1"]
@@ -67,6 +69,31 @@ fn essence(frame: &Frame) -> Vec<Frame> {
     kept.flatten().cloned().collect()
 }
 
+/// What groups have read. How much is pending with whom is looked at apart, and a log does not keep consumers that have
+/// nothing.
+fn progress(frame: &Frame) -> Vec<Frame> {
+    let wanted: [&[u8]; 3] = [b"name", b"last-delivered-id", b"entries-read"];
+    let groups = frame.items().unwrap_or_default().iter();
+    let pairs = groups.flat_map(|group| group.items().unwrap_or_default().chunks_exact(2));
+    let kept = pairs.filter(|pair| pair[0].bytes().is_some_and(|name| wanted.contains(&name)));
+    kept.flatten().cloned().collect()
+}
+
+/// Which entries are pending with whom: of those that are in the stream, for a log does not keep the others. Nor does it
+/// keep that entries were read again.
+fn pending<'a>(frame: &'a Frame, stream: &Frame) -> Vec<&'a [Frame]> {
+    let entries = stream.items().unwrap_or_default();
+    let is_there = |id: &Frame| {
+        entries
+            .iter()
+            .any(|entry| entry.items().is_some_and(|parts| parts[0] == *id))
+    };
+    let all = frame.items().unwrap_or_default().iter().filter_map(Frame::items);
+    all.filter(|parts| is_there(&parts[0]))
+        .map(|parts| &parts[..2])
+        .collect()
+}
+
 /// Members and scores. A small sorted set does not tell -0 from 0, a large one does: it is not in what it is, but in how
 /// it is held.
 fn scored(frame: &Frame) -> Vec<&[u8]> {
@@ -79,8 +106,14 @@ fn scored(frame: &Frame) -> Vec<&[u8]> {
 
 #[track_caller]
 fn same(before: &[Frame], after: &[Frame], what: &str) {
-    for ((step, a), b) in contents().iter().zip(before).zip(after) {
+    // Where the entries of the same stream are, from its groups and from what is pending.
+    const RANGE_BEFORE: usize = 3;
+    for (i, ((step, a), b)) in contents().iter().zip(before).zip(after).enumerate() {
         let holds = match &step.args[0][..] {
+            b"XINFO" if a.items().is_some() && step.args[1] == b"GROUPS" => progress(a) == progress(b),
+            b"XPENDING" if a.items().is_some() && b.items().is_some() => {
+                pending(a, &before[i - RANGE_BEFORE]) == pending(b, &after[i - RANGE_BEFORE])
+            }
             b"XINFO" if a.items().is_some() => essence(a) == essence(b),
             b"ZRANGE" if a.items().is_some() => scored(a) == scored(b),
             _ => step.rule.holds(a, b),

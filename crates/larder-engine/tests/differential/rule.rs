@@ -17,6 +17,12 @@ pub(crate) enum Rule {
     Kind,
     /// What `COMMAND INFO` tells of commands, as far as clients go by it: not the notes for proxies.
     Entries,
+    /// Pending entries as `XPENDING` lists them, but for how long ago they were given.
+    Pending,
+    /// Consumers as `XINFO CONSUMERS` lists them, but for how long ago they were seen.
+    Consumers,
+    /// Byte for byte, but for points in time, in milliseconds.
+    Untimed,
     /// A scan's page: the same cursor, and the same items in any order.
     Page,
     /// The same of pairs.
@@ -44,6 +50,9 @@ impl Rule {
             "millis" => Self::Near(MILLISECONDS),
             "kind" => Self::Kind,
             "entries" => Self::Entries,
+            "pending" => Self::Pending,
+            "consumers" => Self::Consumers,
+            "untimed" => Self::Untimed,
             "page" => Self::Page,
             "pagepairs" => Self::PagePairs,
             "pick" => Self::Pick,
@@ -78,6 +87,9 @@ impl Rule {
                 _ => redis == engine,
             },
             Self::Entries => entries(redis) == entries(engine),
+            Self::Pending => without(redis, &[2]) == without(engine, &[2]),
+            Self::Consumers => without(redis, &[5]) == without(engine, &[5]),
+            Self::Untimed => untimed(redis) == untimed(engine),
             Self::Page => page(redis, engine, sorted),
             Self::PagePairs => page(redis, engine, sorted_pairs),
             Self::Kind | Self::Pick | Self::PickPairs | Self::Rest => redis.kind() == engine.kind(),
@@ -148,6 +160,43 @@ fn page<T: PartialEq>(redis: &Frame, engine: &Frame, sort: fn(&Frame) -> Option<
         (Some([cursor, found]), Some([other_cursor, other])) => cursor == other_cursor && sort(found) == sort(other),
         _ => redis == engine,
     }
+}
+
+/// Without points in time, which are the only numbers of that size.
+fn untimed(frame: &Frame) -> Frame {
+    const POINTS: std::ops::Range<i64> = 1_000_000_000_000..10_000_000_000_000;
+    match frame {
+        Frame::Line(b':', _) if frame.int().is_some_and(|at| POINTS.contains(&at)) => {
+            Frame::Line(b':', b"time".to_vec())
+        }
+        Frame::List(kind, items) => Frame::List(*kind, items.iter().map(untimed).collect()),
+        Frame::Map(pairs) => Frame::Map(
+            pairs
+                .iter()
+                .map(|(name, value)| (untimed(name), untimed(value)))
+                .collect(),
+        ),
+        other => other.clone(),
+    }
+}
+
+/// A list of lists or of maps without what is at these places of each; names and values of a map count one by one.
+fn without(frame: &Frame, places: &[usize]) -> Option<Vec<Vec<Frame>>> {
+    let parts = |item: &Frame| match item {
+        Frame::Map(pairs) => Some(
+            pairs
+                .iter()
+                .flat_map(|(name, value)| [name.clone(), value.clone()])
+                .collect(),
+        ),
+        _ => item.items().map(<[Frame]>::to_vec),
+    };
+    let kept = |item: &Frame| {
+        let parts: Vec<Frame> = parts(item)?;
+        let kept = parts.into_iter().enumerate().filter(|(i, _)| !places.contains(i));
+        Some(kept.map(|(_, part)| part).collect())
+    };
+    frame.items()?.iter().map(kept).collect()
 }
 
 /// Of each command its name, arity, flags, key positions; `None` for one that does not exist.

@@ -77,7 +77,7 @@ impl Pair {
 }
 
 /// What shows everything about a key, whatever its type.
-fn contents(key: &str) -> [Step; 10] {
+fn contents(key: &str) -> [Step; 15] {
     [
         step(Rule::Same, &["TYPE", key]),
         step(Rule::Same, &["OBJECT", "ENCODING", key]),
@@ -89,6 +89,11 @@ fn contents(key: &str) -> [Step; 10] {
         step(Rule::Same, &["ZRANGE", key, "0", "-1", "WITHSCORES"]),
         step(Rule::Same, &["XRANGE", key, "-", "+"]),
         step(Rule::Same, &["XINFO", "STREAM", key]),
+        step(Rule::Same, &["XINFO", "GROUPS", key]),
+        step(Rule::Consumers, &["XINFO", "CONSUMERS", key, "g"]),
+        step(Rule::Consumers, &["XINFO", "CONSUMERS", key, "h"]),
+        step(Rule::Pending, &["XPENDING", key, "g", "-", "+", "1000"]),
+        step(Rule::Pending, &["XPENDING", key, "h", "-", "+", "1000"]),
     ]
 }
 

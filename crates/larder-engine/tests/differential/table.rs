@@ -38,6 +38,10 @@ same BITCOUNT string [int int [BYTE|BIT]]
 same BITPOS string bit [int [int [BYTE|BIT|garbage]]]
 same BITOP (AND|OR|XOR|NOT|garbage) string string {string}
 same BITOP NOT string string
+3 same BITFIELD string {(GET bittype fieldoffset|SET bittype fieldoffset int|INCRBY bittype fieldoffset int|OVERFLOW (WRAP|SAT|FAIL|garbage))}
+3 same BITFIELD string [OVERFLOW (SAT|FAIL)] SET bittype fieldoffset int INCRBY bittype fieldoffset int GET bittype fieldoffset
+same BITFIELD_RO string {GET bittype fieldoffset} [SET 'u8' 0 1|garbage]
+same WATCH $string ; other BITFIELD $string OVERFLOW FAIL (SET|INCRBY) bittype fieldoffset int ; same MULTI ; same PING ; same EXEC
 same DISCARD [garbage]
 
 # hashes
@@ -180,11 +184,38 @@ same XTRIM stream {MAXLEN [=|~] threshold|MINID [=|~] streamid|LIMIT count|garba
 same XREAD [COUNT int] [NOACK|GROUP 'g' 'c'] STREAMS stream stream (streamid|'$'|>) (streamid|'$')
 same XREAD {COUNT int} STREAMS stream {stream} streamid
 same XSETID stream streamid [ENTRIESADDED int] [MAXDELETEDID streamid] [garbage]
-2 same XINFO STREAM stream [FULL [COUNT int]] [garbage]
+2 untimed XINFO STREAM stream [FULL [COUNT int]] [garbage]
 same XINFO GROUPS stream [garbage]
-same XINFO CONSUMERS stream 'g' [garbage]
 same XINFO HELP
 same XINFO 'x'
+
+# groups of a stream; what was given to whom is compared without times
+4 same XGROUP CREATE stream 'g' (0|0|'$'|streamid) [MKSTREAM] [ENTRIESREAD entriesread]
+2 same XGROUP CREATE stream group streamid {(MKSTREAM|MKSTREAM|ENTRIESREAD entriesread|garbage)}
+same XGROUP SETID stream group (0|'$'|streamid) [ENTRIESREAD entriesread] [garbage]
+same XGROUP DESTROY stream group
+same XGROUP CREATECONSUMER stream group consumer
+same XGROUP DELCONSUMER stream group consumer
+same XGROUP HELP
+same XGROUP 'x'
+4 same XREADGROUP GROUP 'g' consumer [COUNT count] STREAMS stream >
+2 same XREADGROUP GROUP group consumer [COUNT int] [NOACK] STREAMS stream [stream] (>|'$'|streamid) [>|streamid]
+same XREADGROUP GROUP group consumer {(COUNT count|NOACK|BLOCK 1|GROUP 'g' 'c'|garbage)} STREAMS stream >
+2 same XREADGROUP GROUP 'g' consumer [COUNT count] STREAMS stream (0|streamid)
+2 same XACK stream group streamid {streamid}
+2 same XPENDING stream group
+2 pending XPENDING stream group [IDLE minidle] streambound streambound count [consumer] [garbage]
+pending XPENDING stream 'g' - + 100 [consumer]
+2 same XCLAIM stream group consumer minidle streamid {streamid} [IDLE minidle] [RETRYCOUNT retrycount] [FORCE] [JUSTID] [LASTID streamid]
+same XCLAIM stream 'g' consumer 0 nextid {nextid} {(FORCE|JUSTID|TIME minidle|garbage)}
+2 same XAUTOCLAIM stream group consumer minidle streambound [COUNT claimcount] [JUSTID] [garbage]
+same XINFO GROUPS stream
+6 same DEL $stream ; same XGROUP CREATE $stream 'g' (0|'$') MKSTREAM ; same XADD $stream nextid member value ; same XADD $stream nextid member value ; same XADD $stream nextid member value ; same XREADGROUP GROUP 'g' 'c' [COUNT 2] [NOACK] STREAMS $stream > ; same XADD $stream nextid member value ; same (XDEL|XACK $stream 'g'|XCLAIM $stream 'g' 'd' 0) 1-1 2-0 3-5 ; same XDEL $stream nextid ; same XINFO GROUPS $stream ; same (XREADGROUP GROUP 'g' consumer STREAMS $stream (0|>)|XAUTOCLAIM $stream 'g' consumer 0 - [COUNT claimcount] [JUSTID]|XTRIM $stream MAXLEN 1|XSETID $stream streamid ENTRIESADDED int) ; same XINFO GROUPS $stream ; same XPENDING $stream 'g' ; same (COPY $stream stream REPLACE|RENAME $stream stream)
+same WATCH $stream ; other (XGROUP CREATE $stream 'g' 0|XGROUP CREATECONSUMER $stream 'g' 'c'|XREADGROUP GROUP 'g' 'c' STREAMS $stream >|XACK $stream 'g' 1-1|XGROUP DESTROY $stream 'g'|XGROUP SETID $stream 'g' 0|XCLAIM $stream 'g' 'd' 0 1-1|XGROUP CREATE $stream 'g' 0 MKSTREAM) ; same MULTI ; same PING ; same EXEC
+3 same DEL $stream ; same XGROUP CREATE $stream 'g' '$' MKSTREAM ; first XREADGROUP GROUP 'g' 'c' [COUNT count] BLOCK 0 [NOACK] STREAMS $stream > ; second XREADGROUP GROUP 'g' 'd' BLOCK 0 STREAMS stream $stream > > ; second XREADGROUP GROUP 'g' 'd' BLOCK 0 STREAMS $stream > ; same (XADD $stream nextid member value|XADD $stream nextid member value|DEL $stream|SET $stream value|RENAME $stream stream|XGROUP DESTROY $stream 'g'|XGROUP SETID $stream 'g' 0|FLUSHALL|EXPIRE $stream 0|SWAPDB 0 1) ; same (XADD $stream nextid member value|XDEL $stream streamid|DEL $stream) ; first ENDWAIT ; second ENDWAIT ; same XINFO GROUPS $stream ; consumers XINFO CONSUMERS $stream 'g'
+2 same DEL $stream ; same XGROUP CREATE $stream 'g' '$' MKSTREAM ; first XREADGROUP GROUP 'g' 'c' BLOCK 0 STREAMS $stream > ; second XREADGROUP GROUP 'g' 'd' BLOCK 0 STREAMS $stream > ; same MULTI ; same XADD $stream nextid member value ; same (XADD $stream nextid member value|DEL $stream|XDEL $stream nextid|XGROUP DESTROY $stream 'g') ; same (RPUSH $stream member|XADD $stream nextid member value) ; same EXEC ; first ENDWAIT ; second ENDWAIT ; consumers XINFO CONSUMERS $stream 'g'
+consumers XINFO CONSUMERS stream group [garbage]
+listener PSUBSCRIBE '__key*' ; same CONFIG SET 'notify-keyspace-events' 'KEA' ; same DEL $stream ; other XGROUP CREATE $stream 'g' 0 MKSTREAM ; other XADD $stream nextid member value ; other XREADGROUP GROUP 'g' 'c' STREAMS $stream > ; other XCLAIM $stream 'g' 'd' 0 1-1 2-0 ; other XGROUP DELCONSUMER $stream 'g' 'd' ; other XGROUP DESTROY $stream 'g' ; listener PING ; same CONFIG SET 'notify-keyspace-events' '' ; listener PUNSUBSCRIBE
 
 # waiting: for ever, until what is waited for comes or ENDWAIT ends it
 same BLPOP list {list} timeout ; same PING

@@ -208,9 +208,13 @@ fn memory(value: &[u8]) -> Result<usize, String> {
     let unit = UNITS
         .iter()
         .find(|(name, _)| unit.eq_ignore_ascii_case(name.as_bytes()));
-    let amount = std::str::from_utf8(amount)
-        .ok()
-        .and_then(|digits| digits.parse::<usize>().ok());
+    // No digits are 0, as C reads them.
+    let amount = match amount {
+        b"" => Some(0),
+        digits => std::str::from_utf8(digits)
+            .ok()
+            .and_then(|digits| digits.parse::<usize>().ok()),
+    };
     amount
         .zip(unit)
         .and_then(|(amount, (_, factor))| amount.checked_mul(*factor))

@@ -98,3 +98,31 @@ fn changes_are_told_to_trackers_and_subscribers() {
         rest = &rest[at + event.len()..];
     }
 }
+
+#[test]
+fn a_group_shares_a_stream_out_and_remembers_what_is_pending() {
+    Shell::new().check(
+        r#"
+        XGROUP CREATE s g 0 => ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically.
+        XGROUP CREATE s g 0 MKSTREAM => OK
+        XGROUP CREATE s g 0 => BUSYGROUP Consumer Group name already exists
+        XADD s 1-0 n 1 => "1-0"
+        XADD s 2-0 n 2 => "2-0"
+        XREADGROUP GROUP none c STREAMS s > => NOGROUP No such key 's' or consumer group 'none' in XREADGROUP with GROUP option
+        XREADGROUP GROUP g c COUNT 1 STREAMS s > => [["s" [["1-0" ["n" "1"]]]]]
+        XREADGROUP GROUP g d STREAMS s > => [["s" [["2-0" ["n" "2"]]]]]
+        XREADGROUP GROUP g d STREAMS s > => nil-array
+        XREADGROUP GROUP g c STREAMS s 0 => [["s" [["1-0" ["n" "1"]]]]]
+        XPENDING s g => [(int) 2 "1-0" "2-0" [["c" "1"] ["d" "1"]]]
+        XPENDING s g - + 10 c => [["1-0" "c" (int) 0 (int) 2]]
+        XCLAIM s g d 0 1-0 JUSTID => ["1-0"]
+        XDEL s 1-0 => (int) 1
+        XAUTOCLAIM s g c 0 - => ["0-0" [["2-0" ["n" "2"]]] ["1-0"]]
+        XACK s g 1-0 2-0 => (int) 1
+        XINFO GROUPS s => [{"name": "g", "consumers": (int) 2, "pending": (int) 0, "last-delivered-id": "2-0", "entries-read": (int) 2, "lag": (int) 0}]
+        XGROUP DELCONSUMER s g c => (int) 0
+        XGROUP DESTROY s g => (int) 1
+        XPENDING s g => NOGROUP No such key 's' or consumer group 'g'
+        "#,
+    );
+}

@@ -1,14 +1,13 @@
 //! `XINFO STREAM key [FULL [COUNT n]]`, `XINFO GROUPS key`, `XINFO CONSUMERS key group`, `XINFO HELP`: what a stream is made of.
 //!
-//! Reference: <https://redis.io/commands/xinfo-stream/>. Nodes are those that Redis would have. Groups are not built yet:
-//! a stream has none.
+//! Reference: <https://redis.io/commands/xinfo-stream/>. Nodes are those that Redis would have.
 
 use super::listing;
 use crate::{
     ErrorReply, Reply,
     command::{Args, Arity, CommandResult, CommandSpec, Flags, Group, KeySpec, container, help},
     ctx::Ctx,
-    value::{Stream, StreamId},
+    value::{ConsumerGroup, Pending, Stream, StreamId},
 };
 
 pub(super) const XINFO: CommandSpec = CommandSpec {
@@ -107,19 +106,38 @@ fn named<'a>(ctx: &'a mut Ctx<'_>, args: &Args<'_>) -> Result<&'a Stream, ErrorR
 }
 
 fn groups(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    named(ctx, args).map(|_| Reply::Array(Vec::new()))
+    let stream = named(ctx, args)?;
+    let groups = stream.groups().map(|(name, group)| {
+        map(vec![
+            ("name", Reply::bulk(name)),
+            ("consumers", Reply::count(group.consumers().len())),
+            ("pending", Reply::count(group.pending_len())),
+            ("last-delivered-id", id(group.last_id)),
+            ("entries-read", number(group.entries_read.map(|read| read as i64))),
+            ("lag", number(group.lag(stream))),
+        ])
+    });
+    Ok(Reply::Array(groups.collect()))
 }
 
 fn consumers(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    named(ctx, args)?;
-    Err(ErrorReply::no_group(args.bytes(3), args.bytes(2)))
+    let (now, name) = (ctx.now(), args.bytes(3));
+    let group = named(ctx, args)?.group(name);
+    let group = group.ok_or_else(|| ErrorReply::no_group(name, args.bytes(2)))?;
+    let consumers = group.consumers().map(|(name, consumer)| {
+        map(vec![
+            ("name", Reply::bulk(name)),
+            ("pending", Reply::count(consumer.pending())),
+            ("idle", Reply::Int(now.saturating_sub(consumer.seen_at) as i64)),
+        ])
+    });
+    Ok(Reply::Array(consumers.collect()))
 }
 
 fn stream(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let stream = named(ctx, args)?;
     let detail = Detail::parse(args)?;
     let (blocks, nodes) = stream.shape();
-    let id = |id: StreamId| Reply::bulk(id.to_string());
     let mut all = stream.range(StreamId::MIN, StreamId::MAX);
     let mut fields = vec![
         ("length", Reply::count(stream.len())),
@@ -134,20 +152,62 @@ fn stream(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         Detail::Ends => {
             let last = stream.range(StreamId::MIN, StreamId::MAX).next_back();
             fields.extend([
-                ("groups", Reply::Int(0)),
+                ("groups", Reply::count(stream.groups().len())),
                 ("first-entry", all.next().map_or(Reply::Null, listing::entry)),
                 ("last-entry", last.map_or(Reply::Null, listing::entry)),
             ]);
         }
         Detail::Entries(count) => {
-            let groups = Reply::Array(Vec::new());
+            let groups = stream.groups().map(|(name, group)| in_full(name, group, stream, count));
+            let groups = Reply::Array(groups.collect());
             fields.extend([("entries", listing::entries(all, count)), ("groups", groups)]);
         }
     }
-    Ok(Reply::Map(
-        fields
-            .into_iter()
-            .map(|(name, value)| (Reply::bulk(name), value))
-            .collect(),
-    ))
+    Ok(map(fields))
+}
+
+/// A group with what is pending, of which at most `count` entries of each list are shown.
+fn in_full(name: &[u8], group: &ConsumerGroup, stream: &Stream, count: Option<usize>) -> Reply {
+    let count = count.unwrap_or(usize::MAX);
+    let times = |pending: &Pending| [pending.delivered_at, pending.deliveries].map(|n| Reply::Int(n as i64));
+    let pending = group.pending_from(StreamId::MIN).take(count).map(|(at, pending)| {
+        let owner = [id(at), Reply::bulk(&pending.consumer)];
+        Reply::Array(owner.into_iter().chain(times(pending)).collect())
+    });
+    let consumers = group.consumers().map(|(name, consumer)| {
+        let ids = consumer.pending_from(StreamId::MIN).take(count);
+        let pending = ids.filter_map(|at| {
+            let times = times(group.pending(at)?);
+            Some(Reply::Array(std::iter::once(id(at)).chain(times).collect()))
+        });
+        map(vec![
+            ("name", Reply::bulk(name)),
+            ("seen-time", Reply::Int(consumer.seen_at as i64)),
+            ("pel-count", Reply::count(consumer.pending())),
+            ("pending", Reply::Array(pending.collect())),
+        ])
+    });
+    map(vec![
+        ("name", Reply::bulk(name)),
+        ("last-delivered-id", id(group.last_id)),
+        ("entries-read", number(group.entries_read.map(|read| read as i64))),
+        ("lag", number(group.lag(stream))),
+        ("pel-count", Reply::count(group.pending_len())),
+        ("pending", Reply::Array(pending.collect())),
+        ("consumers", Reply::Array(consumers.collect())),
+    ])
+}
+
+fn map(fields: Vec<(&'static str, Reply)>) -> Reply {
+    let named = fields.into_iter().map(|(name, value)| (Reply::bulk(name), value));
+    Reply::Map(named.collect())
+}
+
+fn id(id: StreamId) -> Reply {
+    Reply::bulk(id.to_string())
+}
+
+/// A number, if it is known.
+fn number(number: Option<i64>) -> Reply {
+    number.map_or(Reply::Null, Reply::Int)
 }

@@ -23,7 +23,10 @@ pub(super) const XREAD: CommandSpec = CommandSpec {
     group: Group::Stream,
     arity: Arity::at_least(4),
     flags: Flags::READONLY.and(Flags::BLOCKING).and(Flags::MOVABLEKEYS),
-    keys: KeySpec::HalfAfter { keyword: "STREAMS" },
+    keys: KeySpec::HalfAfter {
+        keyword: "STREAMS",
+        from: 1,
+    },
     subcommands: &[],
     run: xread,
 };

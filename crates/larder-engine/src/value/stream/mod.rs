@@ -2,9 +2,10 @@
 //!
 //! Reference: <https://redis.io/docs/latest/develop/data-types/streams/>. Redis keeps a radix tree of listpacks;
 //! approximate trimming removes whole ones, so [`Block`]s begin and end where Redis's nodes would. An empty stream
-//! is a key: it remembers its last id. Consumer groups are not built yet.
+//! is a key: it remembers its last id, and its [`Group`]s.
 
 mod block;
+mod group;
 mod id;
 mod listpack;
 mod packed;
@@ -12,12 +13,13 @@ mod radix;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use crate::value::kind;
+use crate::value::{Bytes, kind};
 use block::Block;
 
 pub(crate) use block::StreamEntry;
+pub(crate) use group::{ConsumerName, Group, Pending};
 pub(crate) use id::{NewId, StreamId};
 
 /// The stream type.
@@ -30,6 +32,8 @@ pub(crate) struct Stream {
     max_deleted_id: StreamId,
     added: u64,
     weight: usize,
+    groups: BTreeMap<Bytes, Group>,
+    groups_weight: usize,
 }
 
 kind!(Stream, Stream);
@@ -59,7 +63,7 @@ impl Stream {
     }
 
     pub(crate) const fn weight(&self) -> usize {
-        self.weight
+        self.weight + self.groups_weight
     }
 
     #[allow(clippy::unused_self, reason = "every type says how Redis would hold it")]
@@ -136,6 +140,11 @@ impl Stream {
             .range(from..until.max(from))
             .flat_map(Block::entries)
             .filter(move |entry| start <= entry.id && entry.id <= end)
+    }
+
+    /// The entry with this id.
+    pub(crate) fn entry(&self, id: StreamId) -> Option<StreamEntry<'_>> {
+        self.range(id, id).next()
     }
 
     /// The block that an id would be in; none before the first one.

@@ -64,6 +64,7 @@ fn dump(engine: &Engine) -> BTreeMap<String, String> {
                     "stream" => Reply::Array(vec![
                         ask(&[b"XRANGE", &key, b"-", b"+"]),
                         stream_info(&ask(&[b"XINFO", b"STREAM", &key])),
+                        groups(&ask(&[b"XINFO", b"STREAM", &key, b"FULL", b"COUNT", b"0"])),
                     ]),
                     other => panic!("a type without a line here: {other}"),
                 },
@@ -87,6 +88,38 @@ fn stream_info(reply: &Reply) -> Reply {
     };
     let keep = |pair: &&(Reply, Reply)| wanted.iter().any(|name| pair.0 == Reply::bulk(name));
     Reply::Array(pairs.iter().filter(keep).map(|pair| pair.1.clone()).collect())
+}
+
+/// The groups in the full account of a stream: how far they read, their consumers, and what is pending of entries that are
+/// there. A log keeps no more of what is pending, nor when a consumer was last seen.
+fn groups(reply: &Reply) -> Reply {
+    let entries = items(field(reply, "entries"));
+    let is_there = |pending: &&Reply| entries.iter().any(|entry| items(entry)[0] == items(pending)[0]);
+    let groups = items(field(reply, "groups")).iter().map(|group| {
+        let consumers = items(field(group, "consumers")).iter();
+        let mut kept: Vec<Reply> = ["name", "last-delivered-id", "entries-read"]
+            .map(|name| field(group, name).clone())
+            .into();
+        kept.extend(consumers.map(|consumer| field(consumer, "name").clone()));
+        kept.extend(items(field(group, "pending")).iter().filter(is_there).cloned());
+        Reply::Array(kept)
+    });
+    Reply::Array(groups.collect())
+}
+
+fn items(reply: &Reply) -> &[Reply] {
+    match reply {
+        Reply::Array(items) => items,
+        other => panic!("a list was expected: {other:?}"),
+    }
+}
+
+fn field<'a>(reply: &'a Reply, name: &str) -> &'a Reply {
+    let Reply::Map(pairs) = reply else {
+        panic!("a map was expected: {reply:?}")
+    };
+    let found = pairs.iter().find(|pair| pair.0 == Reply::bulk(name));
+    &found.unwrap_or_else(|| panic!("no {name} in {reply:?}")).1
 }
 
 /// Sets and hashes have no order.
@@ -116,7 +149,8 @@ fn command(random: &Random) -> Vec<Vec<u8>> {
         _ => format!("v\r\n*{}\r\n$", n(9)),
     };
     let member = || format!("m{}", n(12));
-    let words: Vec<String> = match n(34) {
+    let consumer = || format!("c{}", n(3));
+    let words: Vec<String> = match n(41) {
         0 | 1 => vec!["SET".into(), key("s"), value()],
         2 => vec!["SET".into(), key("s"), value(), "PX".into(), (n(5_000) + 1).to_string()],
         3 => vec!["SETEX".into(), key("s"), (n(50) + 1).to_string(), value()],
@@ -153,6 +187,12 @@ fn command(random: &Random) -> Vec<Vec<u8>> {
             "redis.call('SET', KEYS[1], ARGV[1]) redis.call('LPUSH', KEYS[2], ARGV[1]) redis.call('SPOP', KEYS[3]) return 1".into(),
             "3".into(), key("s"), key("q"), key("e"), value(),
         ],
+        33 => vec!["XGROUP".into(), "CREATE".into(), key("x"), "g".into(), "0".into(), "MKSTREAM".into()],
+        34 | 35 => ["XREADGROUP", "GROUP", "g", &consumer(), "COUNT", "3", "STREAMS", &key("x"), ">"].map(Into::into).into(),
+        36 => ["XREADGROUP", "GROUP", "g", &consumer(), "NOACK", "STREAMS", &key("x"), ">"].map(Into::into).into(),
+        37 => ["XAUTOCLAIM", &key("x"), "g", &consumer(), "300", "-", "COUNT", "2"].map(Into::into).into(),
+        38 => ["XGROUP", "DELCONSUMER", &key("x"), "g", &consumer()].map(Into::into).into(),
+        39 => ["BLMPOP", "0", "2", &key("l"), &key("l"), "LEFT", "COUNT", "2"].map(Into::into).into(),
         _ => vec!["SELECT".into(), n(3).to_string()],
     };
     words.into_iter().map(String::into_bytes).collect()
