@@ -2,6 +2,12 @@
 
 mod exclusion;
 mod kinds;
+mod late;
+mod mutants;
+mod naive;
+mod network;
+mod scripts;
+mod trouble;
 
 use std::time::Duration;
 
@@ -27,11 +33,18 @@ fn watched(t: &Topology, store: &Store) -> StoreLock {
     builder.build().expect("the settings are good")
 }
 
-/// What `work` comes to while time passes; in one task, so that a clock that is moved does not run away from it.
+/// How much of real time a unit takes on a clock that is moved: such a clock waits for nobody, and without this it would run
+/// away from a thread that the machine does not let run for a moment.
+const PACE: Duration = Duration::from_millis(20);
+
+/// What `work` comes to while time passes.
 async fn while_time_passes<T>(t: &Topology, work: impl Future<Output = T>) -> T {
     let passing = async {
         loop {
             t.advance(1).await;
+            if t.clock().as_manual().is_some() {
+                larder_base::Clock::system().sleep(PACE).await;
+            }
         }
     };
     tokio::select! {
