@@ -62,6 +62,7 @@ fn the_scenes_are_listed_as_text_and_as_json() {
         "outage",
         "tags",
         "counters",
+        "lock",
         "limit",
         "transaction",
         "pipeline",

@@ -55,6 +55,10 @@ pub(super) fn a_reply_that_is_late_gives_no_time() {
 struct Stingy;
 
 impl Lease for Stingy {
+    fn resource(&self) -> &'static str {
+        "other:1"
+    }
+
     fn ttl(&self) -> Duration {
         TTL
     }

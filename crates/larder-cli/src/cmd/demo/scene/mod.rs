@@ -8,6 +8,7 @@ mod counters;
 mod duel;
 mod leaderboard;
 mod limit;
+mod lock;
 mod outage;
 mod pipeline;
 mod plain;
@@ -51,6 +52,7 @@ pub(super) const SCENES: &[Scene] = &[
     outage::SCENE,
     tags::SCENE,
     counters::SCENE,
+    lock::SCENE,
     limit::SCENE,
     transaction::SCENE,
     pipeline::SCENE,
