@@ -11,6 +11,12 @@ use tokio::task::JoinSet;
 
 use super::lab::{ABSOLUTE, IDLE, checks, cookie, standing, stands};
 
+/// How many revocations are raced by logins.
+fn rounds() -> u64 {
+    let asked = std::env::var("LARDER_ROUNDS").ok().and_then(|text| text.parse().ok());
+    asked.unwrap_or(4)
+}
+
 checks! {
     async fn a_users_sessions_are_listed_and_ended_one_by_one(lab) {
         let sessions = lab.sessions().await;
@@ -105,35 +111,50 @@ checks! {
 
     /// Logins run beside a revocation: of those begun before it, none is left.
     async fn a_revocation_is_complete_beside_logins(lab) {
-        for round in 0..4u64 {
-            let sessions = lab.sessions().await;
+        const TASKS: usize = 4;
+        let sessions = lab.sessions().await;
+        let mut elsewhere = Vec::new();
+        for _ in 0..TASKS {
+            elsewhere.push(lab.elsewhere().await);
+        }
+        let (mut ended, mut refused, mut standing_after) = (0, 0, 0);
+        for round in 0..rounds() {
             let is_revoking = Arc::new(AtomicBool::new(false));
             let mut tasks = JoinSet::new();
-            for _ in 0..4 {
-                let (sessions, is_revoking) = (lab.elsewhere().await, is_revoking.clone());
+            for sessions in &elsewhere {
+                let (sessions, is_revoking) = (sessions.clone(), is_revoking.clone());
                 tasks.spawn(async move {
-                    let mut made = Vec::new();
+                    let (mut made, mut refused) = (Vec::new(), 0);
                     for _ in 0..10 {
                         let login = sessions.begin_login(&round).await.expect("begun");
                         let began_before = !is_revoking.load(Ordering::SeqCst);
                         tokio::task::yield_now().await;
                         match sessions.create_signed_in(&login).await {
                             Ok(session) => made.push((began_before, cookie(&session))),
-                            Err(error) => assert!(matches!(error, SessionError::LoginEnded), "{error}"),
+                            Err(SessionError::LoginEnded) => refused += 1,
+                            Err(error) => panic!("{error}"),
                         }
                     }
-                    made
+                    (made, refused)
                 });
             }
-            tokio::task::yield_now().await;
+            // Sooner or later among the logins: after some round trips.
+            for _ in 0..round % 12 {
+                sessions.list(&round).await.expect("listed");
+            }
             is_revoking.store(true, Ordering::SeqCst);
-            sessions.revoke_all(&round).await.expect("revoked");
+            ended += sessions.revoke_all(&round).await.expect("revoked");
             while let Some(made) = tasks.join_next().await {
-                for (began_before, id) in made.expect("no task failed") {
-                    assert!(!began_before || !stands(&sessions, &id).await, "a login from before it stands");
+                let (made, refused_here) = made.expect("no task failed");
+                refused += refused_here;
+                for (began_before, id) in made {
+                    let stands = stands(&sessions, &id).await;
+                    assert!(!began_before || !stands, "a login from before it stands");
+                    standing_after += u64::from(stands);
                 }
             }
         }
+        println!("{}: {ended} sessions ended, {refused} logins under way refused, {standing_after} begun after stand", lab.t.kind());
     }
 
     /// What a store may lose: the user's key (evicted), or one entry of it. A session that is on no list is revoked as well.
