@@ -9,8 +9,8 @@ use larder_testkit::{PgServer, eventually};
 /// For whatever takes a moment, on a machine that is busy with much else.
 const SOON: Duration = Duration::from_secs(60);
 
-/// Short, so that a loss is soon heard of.
-const TTL: Duration = Duration::from_millis(300);
+/// Short, so that a loss is soon heard of, and long enough that a machine which is busy with much else does not look like one.
+const TTL: Duration = Duration::from_millis(1_500);
 
 async fn pool(url: &str) -> PgPool {
     let config = PoolConfig::new(url).acquire_timeout(SOON).connect_timeout(SOON);
@@ -25,11 +25,14 @@ async fn database() -> PgPool {
 }
 
 fn lock(pool: &PgPool) -> PgLock {
-    PgLock::builder("invoices")
-        .pool(pool)
-        .ttl(TTL)
-        .build()
-        .expect("the settings are right")
+    let built = PgLock::builder("invoices").pool(pool).build();
+    built.expect("the settings are right")
+}
+
+/// For holders that are to lose it.
+fn soon_lost(pool: &PgPool) -> PgLock {
+    let built = PgLock::builder("invoices").pool(pool).ttl(TTL).build();
+    built.expect("the settings are right")
 }
 
 /// Ends the connections that are locks, as an operator does.
@@ -107,7 +110,7 @@ async fn fences_go_on_growing_where_a_lock_comes_from_a_store() {
 #[tokio::test]
 async fn a_holder_whose_connection_is_killed_hears_of_it_and_is_fenced_before_it_does() {
     let pool = database().await;
-    let (here, there) = (lock(&pool), lock(&pool));
+    let (here, there) = (soon_lost(&pool), lock(&pool));
     let holder = here.acquire(&42).await.expect("it is free");
     let work = holder.run(std::future::pending::<()>());
     let overtake = async {
@@ -149,7 +152,7 @@ async fn the_next_grant_fences_the_holder_before_at_once() {
 #[tokio::test]
 async fn nobody_is_granted_it_while_a_transaction_of_the_holder_before_is_open() {
     let pool = database().await;
-    let (here, there) = (lock(&pool), lock(&pool));
+    let (here, there) = (soon_lost(&pool), soon_lost(&pool));
     let holder = here.acquire(&42).await.expect("it is free");
     let open = FencedTx::begin(&pool, &holder).await.expect("it is the latest");
     terminate(&pool).await;
@@ -165,7 +168,7 @@ async fn a_lock_is_lost_with_its_server_and_taken_again_when_it_is_back() {
     let mut server = PgServer::start().await;
     let pool = pool(&server.database()).await;
     Fences::new(pool.clone()).prepare().await.expect("it can be made");
-    let lock = lock(&pool);
+    let lock = soon_lost(&pool);
     let holder = lock.acquire(&42).await.expect("it is free");
     let fence = holder.fence();
     server.kill();

@@ -16,7 +16,7 @@ use larder_testkit::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    process::{TTL, larder, open},
+    process::{larder, open},
     work::Work,
 };
 
@@ -25,6 +25,9 @@ const ENTRY: &str = "locks::fault_16::stopped_holder";
 
 /// What is locked, and counted.
 const KEY: u64 = 7;
+
+/// Long enough that a machine which is busy with much else does not look like a holder that stands still.
+const TTL: Duration = Duration::from_secs(2);
 
 /// Set in the store when the holder may go on.
 const GO: &str = "go";
@@ -108,7 +111,7 @@ impl Job {
             worker::report(&Said::Wrote);
             return;
         }
-        let guard = larder(&store).acquire(&KEY).await.expect("nobody else has it");
+        let guard = larder(&store, TTL).acquire(&KEY).await.expect("nobody else has it");
         let seen = work.read_fenced(KEY, &guard).await.expect("nobody else was there");
         worker::report(&Said::Read(seen));
         told(&store).await;
@@ -158,7 +161,10 @@ async fn play(player: Player) -> (Said, i64) {
         let seen = work.read(KEY).await;
         work.write(KEY, Held::NO_FENCE, seen + 1).await;
     } else {
-        let guard = larder(&store).acquire_within(&KEY, SOON).await.expect("it runs out");
+        let guard = larder(&store, TTL)
+            .acquire_within(&KEY, SOON)
+            .await
+            .expect("it runs out");
         let seen = work.read_fenced(KEY, &guard).await.expect("it is the latest");
         work.write_fenced(KEY, &guard, seen + 1)
             .await

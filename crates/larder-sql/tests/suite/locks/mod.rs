@@ -8,11 +8,12 @@
 //! | `work` | what is done under a lock: a row is read, and then written |
 //! | `battle` | a run: grants, faults, and the count at the end |
 //! | `stopped` | work that is stopped in time, where the process runs |
-//! | `fault_03`, `fault_16` | rows of the fault matrix: one holder, one fault |
+//! | `fault_03`, `fault_16`, `fault_19` | rows of the fault matrix: one holder, one fault |
 
 mod battle;
 mod fault_03;
 mod fault_16;
+mod fault_19;
 mod medium;
 mod process;
 mod stopped;

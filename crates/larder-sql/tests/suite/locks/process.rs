@@ -102,8 +102,8 @@ pub(super) async fn open(url: &str) -> Store {
     store
 }
 
-pub(super) fn larder(store: &Store) -> StoreLock {
-    let built = StoreLock::builder("locks").store(store).ttl(TTL).build();
+pub(super) fn larder(store: &Store, ttl: Duration) -> StoreLock {
+    let built = StoreLock::builder("locks").store(store).ttl(ttl).build();
     built.expect("the settings are right")
 }
 
@@ -131,7 +131,7 @@ impl Job {
     async fn run(self) {
         let work = Work::open(&self.database).await;
         let lock = match self.how {
-            How::Larder | How::Unfenced => AnyLock::Fenced(Arc::new(larder(&open(&self.store).await))),
+            How::Larder | How::Unfenced => AnyLock::Fenced(Arc::new(larder(&open(&self.store).await, TTL))),
             How::Postgres => AnyLock::Fenced(Arc::new(postgres(&work))),
             How::SetNx => AnyLock::Trusted(SetNxLock::new(open(&self.store).await, TTL)),
         };
