@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, io, path::Path, time::Duration};
 
-use larder::{Cache, Store, metrics};
+use larder::{
+    Cache, Store,
+    limit::{ConcurrencyLimit, FixedWindow, LimitError, Limiter, OnStoreDown},
+    metrics,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -61,6 +65,25 @@ impl Scrape {
     }
 }
 
+/// Two calls admitted, one denied by the store, one by this process, and one by the policy; of two who enter, one does.
+async fn limits(store: &Store) -> Result<(), LimitError> {
+    let limiter = |store: &Store| {
+        let builder = Limiter::builder("calls").store(store).limit(FixedWindow::per_day(2));
+        let builder = builder.remember_denials(Duration::from_secs(3_600));
+        builder.on_store_down(OnStoreDown::Closed).build()
+    };
+    let calls = limiter(store)?;
+    for _ in 0..4 {
+        calls.check("ada").await?;
+    }
+    let away = Store::lazy("redis://127.0.0.1:1?max_attempts=1").expect("the URL is right");
+    limiter(&away)?.check("ada").await?;
+    let places = ConcurrencyLimit::builder("calls").store(store).limit(1);
+    let places = places.on_store_down(OnStoreDown::Closed).build()?;
+    let _entered = (places.enter("ada").await?, places.enter("ada").await?);
+    Ok(())
+}
+
 /// One test, because the façade knows one recorder per process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_service_did_can_be_scraped() {
@@ -86,6 +109,8 @@ async fn what_a_service_did_can_be_scraped() {
             .unwrap();
     }
 
+    limits(&store).await.expect("the store answers");
+
     let (head, body) = http(endpoint.local_addr(), &get("/metrics")).await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert!(
@@ -110,6 +135,22 @@ async fn what_a_service_did_can_be_scraped() {
     is("larder_near_capacity_entries", &[user], 100.0);
     is("larder_load_duration_seconds_count", &[user], 101.0);
     is("larder_engine_memory_max_bytes", &[], 0.0);
+    let calls = r#"namespace="calls""#;
+    for (outcome, expected) in [("allowed", 2.0), ("denied", 3.0), ("failed", 1.0)] {
+        is(
+            "larder_limit_checks_total",
+            &[calls, &format!("outcome=\"{outcome}\"")],
+            expected,
+        );
+    }
+    is("larder_limit_local_total", &[calls], 1.0);
+    for (outcome, expected) in [("granted", 1.0), ("full", 1.0), ("lost", 0.0)] {
+        is(
+            "larder_limit_permits_total",
+            &[calls, &format!("outcome=\"{outcome}\"")],
+            expected,
+        );
+    }
     assert!(scrape.value("larder_engine_memory_used_bytes", &[]) > Some(0.0));
     assert!(
         scrape.value("larder_near_evictions_total", &[user]) > Some(0.0),

@@ -34,7 +34,9 @@ const LEASE: Duration = Duration::from_secs(30);
 
 /// Admits at most N at once for each subject, in all processes together. A cheap clone.
 ///
-/// Each admission is a lease that its [`Permit`] keeps alive; if the process dies, it lapses by itself.
+/// Each admission is a lease that its [`Permit`] keeps alive; if the process dies, it lapses by itself. It answers at once, and
+/// has a policy for a store that is away; to wait for a place, or to stop work whose place is lost, take a
+/// [`Semaphore`](crate::lock::Semaphore).
 ///
 /// ```
 /// use larder_kit::limit::{ConcurrencyLimit, Entry, OnStoreDown};

@@ -26,7 +26,7 @@ impl Limiter {
     /// new revision.
     ///
     /// This process goes by them at once. Each other one does so from its first call on that begins after a look: looks
-    /// travel with calls, one every [`refresh`](LimiterBuilder::refresh), so that is at most `refresh` and the round trip of
+    /// travel with calls, one every [`refresh`](super::LimiterBuilder::refresh), so that is at most `refresh` and the round trip of
     /// a call later; of a process that did not call for longer, the call that looks still goes by the limits it knew. A
     /// process that starts looks before its first call.
     ///
