@@ -30,7 +30,7 @@ pub struct Keeper {
 /// What was granted, and when it was asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant {
-    /// When the request that was granted was sent, on [`Keeper::clock`]'s monotonic clock.
+    /// When the request that was granted was sent: [`Keeper::now`] of that moment.
     pub sent: Duration,
     /// What is left of it by the word of whoever granted it.
     pub left: Duration,
@@ -67,6 +67,12 @@ impl Keeper {
         &self.clock
     }
 
+    /// The time by which guards go: it does not step, and goes on while the machine is suspended, as leases do.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.clock.boot()
+    }
+
     /// What runs in the background for its guards; it ends with the last of them.
     #[must_use]
     pub const fn tasks(&self) -> &Tasks {
@@ -91,7 +97,7 @@ impl Keeper {
     /// # Panics
     /// Outside a Tokio runtime.
     pub fn guard(&self, key: KeyLabel, lease: Arc<dyn Lease>, grant: Grant) -> Result<Guard, LockError> {
-        let (ttl, now) = (lease.ttl(), self.clock.monotonic());
+        let (ttl, now) = (lease.ttl(), self.now());
         let sent = if mutant::lives(Mutant::M20Sent) {
             now
         } else {

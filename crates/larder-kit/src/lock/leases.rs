@@ -153,7 +153,7 @@ impl Leases {
             let replaces = claims.last().map_or(Token::NONE, Claim::token);
             claims.push(Claim::new(self, place, self.draw(replaces)));
             let token = claims.last().map_or(Token::NONE, Claim::token);
-            let sent = self.clock().monotonic();
+            let sent = self.keeper.now();
             match self.send(place, token, replaces, waits).await {
                 Ok(Answer::Mine { fence, left }) => {
                     let grant = Grant { sent, left, fence };
@@ -230,7 +230,7 @@ impl Leases {
             let claim = Claim::new(self, &place, Token::draw(self.store.random()));
             let call = adopt.call_for(&place.stem, claim.token()).int(whole_millis(self.ttl));
             let call = call.arg(token.token().bytes()).arg(replaces.bytes());
-            let sent = self.clock().monotonic();
+            let sent = self.keeper.now();
             attempts += 1;
             match self.store.call(&call).await.and_then(|reply| adopt.read(&reply)) {
                 Ok(Answer::Mine { fence, left }) => {

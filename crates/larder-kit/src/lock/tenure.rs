@@ -76,9 +76,14 @@ impl Tenure {
         &self.clock
     }
 
+    /// The time by which leases go: a machine that is suspended does not suspend them.
+    pub(super) fn now(&self) -> Duration {
+        self.clock.boot()
+    }
+
     /// What is left of it, if it is held.
     pub(super) fn check(&self) -> Result<Duration, LockError> {
-        let now = self.clock.monotonic();
+        let now = self.now();
         if matches!(*self.state.borrow(), State::Held { until } if until <= now) {
             self.end(Loss::Expired);
         }
@@ -108,7 +113,7 @@ impl Tenure {
 
     /// It is not held any more.
     pub(super) fn end(&self, loss: Loss) {
-        let now = self.clock.monotonic();
+        let now = self.now();
         let ended = self.state.send_if_modified(|state| match state {
             // It may have been confirmed since somebody saw that its time was over.
             State::Held { until } if loss == Loss::Expired && *until > now => false,
@@ -142,7 +147,7 @@ impl Tenure {
                 State::Lost(loss) => return loss,
                 State::Held { until } => until,
             };
-            let left = until.saturating_sub(self.clock.monotonic());
+            let left = until.saturating_sub(self.now());
             if left.is_zero() {
                 self.end(Loss::Expired);
                 continue;

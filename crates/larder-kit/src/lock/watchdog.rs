@@ -52,10 +52,10 @@ async fn watch(lease: Arc<dyn Lease>, tenure: Arc<Tenure>) {
 /// Renews once.
 pub(super) async fn extend(lease: &dyn Lease, tenure: &Tenure) -> Result<(), LockError> {
     tenure.check()?;
-    let mut sent = tenure.clock().monotonic();
+    let mut sent = tenure.now();
     let left = lease.extend().await?;
     if mutant::lives(Mutant::M20Sent) {
-        sent = tenure.clock().monotonic();
+        sent = tenure.now();
     }
     match left {
         Some(left) => tenure.confirm(valid_until(sent, lease.ttl(), left)),

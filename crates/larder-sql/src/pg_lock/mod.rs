@@ -106,7 +106,7 @@ impl Locks {
 
     async fn ask(&self, place: &Place) -> Result<Option<Guard>, LockError> {
         let mut session = self.sessions.open().await.map_err(LockError::backend)?;
-        let sent = self.keeper.clock().monotonic();
+        let sent = self.keeper.now();
         // The key of an advisory lock is a number: two names that share one would keep each other out, which never happens.
         let number = xxh3_64(place.resource.as_bytes()).cast_signed();
         let Some(fence) = session

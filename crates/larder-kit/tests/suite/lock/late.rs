@@ -79,7 +79,7 @@ pub(super) fn a_guard_believes_what_it_was_told_is_left() {
         let (clock, hand) = Clock::manual();
         let keeper = Keeper::new("other", &clock).expect("a good name").watchdog(false);
         let grant = Grant {
-            sent: clock.monotonic(),
+            sent: keeper.now(),
             left: TTL / 4,
             fence: None,
         };
@@ -243,6 +243,26 @@ fn a_store_that_comes_back_in_time_costs_nobody_the_lock() {
             }
             guard.check().expect("it was renewed between two outages");
         }
+    });
+}
+
+#[test]
+fn a_machine_that_slept_knows_that_its_lock_is_over() {
+    on_one_thread(async {
+        let world = World::new(true);
+        let guard = world.behind.acquire(&1).await.expect("it is free");
+        // What the monotonic clock does not see, the store does.
+        world.hand.suspend(TTL * 2);
+        let second = world
+            .beside
+            .try_acquire(&1)
+            .await
+            .expect("no network")
+            .expect("the lease has ended");
+        assert!(guard.check().is_err(), "two holders at once");
+        let begun = guard.run(async { panic!("it does not begin") }).await;
+        assert!(begun.expect_err("it is lost").is_lost());
+        drop(second);
     });
 }
 
