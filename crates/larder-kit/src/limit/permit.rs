@@ -129,6 +129,10 @@ impl Lease {
     async fn renew(&mut self) -> bool {
         let sent = self.core.clock.monotonic();
         let left = self.valid_until.saturating_sub(sent);
+        if left.is_zero() {
+            // Somebody may have had it since: what the store would grant now is another place.
+            return false;
+        }
         let renewed = self.core.clock.timeout(left, self.core.take(&self.key, &self.id)).await;
         match renewed {
             Some(Ok(decision)) if decision.allowed => self.valid_until = sent + self.core.lease,
