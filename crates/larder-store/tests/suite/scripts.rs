@@ -1,9 +1,12 @@
 //! Scripts by name: registered, loaded at the start, and found again by a server that forgot them.
 
+use std::time::Duration;
+
 use larder_store::{
-    Script, Scripts, ScriptsError,
+    Script, Scripts, ScriptsError, Store,
     redis::{self, Value},
 };
+use larder_testkit::{RedisServer, eventually};
 
 use super::common::everywhere;
 
@@ -34,6 +37,22 @@ async fn scripts_are_loaded_at_the_start_and_survive_a_server_that_forgets_them(
             assert_eq!(scripts.run(&store, &of).await.unwrap(), left);
             store.run(redis::cmd("SCRIPT").arg("FLUSH").arg("SYNC")).await.unwrap();
         }
+    })
+    .await;
+}
+
+/// After a crash or a failover nothing is known there, and nobody loads anything by hand.
+#[tokio::test]
+async fn a_server_that_was_killed_is_given_the_scripts_again() {
+    let mut server = RedisServer::start().await;
+    let store = Store::open(&server.url()).await.unwrap();
+    let scripts = scripts();
+    scripts.load_all(&store).await.unwrap();
+    server.kill();
+    server.restart_empty().await;
+    eventually(Duration::from_secs(30), async || {
+        let of = scripts.call("stock_of").unwrap().key("stock");
+        scripts.run(&store, &of).await.is_ok_and(|left| left == Value::Nil)
     })
     .await;
 }
