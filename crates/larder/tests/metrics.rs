@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, io, path::Path, time::Duration};
 use larder::{
     Cache, Store,
     limit::{ConcurrencyLimit, FixedWindow, LimitError, Limiter, OnStoreDown},
-    metrics,
+    metrics, redis,
+    session::Sessions,
+    transaction::{Transactions, Watched},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -84,6 +86,36 @@ async fn limits(store: &Store) -> Result<(), LimitError> {
     Ok(())
 }
 
+/// One of each thing that they count.
+async fn sessions_and_transactions(store: &Store) {
+    let sessions = Sessions::builder("web").store(store).build().expect("done");
+    let mut session = sessions.create().await.expect("done");
+    session.rotate().await.expect("done");
+    let login = sessions.begin_login(&1u64).await.expect("done");
+    session.sign_in(&login).await.expect("done");
+    session.set("city", "Uruk").await.expect("done");
+    session.incr("city", 1).await.expect_err("refused");
+    assert!(sessions.load(session.id().reveal()).await.expect("done").is_some());
+    assert!(sessions.load("no id").await.expect("done").is_none());
+
+    let steps = Transactions::builder("steps")
+        .store(store)
+        .attempts(1)
+        .build()
+        .expect("done");
+    let watch = async |overtaken: bool| {
+        let work = async |watched: Watched| {
+            if overtaken {
+                store.run(redis::cmd("SET").arg("n").arg(1)).await?;
+            }
+            watched.commit::<()>(redis::pipe()).await
+        };
+        steps.run(["n"], work).await
+    };
+    watch(false).await.expect("done");
+    assert!(watch(true).await.expect_err("overtaken").is_contended());
+}
+
 /// One test, because the façade knows one recorder per process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_service_did_can_be_scraped() {
@@ -110,6 +142,7 @@ async fn what_a_service_did_can_be_scraped() {
     }
 
     limits(&store).await.expect("the store answers");
+    sessions_and_transactions(&store).await;
 
     let (head, body) = http(endpoint.local_addr(), &get("/metrics")).await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -151,6 +184,28 @@ async fn what_a_service_did_can_be_scraped() {
             expected,
         );
     }
+    let web = r#"namespace="web""#;
+    for turn in ["created", "rotated", "signed_in", "deleted"] {
+        // A login makes a session and deletes the one that it was.
+        let expected = if turn == "created" { 2.0 } else { 1.0 };
+        is(
+            "larder_session_turns_total",
+            &[web, &format!("turn=\"{turn}\"")],
+            expected,
+        );
+    }
+    for (name, outcome) in [
+        ("larder_session_loads_total", "found"),
+        ("larder_session_loads_total", "absent"),
+        ("larder_session_saves_total", "saved"),
+        ("larder_session_saves_total", "refused"),
+    ] {
+        is(name, &[web, &format!("outcome=\"{outcome}\"")], 1.0);
+    }
+    let steps = r#"namespace="steps""#;
+    is("larder_transactions_total", &[steps, r#"outcome="committed""#], 1.0);
+    is("larder_transactions_total", &[steps, r#"outcome="contended""#], 1.0);
+    is("larder_transaction_conflicts_total", &[steps], 1.0);
     assert!(scrape.value("larder_engine_memory_used_bytes", &[]) > Some(0.0));
     assert!(
         scrape.value("larder_near_evictions_total", &[user]) > Some(0.0),
