@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, io, path::Path, time::Duration};
 use larder::{
     Cache, Store,
     limit::{ConcurrencyLimit, FixedWindow, LimitError, Limiter, OnStoreDown},
-    metrics, redis,
+    lock::{Lock as _, LockError, StoreLock},
+    metrics,
+    redis::{self, AsyncCommands as _},
     session::Sessions,
     transaction::{Transactions, Watched},
 };
@@ -116,6 +118,23 @@ async fn sessions_and_transactions(store: &Store) {
     assert!(watch(true).await.expect_err("overtaken").is_contended());
 }
 
+/// Two granted, of which one is lost and one released; one busy; one of a store that is away.
+async fn locks(store: &Store) -> Result<(), LockError> {
+    let locks = |store: &Store| StoreLock::builder("invoices").store(store).watchdog(false).build();
+    let invoices = locks(store)?;
+    let (held, lost) = (invoices.acquire(&1).await?, invoices.acquire(&2).await?);
+    assert!(invoices.try_acquire(&1).await?.is_none());
+    store
+        .clone()
+        .del::<_, ()>(lost.resource())
+        .await
+        .expect("the store answers");
+    assert!(lost.extend().await.is_err() && held.release().await?.was_held());
+    let away = Store::lazy("redis://127.0.0.1:1?max_attempts=1").expect("the URL is right");
+    assert!(locks(&away)?.try_acquire(&1).await.is_err());
+    Ok(())
+}
+
 /// One test, because the façade knows one recorder per process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_service_did_can_be_scraped() {
@@ -143,6 +162,7 @@ async fn what_a_service_did_can_be_scraped() {
 
     limits(&store).await.expect("the store answers");
     sessions_and_transactions(&store).await;
+    locks(&store).await.expect("the store answers");
 
     let (head, body) = http(endpoint.local_addr(), &get("/metrics")).await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -206,6 +226,21 @@ async fn what_a_service_did_can_be_scraped() {
     is("larder_transactions_total", &[steps, r#"outcome="committed""#], 1.0);
     is("larder_transactions_total", &[steps, r#"outcome="contended""#], 1.0);
     is("larder_transaction_conflicts_total", &[steps], 1.0);
+    let invoices = r#"namespace="invoices""#;
+    for (outcome, expected) in [("granted", 2.0), ("busy", 1.0), ("failed", 1.0)] {
+        is(
+            "larder_lock_acquires_total",
+            &[invoices, &format!("outcome=\"{outcome}\"")],
+            expected,
+        );
+    }
+    for (how, expected) in [("taken", 1.0), ("expired", 0.0)] {
+        is(
+            "larder_locks_lost_total",
+            &[invoices, &format!("how=\"{how}\"")],
+            expected,
+        );
+    }
     assert!(scrape.value("larder_engine_memory_used_bytes", &[]) > Some(0.0));
     assert!(
         scrape.value("larder_near_evictions_total", &[user]) > Some(0.0),
