@@ -112,6 +112,20 @@ impl Clock {
         }
     }
 
+    /// Waits until [`monotonic`](Self::monotonic) is `at`: unlike a span, that does not move while it is worked out.
+    ///
+    /// # Panics
+    /// As [`sleep`](Self::sleep).
+    pub fn sleep_until(&self, at: Duration) -> Sleep {
+        match &self.0 {
+            Source::System => self.sleep(at.saturating_sub(self.monotonic())),
+            Source::Manual(manual) => Sleep(Timer::Manual {
+                until: at,
+                clock: manual.clone(),
+            }),
+        }
+    }
+
     /// Waits for `span` on this clock.
     ///
     /// # Panics

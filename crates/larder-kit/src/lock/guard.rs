@@ -48,7 +48,7 @@ pub struct Guard {
     fence: Option<Fence>,
     tenure: Arc<Tenure>,
     tasks: Tasks,
-    watchdog: Option<Watchdog>,
+    watchdog: Option<Arc<Watchdog>>,
     /// Whether it is still to be given back.
     owes: bool,
 }
@@ -59,7 +59,7 @@ impl Guard {
         fence: Option<Fence>,
         tenure: Arc<Tenure>,
         tasks: Tasks,
-        watchdog: Option<Watchdog>,
+        watchdog: Option<Arc<Watchdog>>,
     ) -> Self {
         Self {
             lease,

@@ -6,6 +6,7 @@ use larder_base::{Clock, KeyLabel, Tasks};
 
 use super::{
     Fence, Guard, Lease, LockError,
+    alarm::Alarm,
     figures::{BUSY, FAILED, GRANTED, SERIES},
     tenure::{Tenure, valid_until},
     watchdog,
@@ -23,6 +24,7 @@ pub struct Keeper {
     namespace: Namespace,
     clock: Clock,
     tasks: Tasks,
+    alarm: Alarm,
     watches: bool,
     tally: Arc<Tally>,
 }
@@ -50,6 +52,7 @@ impl Keeper {
             namespace,
             clock: clock.clone(),
             tasks: Tasks::new(),
+            alarm: Alarm::new(clock),
             watches: true,
         })
     }
@@ -111,7 +114,9 @@ impl Keeper {
             return Err(LockError::TooSlow { key, took, ttl });
         }
         self.tally.count(GRANTED);
-        let watchdog = self.watches.then(|| watchdog::start(&self.tasks, &lease, &tenure));
+        let watchdog = self
+            .watches
+            .then(|| watchdog::start(&self.alarm, &self.tasks, &lease, &tenure));
         Ok(Guard::new(lease, grant.fence, tenure, self.tasks.clone(), watchdog))
     }
 

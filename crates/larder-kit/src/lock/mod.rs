@@ -36,6 +36,7 @@
 //!
 //! Not promised: order among those who wait; a lock that is safe without a fence, whatever happens to the store.
 
+mod alarm;
 mod as_lock;
 mod builder;
 mod contract;

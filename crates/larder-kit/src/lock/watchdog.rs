@@ -1,12 +1,14 @@
 //! Renews a lease for as long as its guard lives.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use larder_base::Tasks;
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use super::{
     Lease, LockError, Loss,
+    alarm::{Alarm, Due, Sleeper},
     tenure::{Tenure, valid_until},
 };
 use crate::mutant::{self, Mutant};
@@ -18,26 +20,56 @@ const BEATS: u32 = 3;
 /// is met by a storm.
 const BEATS_IN_TROUBLE: u32 = 12;
 
-/// The task of a watchdog; it ends when this is dropped.
+/// What renews a lease once it is a third over; it ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Watchdog(JoinHandle<Option<()>>);
+pub(super) struct Watchdog {
+    alarm: Alarm,
+    due: Due,
+    tasks: Tasks,
+    lease: Arc<dyn Lease>,
+    tenure: Arc<Tenure>,
+    task: Mutex<Option<JoinHandle<Option<()>>>>,
+}
 
-impl Drop for Watchdog {
-    fn drop(&mut self) {
-        self.0.abort();
+impl Sleeper for Watchdog {
+    fn wake(self: Arc<Self>) {
+        let watch = watch(self.lease.clone(), self.tenure.clone());
+        *self.task.lock() = Some(self.tasks.spawn("lock watchdog", watch));
     }
 }
 
-pub(super) fn start(tasks: &Tasks, lease: &Arc<dyn Lease>, tenure: &Arc<Tenure>) -> Watchdog {
-    Watchdog(tasks.spawn("lock watchdog", watch(lease.clone(), tenure.clone())))
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.alarm.strike(self.due);
+        if let Some(task) = self.task.get_mut() {
+            task.abort();
+        }
+    }
+}
+
+/// Has `alarm` begin to renew `lease` at its first beat.
+pub(super) fn start(alarm: &Alarm, tasks: &Tasks, lease: &Arc<dyn Lease>, tenure: &Arc<Tenure>) -> Arc<Watchdog> {
+    let first = tenure.check().map_or(Duration::ZERO, |left| until_beat(&**lease, left));
+    alarm.set(tasks, first, |due| Watchdog {
+        alarm: alarm.clone(),
+        due,
+        tasks: tasks.clone(),
+        lease: lease.clone(),
+        tenure: tenure.clone(),
+        task: Mutex::default(),
+    })
+}
+
+/// Counted from when the lease was asked for, however late this begins.
+fn until_beat(lease: &dyn Lease, left: Duration) -> Duration {
+    left.saturating_sub(lease.ttl() - lease.ttl() / BEATS)
 }
 
 async fn watch(lease: Arc<dyn Lease>, tenure: Arc<Tenure>) {
     let every = lease.ttl() / BEATS;
-    // Counted from when the lease was asked for, however late this begins. A lost one is for nobody to renew.
+    // A lost one is for nobody to renew.
     while let Ok(left) = tenure.check() {
-        let until_beat = left.saturating_sub(lease.ttl() - every);
-        tenure.clock().sleep(until_beat).await;
+        tenure.clock().sleep(until_beat(&*lease, left)).await;
         // A renewal that hangs is sent anew, while there is time for it: twice is as good as once.
         let renewed = tenure.clock().timeout(every, extend(&*lease, &tenure)).await;
         if let Some(Err(error)) = renewed
