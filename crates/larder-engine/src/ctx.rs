@@ -219,6 +219,12 @@ impl<'a> Ctx<'a> {
         }
     }
 
+    /// Announces a change of which there is no keyspace event, as of the count that `PFCOUNT` keeps.
+    pub(crate) fn modified_silently(&mut self, key: &[u8]) {
+        self.core.effects.changed();
+        self.core.signal(self.db, key, Some(self.client));
+    }
+
     /// A further keyspace event of a change that [`modified`](Self::modified) has announced, such as the `expire`
     /// of a `SET` with a TTL.
     pub(crate) fn event(&mut self, key: &[u8], class: Class, event: &'static str) {

@@ -67,6 +67,8 @@ texts! {
     SCRIPT_READ_ONLY = "ERR Write commands are not allowed from read-only scripts.";
     TRANSACTION_FLAWED = "EXECABORT Transaction discarded because of previous errors.";
     TRANSACTION_TOO_LARGE = "ERR the transaction exceeds client-query-buffer-limit";
+    NO_HYPERLOGLOG = "WRONGTYPE Key is not a valid HyperLogLog string value.";
+    CORRUPT_HYPERLOGLOG = "INVALIDOBJ Corrupted HLL object detected";
     INVALID_CURSOR = "ERR invalid cursor";
     STREAM_ID = "ERR Invalid stream ID specified as stream command argument";
     STREAM_ID_ZERO = "ERR The ID specified in XADD must be greater than 0-0";

@@ -35,6 +35,7 @@ impl Group {
     pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Bitmap => "bitmap",
+            Self::HyperLogLog => "hyperloglog",
             Self::String => "string",
             Self::Hash => "hash",
             Self::List => "list",

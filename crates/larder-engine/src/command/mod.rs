@@ -8,6 +8,7 @@ mod bitmap;
 mod connection;
 mod expiry;
 mod hash;
+mod hyperloglog;
 pub(crate) mod info;
 mod keys;
 mod list;
@@ -41,6 +42,7 @@ const FAMILIES: &[&[&CommandSpec]] = &[
     bitmap::COMMANDS,
     connection::COMMANDS,
     hash::COMMANDS,
+    hyperloglog::COMMANDS,
     keys::COMMANDS,
     list::COMMANDS,
     pubsub::COMMANDS,

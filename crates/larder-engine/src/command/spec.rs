@@ -78,6 +78,7 @@ pub enum Group {
     SortedSet,
     Stream,
     Bitmap,
+    HyperLogLog,
     Generic,
     Connection,
     Server,

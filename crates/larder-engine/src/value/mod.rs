@@ -1,6 +1,7 @@
 //! The data types: one file each.
 
 mod hash;
+pub(crate) mod hyperloglog;
 mod list;
 mod order;
 mod set;

@@ -44,6 +44,19 @@ same BITFIELD_RO string {GET bittype fieldoffset} [SET 'u8' 0 1|garbage]
 same WATCH $string ; other BITFIELD $string OVERFLOW FAIL (SET|INCRBY) bittype fieldoffset int ; same MULTI ; same PING ; same EXEC
 same DISCARD [garbage]
 
+# HyperLogLogs, compared byte for byte
+4 same PFADD loglog {member}
+2 same PFADD loglog manymembers
+same PFADD loglog manypairs
+same PFADD key {member}
+2 same PFCOUNT loglog {loglog}
+same PFCOUNT key [key]
+2 same PFMERGE loglog {loglog} ; same GET $loglog
+same PFMERGE key {key}
+same PFADD $loglog member ; same GET $loglog ; same (SETRANGE $loglog loglogoffset loglogbyte|APPEND $loglog member) ; same (PFADD $loglog member member|PFCOUNT $loglog|PFCOUNT $loglog loglog|PFMERGE loglog $loglog|PFMERGE $loglog loglog) ; same PFCOUNT $loglog ; same OBJECT ENCODING $loglog ; same DEL $loglog
+same DEL $loglog ; same EVAL loglogfill 1 $loglog blockcount ; same GET $loglog ; same PFCOUNT $loglog ; same GET $loglog
+same WATCH $loglog ; other (PFADD $loglog [member]|PFCOUNT $loglog|PFMERGE $loglog) ; same MULTI ; same PING ; same EXEC
+
 # hashes
 6 same HSET hash member value {member value}
 same HSETNX hash member value

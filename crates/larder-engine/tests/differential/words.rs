@@ -12,12 +12,13 @@ const LISTS: &[&str] = &["l1", "l2"];
 const SETS: &[&str] = &["e1", "e2", "e3"];
 const SORTED_SETS: &[&str] = &["z1", "z2", "z3"];
 const STREAMS: &[&str] = &["t1", "t2"];
+const LOGLOGS: &[&str] = &["p1", "p2"];
 /// A sorted set whose scores are all 0, since ranges by member mean nothing elsewhere.
 const LEXICAL: &[&str] = &["x1"];
 
 /// Every key that a sequence may create.
 pub(crate) fn keys() -> impl Iterator<Item = &'static str> {
-    let typed = [STRINGS, HASHES, LISTS, SETS, SORTED_SETS, STREAMS, LEXICAL];
+    let typed = [STRINGS, HASHES, LISTS, SETS, SORTED_SETS, STREAMS, LEXICAL, LOGLOGS];
     typed.into_iter().flatten().copied().chain(["", "none"])
 }
 
@@ -345,6 +346,7 @@ pub(crate) fn draw(name: &str, random: &Random) -> Vec<u8> {
         "set" => key(SETS, random),
         "zset" => key(SORTED_SETS, random),
         "stream" => key(STREAMS, random),
+        "loglog" => key(LOGLOGS, random),
         "setlike" => key(if random.below(4) == 0 { SETS } else { SORTED_SETS }, random),
         "lexical" => one_of(LEXICAL, random),
         "key" => any_key(random),
@@ -467,6 +469,12 @@ fn word_pool(name: &str) -> &'static [&'static str] {
             "#9223372036854775807",
             "x",
             "",
+        ],
+        "loglogoffset" => &["0", "4", "4", "5", "8", "15", "16", "17", "18", "19"],
+        "loglogbyte" => &["\0", "\u{1}", "\u{2}", "\x7f", "H", "@"],
+        "loglogfill" => &[
+            "for i = 1, ARGV[1] * 10 do redis.call('PFADD', KEYS[1], i) end",
+            "for i = 1, ARGV[1] * 4 do redis.call('PFADD', KEYS[1], 'x' .. i, string.rep('y', i)) end",
         ],
         "bitoffset" => &["0", "1", "7", "8", "100", "-1", "4294967296", "x", ""],
         other => panic!("there is no pool `{other}`"),
