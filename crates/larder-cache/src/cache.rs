@@ -140,6 +140,14 @@ where
         long(|| self.read_through(key)).await.map(Lookup::into_value)
     }
 
+    /// The value of `key` if this process has a copy that may be served, without waiting: `Some(None)` says that it is known
+    /// not to exist, `None` that only [`get`](Self::get) can tell. Counted as a read if it answers.
+    #[inline]
+    #[must_use]
+    pub fn get_near(&self, key: &K) -> Option<Option<Arc<V>>> {
+        self.near_value(key)
+    }
+
     /// As [`get`](Self::get), with the circumstances of the answer: tier, freshness, age, and what remains.
     ///
     /// # Errors

@@ -27,8 +27,11 @@
 //! |---|---|---|
 //! | `embedded` | on | the engine behind `embedded:` URLs, in this process |
 //! | `sql` | on | tables of a SQLite database as sources |
+//! | `blocking` | on | [`blocking`]: the same for programs without `async` |
 //! | `prometheus` | off | `metrics::serve`: this process's metrics at an HTTP address |
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 pub mod metrics;
 
 pub use larder_base::{CacheKey, Clock, KeyLabel, KeyPart, ManualClock, Random, WrittenKey, codec::Codec, show_keys};
@@ -77,6 +80,9 @@ mod guide {
     mod persistence {}
     #[doc = include_str!("../../../docs/guide/write-behind.md")]
     mod write_behind {}
+    #[cfg(feature = "blocking")]
+    #[doc = include_str!("../../../docs/guide/blocking.md")]
+    mod blocking {}
     #[doc = include_str!("../../../docs/guide/testing.md")]
     mod testing {}
     #[doc = include_str!("../../../docs/guide/writing.md")]
