@@ -2,6 +2,7 @@
 
 mod bulk;
 mod capacity;
+mod kit;
 mod memory;
 mod miss;
 mod near;
@@ -33,4 +34,7 @@ pub(crate) const GROUPS: &[Group] = &[
     scenes::GROUP,
     writes::GROUP,
     bulk::GROUP,
+    kit::LOCK,
+    kit::LIMIT,
+    kit::SESSION,
 ];
