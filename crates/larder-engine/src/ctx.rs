@@ -3,7 +3,8 @@
 //! Reading goes through [`Ctx::read`], which lets an expired key vanish first. Changing goes through
 //! [`Ctx::update`], [`Ctx::upsert`], [`Ctx::put`] and [`Ctx::remove`], and **every change is followed by one
 //! [`Ctx::modified`]**, which removes a collection that became empty and tells everyone who watches the key:
-//! transactions, tracking clients, subscribers of keyspace events, the log.
+//! transactions, tracking clients, those who wait for it, subscribers of keyspace events, the log. Where Redis tells fewer,
+//! [`Ctx::modified_beside`] and [`Ctx::modified_silently`] do.
 
 use std::time::Duration;
 
