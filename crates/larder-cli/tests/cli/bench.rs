@@ -29,7 +29,7 @@ async fn a_stampede_is_one_load_over_one_cache_and_over_four() {
 
 #[test]
 fn a_store_that_cannot_be_meant_is_wrong_usage() {
-    for what in ["stampede", "store", "pipeline"] {
+    for what in ["stampede", "store", "pipeline", "faces"] {
         larder(&["bench", what, "--store", "foo:"]).ended(2).says(&["redis://"]);
     }
 }
@@ -53,5 +53,21 @@ async fn figures_have_a_machine_a_yardstick_and_their_cost() {
     assert_eq!(figures.len(), 2, "{document:#}");
     assert_eq!(figures[0]["ratio"], 1.0);
     assert!(figures[1]["cpu_ns"].as_f64().expect("a number") > 0.0);
+    assert_eq!(server.cli(&["DBSIZE"]), "0", "nothing is left behind");
+}
+
+#[tokio::test]
+async fn both_faces_do_the_same_work() {
+    let server = RedisServer::start().await;
+    for url in ["embedded:", &server.url()] {
+        let document = on(url, &["bench", "faces", "--rounds", "1"]).await.json();
+        let figures = document["figures"].as_array().expect("a list");
+        assert_eq!(figures.len(), 10, "five cases, two faces: {document:#}");
+        for figure in figures {
+            assert_eq!(figure["operations"], 1_000, "{figure:#}");
+            assert!(figure["p99_us"].as_f64().expect("timed") > 0.0, "{figure:#}");
+        }
+        assert_eq!(document["memory"].as_array().expect("a list").len(), 2, "{document:#}");
+    }
     assert_eq!(server.cli(&["DBSIZE"]), "0", "nothing is left behind");
 }

@@ -1,5 +1,6 @@
 //! `larder bench`: Larder's own figures, with the machine named. Its peers are measured by `cargo xtask bench`.
 
+mod faces;
 mod lab;
 mod stampede;
 
@@ -31,6 +32,8 @@ enum What {
     Near(Rounds),
     /// Hits in the store, against `MGET` and decoding by hand.
     Store(OnStore),
+    /// The async face against the blocking one: loads, hits, misses, 1,000 callers, memory.
+    Faces(OnStore),
     /// Pipelines of 100 commands against 100 single ones.
     Pipeline(OnStore),
     /// Many callers on one missing key: how often it is loaded, and how long they wait.
@@ -56,6 +59,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Outcome {
     let figures = match args.what {
         What::Near(rounds) => near(rounds.rounds as usize).await?,
         What::Store(on) => store_hits(&on, context).await?,
+        What::Faces(on) => return faces::run(&on, context).await,
         What::Pipeline(on) => pipelines(&on, context).await?,
         What::Stampede(args) => return stampede::run(args, context).await,
     };
