@@ -11,12 +11,14 @@
 //! | [`LogTail`] | the same, kept true by a log in the store that is read on from the last item | what the log lost before it was read |
 //! | [`Timed`] | a map in the process in front, whose copies live for a moment | that moment, when the process stands still |
 //! | [`SetNxLock`] | a lock: `SET NX PX`, and `DEL` when done | one holder at a time, when one of them stands still or the server forgets |
+//! | [`PoppedJobs`] | a queue: a list that jobs are pushed to and popped from | what was popped, with its worker |
 
 mod aside;
 mod created_at;
 mod generation;
 mod lock;
 mod log_tail;
+mod popped;
 mod set_nx;
 mod single_flight;
 mod timed;
@@ -32,6 +34,7 @@ pub use created_at::CreatedAtTags;
 pub use generation::CountedGeneration;
 pub use lock::LockAroundLoad;
 pub use log_tail::LogTail;
+pub use popped::PoppedJobs;
 pub use set_nx::SetNxLock;
 pub use single_flight::SingleFlight;
 pub use timed::Timed;
