@@ -22,6 +22,7 @@ mod mutant;
 #[cfg(feature = "mutants")]
 pub mod mutant;
 mod names;
+pub mod queue;
 mod reply;
 mod retention;
 pub mod session;

@@ -34,6 +34,17 @@ metrics_table! {
         BOARD_WRITES = Metric::counter("larder_leaderboard_writes_total", &["namespace", "outcome"],
             "Scores written to leaderboards by outcome: changed (removals included), kept (no better, or the same), failed (calls that the store did not answer).");
         BOARD_READS = Metric::counter("larder_leaderboard_reads_total", &["namespace"], "Reads of leaderboards.");
+        QUEUE_PUSHES = Metric::counter("larder_queue_pushes_total", &["namespace", "outcome"],
+            "Jobs pushed by outcome: new, known (one of that id is there), full (no room), failed (the store did not answer).");
+        QUEUE_JOBS = Metric::counter("larder_queue_jobs_total", &["namespace", "outcome"],
+            "Attempts by how they ended: done, retried, dead, given_back (the worker stopped), stalled (the worker was silent and the \
+             job was taken from it, by this process), overtaken (a result that came after that and was refused).");
+        QUEUE_TICKS = Metric::counter("larder_queue_ticks_total", &["namespace", "outcome"],
+            "Ticks of schedules by outcome: made (this process made the job), skipped (the queue was full).");
+        QUEUE_WAIT = Metric::seconds("larder_queue_wait_seconds", &["namespace"],
+            "How long jobs waited from when they could run until a worker of this process took them.");
+        QUEUE_RUN = Metric::seconds("larder_queue_run_seconds", &["namespace"],
+            "How long attempts ran in this process, however they ended.");
     }
 }
 

@@ -5,5 +5,6 @@ mod leaderboard;
 mod limit;
 mod lock;
 mod mutants;
+mod queue;
 mod session;
 mod transaction;
