@@ -42,7 +42,7 @@ pub use larder_cache::{
     Plain, PlainStore, Progress, PutOptions, Receipt, SharedSink, Sink, SinkError, SinkErrorKind, Source, Stats,
     Ticket, Tier, Ttl, Version, Warming, WriteBehind, WriteGate, WritePolicy, Written,
 };
-pub use larder_kit::{Retention, ToolKey, Window, leaderboard, limit, lock, session, transaction};
+pub use larder_kit::{Retention, ToolKey, Window, leaderboard, limit, lock, queue, session, transaction};
 #[cfg(feature = "sql")]
 pub use larder_sql::{
     FencedDatabase, FencedTx, Fences, Fencing, InTransaction, Outbox, OutboxLag, Owed, Pool, PoolConfig, Prepare,
@@ -76,6 +76,8 @@ mod guide {
     #[cfg(feature = "postgres")]
     #[doc = include_str!("../../../docs/guide/fencing.md")]
     mod fencing {}
+    #[doc = include_str!("../../../docs/guide/queues.md")]
+    mod queues {}
     #[doc = include_str!("../../../docs/guide/persistence.md")]
     mod persistence {}
     #[doc = include_str!("../../../docs/guide/write-behind.md")]
@@ -94,6 +96,7 @@ pub mod prelude {
     pub use crate::leaderboard::Leaderboard;
     pub use crate::limit::{Gcra, Limiter};
     pub use crate::lock::{Fence, Guard, Lock, LockError, StoreLock};
+    pub use crate::queue::{JobContext, JobFailure, Queue};
     pub use crate::session::Sessions;
     pub use crate::transaction::Transactions;
     pub use crate::{

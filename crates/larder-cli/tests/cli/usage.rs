@@ -68,6 +68,7 @@ fn the_scenes_are_listed_as_text_and_as_json() {
         "pipeline",
         "sessions",
         "leaderboard",
+        "queue",
         "ttl",
         "plain",
     ] {

@@ -183,7 +183,9 @@ impl Lab {
         if let Some(hand) = self.clock.as_manual() {
             return hand.advance(Duration::from_millis(ms));
         }
-        self.wire.call(&["EVAL", AGE, "1", STEM, &ms.to_string()]).expect("it ages");
+        self.wire
+            .call(&["EVAL", AGE, "1", STEM, &ms.to_string()])
+            .expect("it ages");
     }
 }
 

@@ -315,9 +315,21 @@ async fn only_the_unheard_claim_is_given_back(lab: &mut Lab) {
 
 /// Whoever sleeps until a job is due is told of one that is due before.
 async fn an_earlier_job_wakes_sleepers(lab: &mut Lab) {
-    lab.put("a", Put { delay: 90_000, ..Put::default() });
+    lab.put(
+        "a",
+        Put {
+            delay: 90_000,
+            ..Put::default()
+        },
+    );
     lab.words();
-    lab.put("b", Put { delay: 50_000, ..Put::default() });
+    lab.put(
+        "b",
+        Put {
+            delay: 50_000,
+            ..Put::default()
+        },
+    );
     assert_eq!(lab.words(), 1);
 }
 
@@ -485,9 +497,21 @@ async fn sleepers_are_told_of_the_first_job(lab: &mut Lab) {
     assert_eq!(lab.words(), 1, "the first that waits");
     lab.push("b");
     assert_eq!(lab.words(), 0, "nobody sleeps");
-    lab.put("c", Put { delay: 50_000, ..Put::default() });
+    lab.put(
+        "c",
+        Put {
+            delay: 50_000,
+            ..Put::default()
+        },
+    );
     assert_eq!(lab.words(), 1, "the first that is delayed");
-    lab.put("d", Put { delay: 90_000, ..Put::default() });
+    lab.put(
+        "d",
+        Put {
+            delay: 90_000,
+            ..Put::default()
+        },
+    );
     assert_eq!(lab.words(), 0, "the sleep ends before");
     let taken = lab.turn(2, &[]).0;
     assert_eq!((taken.len(), lab.words()), (2, 0));

@@ -12,6 +12,7 @@ mod lock;
 mod outage;
 mod pipeline;
 mod plain;
+mod queue;
 mod race;
 mod sessions;
 mod stampede;
@@ -58,6 +59,7 @@ pub(super) const SCENES: &[Scene] = &[
     pipeline::SCENE,
     sessions::SCENE,
     leaderboard::SCENE,
+    queue::SCENE,
     ttl::SCENE,
     plain::SCENE,
 ];
