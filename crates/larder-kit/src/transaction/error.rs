@@ -27,8 +27,18 @@ pub enum TransactionError {
         /// What the first of them answered.
         source: StoreError,
     },
+    /// It was committed, and what its commands answered is not of the type that was asked for. Do not run it again.
+    #[error(
+        "the transaction was committed, but its replies are not of the type that was asked for, which is a tuple with an item for each command that is not `ignore`d, or `()`: {source}"
+    )]
+    Reply {
+        /// What the replies could not be read as.
+        source: StoreError,
+    },
     /// A command would end the watch, or change the connection: the transaction would go through whatever others do.
-    #[error("{command} would end the watch of the transaction; hand what is to be written to `Watched::commit`")]
+    #[error(
+        "{command} would end the watch of the transaction; leave it out, and hand what is to be written to `Watched::commit`, which sends MULTI and EXEC itself"
+    )]
     EndsWatch {
         /// The command.
         command: String,

@@ -38,29 +38,35 @@ impl Watched {
     /// A pipeline without commands writes nothing, and says whether what was read belongs together.
     ///
     /// # Errors
-    /// [`TransactionError::Partly`] if it was committed and commands in it failed; [`TransactionError::Store`]: nothing was
-    /// written, unless the outcome is unknown.
+    /// [`TransactionError::Partly`] if it was committed and commands in it failed; [`TransactionError::Reply`] if it was
+    /// committed and its replies are no `T`; [`TransactionError::EndsWatch`] for a pipeline with a command in it that would
+    /// write past the watch, such as `EXEC`: nothing was sent; [`TransactionError::Store`]: nothing was written, unless the
+    /// outcome is unknown.
     ///
     /// # Cancel safety
     /// It may have been committed, as a whole.
     pub async fn commit<T: FromRedisValue>(mut self, mut pipeline: Pipeline) -> Result<Attempt<T>, TransactionError> {
+        pipeline.cmd_iter().try_for_each(check)?;
         pipeline.atomic();
         let mut exec = Exec {
             own: &mut self.own,
+            is_committed: false,
             failed: Vec::new(),
         };
         let reply = pipeline.query_async::<Option<T>>(&mut exec).await;
-        let mut failed = std::mem::take(&mut exec.failed);
+        let (is_committed, mut failed) = (exec.is_committed, std::mem::take(&mut exec.failed));
         if !failed.is_empty() && !mutant::lives(Mutant::T3) {
             return Err(TransactionError::Partly {
                 failed: failed.len(),
                 source: failed.swap_remove(0),
             });
         }
-        Ok(Attempt(match reply? {
-            Some(value) => End::Committed(value),
-            None => End::Lost(Box::new(self.own)),
-        }))
+        match reply {
+            Ok(Some(value)) => Ok(Attempt(End::Committed(value))),
+            Ok(None) => Ok(Attempt(End::Lost(Box::new(self.own)))),
+            Err(error) if is_committed => Err(TransactionError::Reply { source: error.into() }),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Ends it without writing, with what is to be answered.
@@ -69,9 +75,11 @@ impl Watched {
     }
 }
 
-/// Runs a transaction, and keeps what commands in it answered that failed: the crate shows them as an error of the whole.
+/// Runs a transaction, and keeps whether it was committed, and what commands in it answered that failed: the crate shows
+/// the one and the other as an error of the whole.
 struct Exec<'a> {
     own: &'a mut Dedicated,
+    is_committed: bool,
     failed: Vec<StoreError>,
 }
 
@@ -89,6 +97,7 @@ impl ConnectionLike for Exec<'_> {
         Box::pin(async move {
             let values = self.own.req_packed_commands(pipeline, offset, count).await?;
             if let Some(Value::Array(replies)) = values.last() {
+                self.is_committed = true;
                 let failed = replies.iter().filter(|reply| matches!(reply, Value::ServerError(_)));
                 self.failed = failed
                     .filter_map(|reply| reply.clone().extract_error().err())

@@ -1,5 +1,6 @@
 //! Transactions: what they promise on every topology, beside what goes wrong by hand; and pipelines.
 
+mod beyond;
 mod lost;
 mod mutants;
 mod pipelines;
