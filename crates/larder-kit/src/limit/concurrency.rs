@@ -240,8 +240,7 @@ impl Core {
             OnStoreDown::Closed => (0, Basis::Policy),
             OnStoreDown::Local { share } => (((limit as f64 * share) as u64).max(1), Basis::Share),
         };
-        let here = self.live.lock().get(&key).copied().unwrap_or(0);
-        if here < room {
+        if self.count_one_more(&key, room) {
             return Entry::Admitted(permit::unkept(self.clone(), key));
         }
         let mut decision = Decision::bare(&self.named, false, basis);
@@ -249,12 +248,21 @@ impl Core {
         Entry::Full(decision)
     }
 
-    /// Counts one more live permit of this process, or one less.
-    pub(super) fn count_live(&self, key: &str, one_more: bool) {
+    /// Counts one more live permit of this process if there are fewer than `room`, in one step: many ask at once when the store
+    /// goes away.
+    pub(super) fn count_one_more(&self, key: &str, room: u64) -> bool {
         let mut live = self.live.lock();
-        if one_more {
-            *live.entry(key.to_owned()).or_default() += 1;
-        } else if let Some(count) = live.get_mut(key) {
+        let here = live.get(key).copied().unwrap_or(0);
+        if here < room {
+            live.insert(key.to_owned(), here + 1);
+        }
+        here < room
+    }
+
+    /// Counts one live permit less.
+    pub(super) fn count_one_less(&self, key: &str) {
+        let mut live = self.live.lock();
+        if let Some(count) = live.get_mut(key) {
             *count -= 1;
             if *count == 0 {
                 live.remove(key);

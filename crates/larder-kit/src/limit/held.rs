@@ -72,7 +72,7 @@ impl Held {
             return Some(decision);
         }
         let denial = subject.denial.as_ref()?;
-        let until = denial.surely_until.min(denial.answered + self.believed);
+        let until = denial.surely_until.min(denial.answered.saturating_add(self.believed));
         (cost >= denial.cost && now < until).then(|| denial.repeated(cost, now))
     }
 

@@ -147,7 +147,7 @@ impl Limiter {
         S: ToOwned<Owned: CacheKey> + ?Sized,
     {
         let (stem, core) = (self.core.stem(subject), &self.core);
-        let until = core.clock.monotonic() + deadline;
+        let until = core.clock.monotonic().saturating_add(deadline);
         loop {
             let decision = core.check(&stem, cost).await?;
             if decision.allowed {

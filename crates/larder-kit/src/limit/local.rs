@@ -12,7 +12,7 @@ use governor::{
 };
 use larder_base::Clock;
 
-use super::{Basis, Decision, limits::Named};
+use super::{Basis, Decision, kind::SPAN_MAX, limits::Named};
 
 /// The most subjects that have a share of their own; the others have one together. About 100 bytes each, and in use only
 /// while the store is away.
@@ -34,6 +34,8 @@ pub(super) struct Local {
 struct One {
     named: Named,
     limiter: Limiter,
+    /// What the share has at once.
+    burst: NonZeroU32,
     /// When places were last taken from those who owe nothing any more, in whole seconds: it visits them all.
     swept: AtomicU64,
 }
@@ -57,6 +59,7 @@ impl Local {
             let quota = quota(named.limit.capacity(), named.limit.span(), share);
             One {
                 named: named.clone(),
+                burst: quota.burst_size(),
                 limiter: RateLimiter::hashmap_with_clock(quota, clock.clone()),
                 swept: AtomicU64::new(0),
             }
@@ -82,7 +85,9 @@ impl Local {
     fn one(&self, one: &One, stem: &str, cost: u64) -> Decision {
         let One { named, limiter, .. } = one;
         let key = one.subject(stem, self.clock.now().as_secs());
+        // `governor` multiplies before it compares: a cost far beyond the burst would overflow, and come out as a small one.
         let cost = u32::try_from(cost).ok().and_then(NonZeroU32::new);
+        let cost = cost.filter(|cost| *cost <= one.burst);
         let answer = cost.map(|cost| limiter.check_key_n(&key, cost));
         let wait = match answer {
             Some(Ok(Ok(()))) => return Decision::bare(named, true, Basis::Share),
@@ -119,8 +124,9 @@ fn quota(capacity: u64, span: Duration, share: f64) -> Quota {
     let burst = ((capacity as f64 * share).floor() as u64).clamp(1, u64::from(u32::MAX)) as u32;
     let seconds = span.as_secs_f64() / (capacity as f64 * share);
     let interval = Duration::try_from_secs_f64(seconds)
-        .unwrap_or(span)
-        .max(Duration::from_nanos(1));
+        .unwrap_or(SPAN_MAX)
+        // `governor` counts nanoseconds in 64 bits, which is 584 years.
+        .clamp(Duration::from_nanos(1), SPAN_MAX);
     let quota = Quota::with_period(interval).expect("the interval is at least a nanosecond");
     quota.allow_burst(NonZeroU32::new(burst).expect("it is at least 1"))
 }

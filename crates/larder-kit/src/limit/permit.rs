@@ -62,7 +62,7 @@ impl Permit {
 impl Drop for Permit {
     /// The keeper hears that its other end is gone.
     fn drop(&mut self) {
-        self.core.count_live(&self.key, false);
+        self.core.count_one_less(&self.key);
     }
 }
 
@@ -78,21 +78,22 @@ pub(super) fn kept(core: Arc<Core>, key: String, id: String, sent: Duration) -> 
         lost: lost.clone(),
     };
     let task = core.tasks.spawn("permit", lease.keep(stopped));
-    new(core, key, lost, Some(Keeper { stop, task }))
-}
-
-/// A permit without a lease.
-pub(super) fn unkept(core: Arc<Core>, key: String) -> Permit {
-    new(core, key, CancellationToken::new(), None)
-}
-
-fn new(core: Arc<Core>, key: String, lost: CancellationToken, keeper: Option<Keeper>) -> Permit {
-    core.count_live(&key, true);
+    core.count_one_more(&key, u64::MAX);
     Permit {
         core,
         key,
         lost,
-        keeper,
+        keeper: Some(Keeper { stop, task }),
+    }
+}
+
+/// A permit without a lease, which was counted.
+pub(super) fn unkept(core: Arc<Core>, key: String) -> Permit {
+    Permit {
+        core,
+        key,
+        lost: CancellationToken::new(),
+        keeper: None,
     }
 }
 
@@ -110,9 +111,11 @@ impl Lease {
     async fn keep(mut self, mut stopped: oneshot::Receiver<()>) -> bool {
         let pause = self.core.lease / RENEWALS;
         loop {
+            // Not beyond its end, which an answer that took long has brought near.
+            let left = self.valid_until.saturating_sub(self.core.clock.monotonic());
             tokio::select! {
                 _ = &mut stopped => break,
-                () = self.core.clock.sleep(pause) => {}
+                () = self.core.clock.sleep(pause.min(left)) => {}
             }
             if !self.renew().await {
                 self.core.tally.count(series::LOST);

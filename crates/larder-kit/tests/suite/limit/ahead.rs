@@ -171,3 +171,18 @@ fn remembering_never_denies_what_the_store_would_admit() {
         Ok::<_, LimitError>(())
     });
 }
+
+#[test]
+fn spans_without_end_are_spans_like_others() {
+    for_each_topology(async |t: Topology| {
+        let builder = Limiter::builder("api")
+            .store(&t.store().await)
+            .limit(FixedWindow::per_day(1));
+        let builder = builder.remember_denials(Duration::MAX).refresh(Duration::MAX);
+        let limiter = builder.on_store_down(OnStoreDown::Closed).build()?;
+        assert!(limiter.acquire("a", 1, Duration::MAX).await?.allowed);
+        let denied = [limiter.check("a").await?, limiter.check("a").await?];
+        assert_eq!(denied.map(|it| it.basis), [Basis::Store, Basis::Remembered]);
+        Ok::<_, LimitError>(())
+    });
+}

@@ -145,3 +145,26 @@ async fn a_concurrency_limit_has_the_same_policies() -> Result<(), LimitError> {
     assert!(matches!(half.enter("a").await?, Entry::Admitted(_)));
     Ok(())
 }
+
+/// A share is counted in 64 bits of nanoseconds: neither a cost nor a span runs over them.
+#[tokio::test]
+async fn a_share_holds_against_any_cost_and_any_span() -> Result<(), LimitError> {
+    let away = store(1);
+    let share = |limit, share| {
+        let builder = Limiter::builder("api").store(&away).limit(limit);
+        builder.on_store_down(OnStoreDown::Local { share }).build()
+    };
+    let ten = share(FixedWindow::per_day(10), 1.0)?;
+    // 2,135,041 at 2 h 24 min each is a little more than 2^64 ns, which is what it would be counted as.
+    for cost in [11, 2_135_041, u64::from(u32::MAX), u64::MAX] {
+        let decision = ten.check_cost("a", cost).await?;
+        assert_eq!((decision.allowed, decision.retry_after), (false, None), "{cost}");
+    }
+    assert!(ten.check_cost("a", 10).await?.allowed, "nothing was charged");
+    let month = Duration::from_secs(30 * 86_400);
+    let rare = share(FixedWindow::per(1, month), 1e-9)?;
+    assert!(rare.check("a").await?.allowed);
+    let denied = rare.check("a").await?;
+    assert!(denied.retry_after.is_some_and(|wait| wait > month), "{denied:?}");
+    Ok(())
+}
