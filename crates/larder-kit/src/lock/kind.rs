@@ -54,7 +54,7 @@ impl Step {
                 left: millis(integer(left)?),
             }),
             (0, [_, left, ..]) => Ok(Answer::Not {
-                left: millis(integer(left)?),
+                left: others(integer(left)?),
             }),
             _ => Err(unexpected(name)),
         }
@@ -84,7 +84,42 @@ fn fence_of(number: i64) -> Option<Fence> {
     u64::try_from(number).ok().filter(|number| *number > 0).map(Fence::new)
 }
 
+/// What PTTL says of a key that does not end.
+const NO_TTL: i64 = -1;
+
+/// For how long another has it. What has no TTL is not Larder's, and does not end by itself: whoever waits for it is in no
+/// hurry.
+fn others(number: i64) -> Duration {
+    if number == NO_TTL {
+        return Duration::MAX;
+    }
+    millis(number)
+}
+
 /// Negative where a key has no TTL, which Larder's have: then nothing is left.
 fn millis(number: i64) -> Duration {
     Duration::from_millis(u64::try_from(number).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_ends_is_not_asked_for_again_at_once() {
+        static SCRIPT: Script = Script::new("test", "return 0");
+        let step = Step {
+            script: &SCRIPT,
+            parts: &[],
+        };
+        let taken = |left: i64| Value::Array(vec![Value::Int(0), Value::Int(left), Value::Int(1)]);
+        let left = |reply: &Value| match step.read(reply) {
+            Ok(Answer::Not { left }) => left,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(left(&taken(7)), Duration::from_millis(7));
+        // A key of somebody else's, without a TTL: every waiter would ask five hundred times a second.
+        assert_eq!(left(&taken(-1)), Duration::MAX);
+        assert_eq!(left(&taken(-2)), Duration::ZERO);
+    }
 }

@@ -225,29 +225,30 @@ impl Leases {
             .adopt
             .as_ref()
             .expect("only kinds with a token that can be handed on are adopted");
-        let (mut replaces, mut attempts) = (Token::NONE, 0);
+        // As in `ask`: any of them may have taken it over, until one is answered.
+        let mut claims: Vec<Claim> = Vec::new();
         loop {
+            let replaces = claims.last().map_or(Token::NONE, Claim::token);
             let claim = Claim::new(self, &place, Token::draw(self.store.random()));
             let call = adopt.call_for(&place.stem, claim.token()).int(whole_millis(self.ttl));
             let call = call.arg(token.token().bytes()).arg(replaces.bytes());
+            claims.push(claim);
             let sent = self.keeper.now();
-            attempts += 1;
             match self.store.call(&call).await.and_then(|reply| adopt.read(&reply)) {
                 Ok(Answer::Mine { fence, left }) => {
-                    let grant = Grant { sent, left, fence };
-                    return self.keeper.guard(place.label, claim.into_lease(), grant);
+                    let lease = claims.pop().map(Claim::into_lease);
+                    claims.into_iter().for_each(Claim::settle);
+                    let lease = lease.expect("each request has a claim");
+                    return self.keeper.guard(place.label, lease, Grant { sent, left, fence });
                 }
                 Ok(Answer::Not { .. }) => {
-                    claim.settle();
+                    settle_last(&mut claims);
                     return Err(LockError::NotHeld { key: place.label });
                 }
-                Err(error) if error.is_unknown_outcome() && attempts < ATTEMPTS => {
-                    replaces = claim.token();
-                    claim.settle();
-                }
+                Err(error) if error.is_unknown_outcome() && claims.len() < ATTEMPTS => {}
                 Err(error) => {
                     if !error.is_unknown_outcome() {
-                        claim.settle();
+                        settle_last(&mut claims);
                     }
                     return Err(error.into());
                 }

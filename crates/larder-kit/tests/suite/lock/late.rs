@@ -278,3 +278,24 @@ fn work_that_ends_too_late_is_no_success() {
         assert!(begun.expect_err("it is lost").is_lost());
     });
 }
+
+/// What was taken over by a request whose answer nobody saw is given back by whoever gives up.
+#[test]
+fn an_adoption_that_is_given_up_leaves_nothing_held() {
+    on_one_thread(async {
+        let world = World::new(false);
+        let token = world.beside.acquire(&1).await.expect("it is free").into_token();
+        let token = token.expect("the lock of a store has a token");
+        // It is taken over, which nobody hears; then the requests do not arrive.
+        let lost_reply = Trip(Duration::ZERO, Fate::ReplyLost, Duration::ZERO);
+        world.network.plan(&[lost_reply, Trip::LOST, Trip::LOST, Trip::DIRECT]);
+        let error = world.behind.adopt(&1, token).await.expect_err("nobody answered");
+        assert!(
+            matches!(&error, LockError::Store(error) if error.is_unknown_outcome()),
+            "{error}"
+        );
+        world.settle().await;
+        let next = world.beside.try_acquire(&1).await.expect("no network");
+        assert!(next.is_some(), "it is held by nobody");
+    });
+}
