@@ -1,6 +1,6 @@
 //! A change of several fields, made in one step.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use redis::Value;
 use serde::Serialize;
@@ -38,11 +38,17 @@ pub struct Change<'a> {
     failed: Option<SessionError>,
 }
 
-#[derive(Debug)]
 struct Step {
     op: Op,
     field: String,
     value: Vec<u8>,
+}
+
+/// Without the value: what is in a session is for nobody's log.
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.op.name(), self.field)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -39,6 +39,19 @@ checks! {
         }
     }
 
+    async fn what_is_in_a_session_is_not_shown(lab) {
+        let sessions = lab.sessions().await;
+        let login = sessions.begin_login(&"ann@example.com".to_owned()).await.expect("begun");
+        let mut session = sessions.create_signed_in(&login).await.expect("created");
+        let change = session.change().set("card", "4111").incr("visits", 41);
+        let shown = format!("{login:?} {change:?}");
+        assert!(shown.contains("card") && !shown.contains("ann@"), "{shown}");
+        // Neither as text nor as bytes.
+        for secret in ["4111", "52, 49, 49, 49", "41", "52, 49", "epoch"] {
+            assert!(!shown.contains(secret), "{secret} is in {shown}");
+        }
+    }
+
     async fn wrong_ids_find_nothing_and_leave_nothing(lab) {
         let sessions = lab.sessions().await;
         let id = cookie(&sessions.create().await.expect("created"));
