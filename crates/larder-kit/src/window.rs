@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(name(Window::Week, 1), ":week-2026-11-09");
         assert_eq!(name(Window::Month, 0), ":month-2026-11");
         assert_eq!(name(Window::Month, 11), ":month-2025-12");
-        assert_eq!(name(Window::Every(Duration::from_secs(3_600)), 1), ":1795194000000");
+        assert_eq!(name(Window::Every(Duration::from_secs(3_600)), 1), ":1795197600000");
     }
 
     #[test]
