@@ -26,6 +26,7 @@ pub mod queue;
 mod reply;
 mod retention;
 pub mod session;
+pub mod timeline;
 pub mod transaction;
 mod window;
 

@@ -45,6 +45,9 @@ metrics_table! {
             "How long jobs waited from when they could run until a worker of this process took them.");
         QUEUE_RUN = Metric::seconds("larder_queue_run_seconds", &["namespace"],
             "How long attempts ran in this process, however they ended.");
+        TIMELINE_WRITES = Metric::counter("larder_timeline_writes_total", &["namespace", "outcome"],
+            "Items written to timelines by outcome: changed (added, moved or removed), kept (there already, removed before, too old), failed (the store did not answer).");
+        TIMELINE_READS = Metric::counter("larder_timeline_reads_total", &["namespace"], "Pages of timelines read, and counts.");
     }
 }
 

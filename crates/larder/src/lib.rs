@@ -42,7 +42,7 @@ pub use larder_cache::{
     Plain, PlainStore, Progress, PutOptions, Receipt, SharedSink, Sink, SinkError, SinkErrorKind, Source, Stats,
     Ticket, Tier, Ttl, Version, Warming, WriteBehind, WriteGate, WritePolicy, Written,
 };
-pub use larder_kit::{Retention, ToolKey, Window, leaderboard, limit, lock, queue, session, transaction};
+pub use larder_kit::{Retention, ToolKey, Window, leaderboard, limit, lock, queue, session, timeline, transaction};
 #[cfg(feature = "sql")]
 pub use larder_sql::{
     FencedDatabase, FencedTx, Fences, Fencing, InTransaction, Outbox, OutboxLag, Owed, Pool, PoolConfig, Prepare,
@@ -98,6 +98,7 @@ pub mod prelude {
     pub use crate::lock::{Fence, Guard, Lock, LockError, StoreLock};
     pub use crate::queue::{JobContext, JobFailure, Queue};
     pub use crate::session::Sessions;
+    pub use crate::timeline::Timeline;
     pub use crate::transaction::Transactions;
     pub use crate::{
         Ack, BoxError, Cache, CacheKey, Coherence, Consistency, OnStoreDown, PlainStore, Retention, Source, Store, Ttl,

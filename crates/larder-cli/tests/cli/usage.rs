@@ -69,6 +69,7 @@ fn the_scenes_are_listed_as_text_and_as_json() {
         "sessions",
         "leaderboard",
         "queue",
+        "timeline",
         "ttl",
         "plain",
     ] {

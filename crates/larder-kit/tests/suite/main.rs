@@ -7,4 +7,5 @@ mod lock;
 mod mutants;
 mod queue;
 mod session;
+mod timeline;
 mod transaction;

@@ -18,6 +18,7 @@ mod sessions;
 mod stampede;
 mod tags;
 mod through;
+mod timeline;
 mod transaction;
 mod ttl;
 mod warm;
@@ -60,6 +61,7 @@ pub(super) const SCENES: &[Scene] = &[
     sessions::SCENE,
     leaderboard::SCENE,
     queue::SCENE,
+    timeline::SCENE,
     ttl::SCENE,
     plain::SCENE,
 ];
