@@ -4,7 +4,7 @@ use larder_kit::lock::{Fence, Lock, LockError, Loss, Released, StoreLock};
 use larder_testkit::{Topology, eventually, for_each_topology};
 use redis::AsyncCommands as _;
 
-use super::{DEADLINE, TTL, fixed, watched, while_time_passes};
+use super::{DEADLINE, TTL, fixed, watched};
 use crate::immortal::no_immortal_keys;
 
 #[test]
@@ -151,7 +151,7 @@ fn who_waits_gets_it_when_it_is_given_back() {
         let early = tokio::select! { biased; done = &mut waiting => Some(done.is_ok()), () = t.advance(2) => None };
         assert_eq!(early, None, "it is held");
         guard.release().await?;
-        while_time_passes(&t, waiting).await?.check()?;
+        t.while_time_passes(waiting).await?.check()?;
         Ok::<_, LockError>(())
     });
 }

@@ -6,7 +6,7 @@ use larder_kit::lock::{Election, Leader, Lock, LockError, ReadWriteLock, Release
 use larder_testkit::{Topology, eventually, for_each_topology};
 use redis::AsyncCommands as _;
 
-use super::{DEADLINE, TTL, while_time_passes};
+use super::{DEADLINE, TTL};
 use crate::immortal::no_immortal_keys;
 
 async fn semaphores(t: &Topology, permits: u32, watches: bool) -> Semaphore {
@@ -42,8 +42,8 @@ fn a_semaphore_has_so_many_holders_and_each_a_lease_of_its_own() {
         second.release().await?;
         let fourth = there.try_acquire(&1).await?.expect("one was given back");
         // The first one lapses alone.
-        while_time_passes(&t, first.lost()).await;
-        let fifth = while_time_passes(&t, here.acquire(&1)).await?;
+        t.while_time_passes(first.lost()).await;
+        let fifth = t.while_time_passes(here.acquire(&1)).await?;
         assert!(there.try_acquire(&1).await?.is_none());
         third.check()?;
         assert_eq!(
@@ -71,7 +71,7 @@ fn a_permit_is_renewed_and_its_loss_is_told() {
             permit.check()?;
         }
         store.flushall::<()>().await.expect("it is a server for tests");
-        let stopped = while_time_passes(&t, permit.run(std::future::pending::<()>())).await;
+        let stopped = t.while_time_passes(permit.run(std::future::pending::<()>())).await;
         assert!(stopped.expect_err("the permit is gone").is_lost());
         Ok::<_, LockError>(())
     });
@@ -99,7 +99,7 @@ fn readers_are_many_and_a_writer_is_alone() {
         writer.release().await?;
         let reader = there.reading().try_acquire(&7).await?.expect("nobody writes");
         // A reader that died keeps writers out for as long as its lease.
-        let writer = while_time_passes(&t, here.writing().acquire(&7)).await?;
+        let writer = t.while_time_passes(here.writing().acquire(&7)).await?;
         assert!(reader.check().is_err(), "it knows before the writer begins");
         assert!(writer.fence() > first);
         Ok::<_, LockError>(())
@@ -125,7 +125,7 @@ fn readers_who_come_and_go_do_not_keep_a_writer_out() {
                     std::mem::replace(&mut reading, next).release().await?;
                 } else if reading.check().is_ok() {
                     // It was not let in because a writer waits: then the last one goes, too.
-                    let next = while_time_passes(&t, readers.reading().acquire(&7)).await?;
+                    let next = t.while_time_passes(readers.reading().acquire(&7)).await?;
                     std::mem::replace(&mut reading, next).release().await?;
                 }
                 t.advance(1).await;
@@ -149,7 +149,7 @@ fn one_leads_and_others_see_who() {
         let mut watch = other.watch("nightly");
         assert_eq!(watch.next().await?, None, "nobody yet");
         let leads = one.campaign("nightly").await?;
-        let seen = while_time_passes(&t, watch.next()).await?.expect("somebody leads");
+        let seen = t.while_time_passes(watch.next()).await?.expect("somebody leads");
         assert_eq!(
             seen,
             Leader {
@@ -178,7 +178,7 @@ fn who_waits_leads_when_the_leader_is_silent() {
     for_each_topology(async |t: Topology| {
         let (one, other) = (candidate(&t, "one", false).await, candidate(&t, "other", false).await);
         let silent = one.campaign("nightly").await?;
-        let leads = while_time_passes(&t, other.campaign("nightly")).await?;
+        let leads = t.while_time_passes(other.campaign("nightly")).await?;
         assert!(silent.check().is_err(), "the silent one knows before");
         assert!(leads.term() > silent.term());
         Ok::<_, LockError>(())
@@ -202,7 +202,7 @@ fn work_of_a_leader_is_begun_again_with_each_term() {
             let first = terms.recv().await.expect("it leads");
             t.advance(1).await;
             store.flushall::<()>().await.expect("it is a server for tests");
-            let second = while_time_passes(&t, terms.recv()).await.expect("it leads again");
+            let second = t.while_time_passes(terms.recv()).await.expect("it leads again");
             assert!(second > first);
         };
         tokio::select! {
@@ -210,7 +210,9 @@ fn work_of_a_leader_is_begun_again_with_each_term() {
             done = leading => panic!("the work does not end: {done:?}"),
             () = script => {}
         }
-        let done = while_time_passes(&t, leader.run_while_leader("other", |term| async move { term.get() })).await?;
+        let done = t
+            .while_time_passes(leader.run_while_leader("other", |term| async move { term.get() }))
+            .await?;
         assert!(done > 0, "work that ends gives its result");
         Ok::<_, LockError>(())
     });

@@ -32,24 +32,3 @@ fn watched(t: &Topology, store: &Store) -> StoreLock {
     let builder = StoreLock::builder("invoices").store(store).ttl(t.units(TTL));
     builder.build().expect("the settings are good")
 }
-
-/// How much of real time a unit takes on a clock that is moved: such a clock waits for nobody, and without this it would run
-/// away from a thread that the machine does not let run for a moment.
-const PACE: Duration = Duration::from_millis(20);
-
-/// What `work` comes to while time passes.
-async fn while_time_passes<T>(t: &Topology, work: impl Future<Output = T>) -> T {
-    let passing = async {
-        loop {
-            t.advance(1).await;
-            if t.clock().as_manual().is_some() {
-                larder_base::Clock::system().sleep(PACE).await;
-            }
-        }
-    };
-    tokio::select! {
-        biased;
-        done = work => done,
-        () = passing => unreachable!("time passes for ever"),
-    }
-}

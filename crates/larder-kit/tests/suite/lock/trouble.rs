@@ -11,7 +11,7 @@ use larder_store::{Store, StoreConfig};
 use larder_testkit::{Proxy, RedisServer, Topology, eventually, for_each_topology};
 use redis::AsyncCommands as _;
 
-use super::{DEADLINE, watched, while_time_passes};
+use super::{DEADLINE, watched};
 
 async fn client(port: u16) -> Store {
     Store::connect(StoreConfig::tcp("127.0.0.1", port))
@@ -26,7 +26,7 @@ fn who_is_taken_the_lock_hears_of_it() {
         let guard = watched(&t, &store).acquire(&1).await?;
         t.advance(1).await;
         store.flushall::<()>().await.expect("it is a server for tests");
-        assert_eq!(while_time_passes(&t, guard.lost()).await, Loss::Taken);
+        assert_eq!(t.while_time_passes(guard.lost()).await, Loss::Taken);
         let stopped = guard.run(std::future::pending::<()>()).await;
         assert!(stopped.expect_err("it is another's").is_lost());
         Ok::<_, LockError>(())
