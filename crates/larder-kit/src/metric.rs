@@ -19,7 +19,8 @@ metrics_table! {
         LIMIT_UNREADABLE = Metric::counter("larder_limit_unreadable_total", &["namespace"],
             "Looks at the limits in the store that found what cannot be read; the limits stay as they are then.");
         LIMIT_PERMITS = Metric::counter("larder_limit_permits_total", &["namespace", "outcome"],
-            "What became of those who asked a concurrency limit: granted, full; failed (the store was away), lost (a lease ended).");
+            "What became of those who asked a concurrency limit: granted, full, failed (the store was away); and of granted places that \
+             were lost: taken (the store says that it is another's, or nobody's), expired (it could not be renewed in time).");
         SESSION_LOADS = Metric::counter("larder_session_loads_total", &["namespace", "outcome"],
             "Sessions asked for by outcome: found, absent (ended, or never there), failed (the store did not answer).");
         SESSION_SAVES = Metric::counter("larder_session_saves_total", &["namespace", "outcome"],
@@ -68,19 +69,13 @@ pub(crate) const LIMIT_SERIES: &[Series] = &[
     (LIMIT_UNREADABLE, None),
 ];
 
-/// What a concurrency limit counts, by the places in [`PERMIT_SERIES`].
-pub(crate) mod permit_series {
-    pub(crate) const GRANTED: usize = 0;
-    pub(crate) const FULL: usize = 1;
-    pub(crate) const FAILED: usize = 2;
-    pub(crate) const LOST: usize = 3;
-}
-
+/// What a concurrency limit counts: its keeper's figures, in the order of all leases ([`crate::lock`]).
 pub(crate) const PERMIT_SERIES: &[Series] = &[
     (LIMIT_PERMITS, Some("granted")),
     (LIMIT_PERMITS, Some("full")),
     (LIMIT_PERMITS, Some("failed")),
-    (LIMIT_PERMITS, Some("lost")),
+    (LIMIT_PERMITS, Some("taken")),
+    (LIMIT_PERMITS, Some("expired")),
 ];
 
 #[cfg(test)]

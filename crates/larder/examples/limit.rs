@@ -125,10 +125,8 @@ async fn at_once(store: &Store) -> Result<(), BoxError> {
     }
     drop(one); // in the background; `permit.release().await` says when
     if let Entry::Admitted(permit) = other {
-        tokio::select! {
-            () = permit.lost() => println!("somebody else may be in our place"),
-            () = export() => println!("exported"),
-        }
+        permit.run(export()).await?; // stopped before somebody else can have the place, should it be lost
+        println!("exported");
         assert!(permit.release().await);
     }
     Ok(())

@@ -197,7 +197,7 @@ async fn what_a_service_did_can_be_scraped() {
         );
     }
     is("larder_limit_local_total", &[calls], 1.0);
-    for (outcome, expected) in [("granted", 1.0), ("full", 1.0), ("lost", 0.0)] {
+    for (outcome, expected) in [("granted", 1.0), ("full", 1.0), ("taken", 0.0), ("expired", 0.0)] {
         is(
             "larder_limit_permits_total",
             &[calls, &format!("outcome=\"{outcome}\"")],

@@ -2,22 +2,20 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use larder_base::{CacheKey, Clock, Tasks};
-use larder_store::{Script, ScriptCall, Store};
+use larder_base::{CacheKey, KeyLabel};
+use larder_store::{Script, Store, StoreError};
 use parking_lot::Mutex;
 
 use super::{
     Basis, Decision, LimitError, OnStoreDown, Permit,
     kind::{Kind, window},
     limits::Named,
-    permit,
     unavailable::is_away,
 };
 use crate::{
-    figures::Tally,
-    metric::{self, permit_series as series},
-    names::Namespace,
-    reply,
+    lock::{Claim, Grant, Hold, Keeper, Step, StoreLease, Token, member, wrong_ttl},
+    metric::PERMIT_SERIES,
+    names::{Namespace, ToolKey as _},
 };
 
 /// Its script takes other arguments than the kinds that a `Limiter` checks, and is not among them.
@@ -29,14 +27,24 @@ static KIND: Kind = Kind {
     span: window::span,
 };
 
+/// The leases are members of one sorted set, and kept as those of a semaphore are.
+const LEASES: &[&str] = &[":concurrency"];
+static HOLD: Hold = member(LEASES);
+static ENTER: Step = Step {
+    script: &KIND.script,
+    parts: LEASES,
+};
+
 /// How long a permit lives after its process died, unless said otherwise.
 const LEASE: Duration = Duration::from_secs(30);
 
 /// Admits at most N at once for each subject, in all processes together. A cheap clone.
 ///
-/// Each admission is a lease that its [`Permit`] keeps alive; if the process dies, it lapses by itself. It answers at once, and
-/// has a policy for a store that is away; to wait for a place, or to stop work whose place is lost, take a
-/// [`Semaphore`](crate::lock::Semaphore).
+/// Each admission is a lease that its [`Permit`] keeps alive; if the process dies, it lapses by itself.
+///
+/// Take it to answer a caller: it decides at once, says to one who is turned away for how long to stay away, and goes by a policy
+/// where the store is away. Work that has to be done and can wait for its turn takes a [`Semaphore`](crate::lock::Semaphore): the
+/// same leases, behind the face of a lock, which waits and for which a store that is away is an error.
 ///
 /// ```
 /// use larder_kit::limit::{ConcurrencyLimit, Entry, OnStoreDown};
@@ -87,16 +95,13 @@ pub struct ConcurrencyBuilder<Down = ()> {
 
 #[derive(Debug)]
 pub(super) struct Core {
-    namespace: Namespace,
     store: Store,
-    pub(super) clock: Clock,
     named: Named,
-    pub(super) lease: Duration,
+    lease: Duration,
     on_store_down: OnStoreDown,
-    pub(super) tasks: Tasks,
+    keeper: Keeper,
     /// Live permits of this process, which are what it knows when the store is away.
-    live: Mutex<HashMap<String, u64>>,
-    pub(super) tally: Arc<Tally>,
+    live: Mutex<HashMap<Arc<str>, u64>>,
 }
 
 impl<Down> ConcurrencyBuilder<Down> {
@@ -112,8 +117,8 @@ impl<Down> ConcurrencyBuilder<Down> {
         self
     }
 
-    /// How long a permit outlives its process; 30 s unless said, in whole milliseconds. A live one is renewed three times in
-    /// that time.
+    /// How long a permit outlives its process; 30 s unless said, in whole milliseconds, from 100 ms to a day. A live one is
+    /// renewed three times in that time.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
@@ -140,19 +145,19 @@ impl ConcurrencyBuilder<OnStoreDown> {
         let namespace = Namespace::new(&self.namespace)?;
         let missing = || LimitError::config("a concurrency limit has no store; add `.store(&store)`");
         let store = self.store.ok_or_else(missing)?;
+        if let Some(text) = wrong_ttl("a concurrency limit's `lease`", self.lease) {
+            return Err(LimitError::config(text));
+        }
         let named = Named {
             name: KIND.name.into(),
             limit: window::limit(&KIND, self.limit, self.lease)?,
         };
         let core = Core {
-            clock: store.clock().clone(),
-            tally: Tally::of("permit", namespace.text(), metric::PERMIT_SERIES),
-            namespace,
+            keeper: Keeper::counting("permit", PERMIT_SERIES, namespace, store.clock()),
             store,
             named,
             lease: self.lease,
             on_store_down: self.down.checked()?,
-            tasks: Tasks::new(),
             live: Mutex::default(),
         };
         Ok(ConcurrencyLimit { core: Arc::new(core) })
@@ -181,68 +186,87 @@ impl ConcurrencyLimit {
     /// Outside a Tokio runtime.
     ///
     /// # Cancel safety
-    /// Dropping the future abandons the answer; a place may be taken until its lease lapses, as where an answer was lost.
+    /// Nothing is taken for longer than the lease: a place that was given without being seen, here or where an answer was lost,
+    /// is given back in the background.
     pub async fn enter<S>(&self, subject: &S) -> Result<Entry, LimitError>
     where
         S: ToOwned<Owned: CacheKey> + ?Sized,
     {
-        let key = format!("{}:concurrency", self.core.namespace.stem("limit", &subject.to_owned()));
-        // A new one for every attempt: what is sent twice would be one lease that two believe in.
-        let id = format!("{:032x}", u128::from_be_bytes(self.core.store.random().bytes()));
-        let sent = self.core.clock.monotonic();
-        let entry = match self.core.take(&key, &id).await {
-            Ok(decision) if decision.allowed => Entry::Admitted(permit::kept(self.core.clone(), key, id, sent)),
-            Ok(decision) => Entry::Full(decision),
-            Err(LimitError::Store(error)) if is_away(&error) => {
-                self.core.tally.count(series::FAILED);
-                self.core.without_store(key)
-            }
+        let key = subject.to_owned();
+        let stem: Arc<str> = self.core.keeper.namespace().stem("limit", &key).into();
+        let label = self.core.keeper.label(key.written().as_str());
+        match self.core.ask(&stem, label).await {
+            Ok(Some(entry)) => Ok(entry),
+            Ok(None) => Ok(self.core.without_store(stem)),
             Err(error) => {
-                self.core.tally.count(series::FAILED);
-                return Err(error);
+                self.core.keeper.count_failed();
+                if is_away(&error) {
+                    return Ok(self.core.without_store(stem));
+                }
+                Err(error.into())
             }
-        };
-        self.core.tally.count(match entry {
-            Entry::Admitted(_) => series::GRANTED,
-            Entry::Full(_) => series::FULL,
-        });
-        Ok(entry)
+        }
     }
 }
 
 impl Core {
-    /// Takes a place under `id`, or renews the one that it has.
-    pub(super) async fn take(&self, key: &str, id: &str) -> Result<Decision, LimitError> {
+    /// Asks the store for a place; `None` if its answer came too late to be of use.
+    async fn ask(self: &Arc<Self>, stem: &Arc<str>, label: KeyLabel) -> Result<Option<Entry>, StoreError> {
         let [limit, lease_ms] = self
             .named
             .limit
             .args
             .map(|number| i64::try_from(number).unwrap_or(i64::MAX));
-        let call = ScriptCall::new(&KIND.script).key(key).arg("acquire").arg(id);
-        let reply = self.store.call(&call.int(limit).int(lease_ms)).await?;
-        Ok(Decision::read(
-            std::slice::from_ref(&self.named),
-            &reply,
-            KIND.script.name(),
-        )?)
+        // A new token for every attempt: what is sent twice would be one lease that two believe in.
+        let token = Token::draw(self.store.random());
+        let lease = StoreLease::new(&self.store, &HOLD, self.lease, stem.clone(), token);
+        let claim = Claim::new(lease, self.keeper.tasks());
+        let call = ENTER.call(stem).arg("acquire").arg(token.bytes());
+        let sent = self.keeper.now();
+        let reply = match self.store.call(&call.int(limit).int(lease_ms)).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                if !error.is_unknown_outcome() {
+                    claim.settle();
+                }
+                return Err(error);
+            }
+        };
+        let decision = Decision::read(std::slice::from_ref(&self.named), &reply, KIND.script.name())?;
+        if !decision.allowed {
+            claim.settle();
+            self.keeper.count_busy();
+            return Ok(Some(Entry::Full(decision)));
+        }
+        let grant = Grant {
+            sent,
+            left: self.lease,
+            fence: None,
+        };
+        let Ok(guard) = self.keeper.guard(label, claim.into_lease(), grant) else {
+            self.keeper.count_failed();
+            return Ok(None);
+        };
+        self.count_one_more(stem, u64::MAX);
+        Ok(Some(Entry::Admitted(Permit::new(
+            self.clone(),
+            stem.clone(),
+            Some(guard),
+        ))))
     }
 
-    /// Gives the place back; `false` if it had lapsed.
-    pub(super) async fn give_back(&self, key: &str, id: &str) -> Result<bool, LimitError> {
-        let call = ScriptCall::new(&KIND.script).key(key).arg("release").arg(id);
-        Ok(reply::integer(&self.store.call(&call).await?)? == 1)
-    }
-
-    fn without_store(self: &Arc<Self>, key: String) -> Entry {
+    fn without_store(self: &Arc<Self>, stem: Arc<str>) -> Entry {
         let limit = self.named.limit.capacity();
         let (room, basis) = match self.on_store_down {
             OnStoreDown::Open => (u64::MAX, Basis::Policy),
             OnStoreDown::Closed => (0, Basis::Policy),
             OnStoreDown::Local { share } => (((limit as f64 * share) as u64).max(1), Basis::Share),
         };
-        if self.count_one_more(&key, room) {
-            return Entry::Admitted(permit::unkept(self.clone(), key));
+        if self.count_one_more(&stem, room) {
+            self.keeper.count_granted();
+            return Entry::Admitted(Permit::new(self.clone(), stem, None));
         }
+        self.keeper.count_busy();
         let mut decision = Decision::bare(&self.named, false, basis);
         decision.retry_after = Some(Duration::from_secs(1));
         Entry::Full(decision)
@@ -250,22 +274,22 @@ impl Core {
 
     /// Counts one more live permit of this process if there are fewer than `room`, in one step: many ask at once when the store
     /// goes away.
-    pub(super) fn count_one_more(&self, key: &str, room: u64) -> bool {
+    fn count_one_more(&self, stem: &Arc<str>, room: u64) -> bool {
         let mut live = self.live.lock();
-        let here = live.get(key).copied().unwrap_or(0);
+        let here = live.get(stem).copied().unwrap_or(0);
         if here < room {
-            live.insert(key.to_owned(), here + 1);
+            live.insert(stem.clone(), here + 1);
         }
         here < room
     }
 
     /// Counts one live permit less.
-    pub(super) fn count_one_less(&self, key: &str) {
+    pub(super) fn count_one_less(&self, stem: &Arc<str>) {
         let mut live = self.live.lock();
-        if let Some(count) = live.get_mut(key) {
+        if let Some(count) = live.get_mut(stem) {
             *count -= 1;
             if *count == 0 {
-                live.remove(key);
+                live.remove(stem);
             }
         }
     }

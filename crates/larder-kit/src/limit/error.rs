@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use larder_store::StoreError;
 
-use crate::BadNamespace;
+use crate::{BadNamespace, lock::Loss};
 
 /// Why a limiter could not be built, or could not decide. A call that is denied is no error but a
 /// [`Decision`](super::Decision). Cheap to clone.
@@ -43,6 +43,9 @@ pub enum LimitError {
         /// The one in force; 0 if the limits are those of the program.
         found: u64,
     },
+    /// The place of a [`Permit`](super::Permit) was lost: whatever it allowed must not go on.
+    #[error("the place is lost: {0}")]
+    Lost(Loss),
     /// The store did not answer, and there is no policy for that: of everything but checks. Or it answered what it never
     /// does, such as a key that holds another type.
     #[error("the limiter's store: {0}")]

@@ -115,11 +115,15 @@ impl<T> LockBuilder<T> {
     }
 }
 
+/// What is wrong with `ttl` as the time of a lease.
+pub(crate) fn wrong_ttl(what: &str, ttl: Duration) -> Option<String> {
+    let is_wrong = !(TTL_MIN..=TTL_MAX).contains(&ttl);
+    is_wrong.then(|| format!("{what} is from {TTL_MIN:?} to {TTL_MAX:?}, not {ttl:?}"))
+}
+
 impl Settings {
     fn check(&self) -> Result<(), LockError> {
-        if !(TTL_MIN..=TTL_MAX).contains(&self.ttl) {
-            let ttl = self.ttl;
-            let text = format!("a lock's `ttl` is from {TTL_MIN:?} to {TTL_MAX:?}, not {ttl:?}");
+        if let Some(text) = wrong_ttl("a lock's `ttl`", self.ttl) {
             return Err(LockError::Config(text));
         }
         self.checked_store().map(drop)

@@ -6,7 +6,7 @@ use larder_store::{Script, StoreError};
 
 use super::{
     Fence, Guard, LockBuilder, LockError, Released,
-    kind::{Kind, Step},
+    kind::{Hold, Kind, Step},
     leases::{Leases, Own, Place},
     pause::Pauses,
     store_lock::{FENCE, HOLDER, RELEASE},
@@ -22,15 +22,17 @@ static LEADER: Kind = Kind {
         script: &CAMPAIGN,
         parts: &[HOLDER, FENCE],
     },
-    extend: Step {
-        script: &EXTEND,
-        parts: &[HOLDER, FENCE],
+    hold: Hold {
+        extend: Step {
+            script: &EXTEND,
+            parts: &[HOLDER, FENCE],
+        },
+        release: Step {
+            script: &RELEASE,
+            parts: &[HOLDER],
+        },
+        adopt: None,
     },
-    release: Step {
-        script: &RELEASE,
-        parts: &[HOLDER],
-    },
-    adopt: None,
 };
 
 /// A leader's name is for people and for addresses.

@@ -12,7 +12,7 @@ use super::{
     watchdog,
 };
 use crate::{
-    figures::Tally,
+    figures::{Series, Tally},
     mutant::{self, Mutant},
     names::Namespace,
 };
@@ -46,15 +46,19 @@ impl Keeper {
     /// # Errors
     /// [`LockError::Namespace`].
     pub fn new(namespace: &str, clock: &Clock) -> Result<Self, LockError> {
-        let namespace = Namespace::new(namespace)?;
-        Ok(Self {
-            tally: Tally::of("lock", namespace.text(), SERIES),
+        Ok(Self::counting("lock", SERIES, Namespace::new(namespace)?, clock))
+    }
+
+    /// The same for leases that are counted as `tool`, in series of their own: in the order of [`SERIES`].
+    pub(crate) fn counting(tool: &'static str, series: &'static [Series], namespace: Namespace, clock: &Clock) -> Self {
+        Self {
+            tally: Tally::of(tool, namespace.text(), series),
             namespace,
             clock: clock.clone(),
             tasks: Tasks::new(),
             alarm: Alarm::new(clock),
             watches: true,
-        })
+        }
     }
 
     /// Whether guards renew their lease by themselves. Default: yes.
@@ -82,7 +86,7 @@ impl Keeper {
         &self.tasks
     }
 
-    pub(super) const fn namespace(&self) -> &Namespace {
+    pub(crate) const fn namespace(&self) -> &Namespace {
         &self.namespace
     }
 
@@ -113,11 +117,16 @@ impl Keeper {
             let took = now.saturating_sub(grant.sent);
             return Err(LockError::TooSlow { key, took, ttl });
         }
-        self.tally.count(GRANTED);
+        self.count_granted();
         let watchdog = self
             .watches
             .then(|| watchdog::start(&self.alarm, &self.tasks, &lease, &tenure));
         Ok(Guard::new(lease, grant.fence, tenure, self.tasks.clone(), watchdog))
+    }
+
+    /// Counts what was granted without a guard.
+    pub(crate) fn count_granted(&self) {
+        self.tally.count(GRANTED);
     }
 
     /// Counts an attempt that met another holder.

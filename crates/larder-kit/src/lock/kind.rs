@@ -15,6 +15,12 @@ pub(super) struct Kind {
     pub(super) tool: &'static str,
     /// ARGV token16 ttl_ms replaces16, then the kind's own; REPLY `1 fence pttl_ms now`, or `0 pttl_ms now` if it is taken.
     pub(super) acquire: Step,
+    pub(super) hold: Hold,
+}
+
+/// What is done with a lease that is held.
+#[derive(Debug)]
+pub(crate) struct Hold {
     /// ARGV token16 ttl_ms; REPLY `1 fence ttl_ms now`, or `0 now` if it is not this token's.
     pub(super) extend: Step,
     /// ARGV token16; REPLY 1, or 0 if it was not this token's.
@@ -25,18 +31,16 @@ pub(super) struct Kind {
 
 /// A script, and what its keys end with after the common stem.
 #[derive(Debug)]
-pub(super) struct Step {
-    pub(super) script: &'static Script,
-    pub(super) parts: &'static [&'static str],
+pub(crate) struct Step {
+    pub(crate) script: &'static Script,
+    pub(crate) parts: &'static [&'static str],
 }
 
 impl Step {
     /// A call of it with the keys of `stem`.
-    pub(super) fn call(&self, stem: &str) -> ScriptCall {
+    pub(crate) fn call(&self, stem: &str) -> ScriptCall {
         let parts = self.parts.iter();
-        parts.fold(ScriptCall::new(self.script), |call, part| {
-            call.key([stem, part].concat())
-        })
+        parts.fold(ScriptCall::new(self.script), |call, part| call.key([stem, part].concat()))
     }
 
     /// The same for `token`, which every script takes first.
@@ -99,6 +103,11 @@ fn others(number: i64) -> Duration {
 /// Negative where a key has no TTL, which Larder's have: then nothing is left.
 fn millis(number: i64) -> Duration {
     Duration::from_millis(u64::try_from(number).unwrap_or_default())
+}
+
+/// A span as scripts take it; at least 1 ms.
+pub(super) fn whole_millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX).max(1)
 }
 
 #[cfg(test)]

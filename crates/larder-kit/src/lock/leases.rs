@@ -6,13 +6,13 @@ use larder_base::{Clock, KeyLabel};
 use larder_store::{Store, StoreError};
 
 use super::{
-    Fence, Grant, Guard, Keeper, Lease, LockError, LockFuture, OwnerToken, Released,
+    Fence, Grant, Guard, Keeper, LockError, OwnerToken,
     builder::Settings,
     grace::Grace,
-    kind::{Answer, Kind, Step},
+    kind::{Answer, Kind, Step, whole_millis},
+    lease::{Claim, StoreLease},
     pause::Pauses,
     token::Token,
-    watchdog,
 };
 use crate::{
     ToolKey,
@@ -151,7 +151,7 @@ impl Leases {
         let mut claims: Vec<Claim> = Vec::new();
         loop {
             let replaces = claims.last().map_or(Token::NONE, Claim::token);
-            claims.push(Claim::new(self, place, self.draw(replaces)));
+            claims.push(self.claim(place, self.draw(replaces)));
             let token = claims.last().map_or(Token::NONE, Claim::token);
             let sent = self.keeper.now();
             match self.send(place, token, replaces, waits).await {
@@ -173,6 +173,12 @@ impl Leases {
                 }
             }
         }
+    }
+
+    fn claim(&self, place: &Place, token: Token) -> Claim {
+        let (hold, stem) = (&self.kind.hold, place.stem.clone());
+        let lease = StoreLease::new(&self.store, hold, self.ttl, stem, token);
+        Claim::new(lease, self.keeper.tasks())
     }
 
     /// A token for this attempt alone.
@@ -222,6 +228,7 @@ impl Leases {
     pub(super) async fn adopt(self: &Arc<Self>, place: Place, token: &OwnerToken) -> Result<Guard, LockError> {
         let adopt = self
             .kind
+            .hold
             .adopt
             .as_ref()
             .expect("only kinds with a token that can be handed on are adopted");
@@ -229,7 +236,7 @@ impl Leases {
         let mut claims: Vec<Claim> = Vec::new();
         loop {
             let replaces = claims.last().map_or(Token::NONE, Claim::token);
-            let claim = Claim::new(self, &place, Token::draw(self.store.random()));
+            let claim = self.claim(&place, Token::draw(self.store.random()));
             let call = adopt.call_for(&place.stem, claim.token()).int(whole_millis(self.ttl));
             let call = call.arg(token.token().bytes()).arg(replaces.bytes());
             claims.push(claim);
@@ -261,94 +268,5 @@ impl Leases {
 fn settle_last(claims: &mut Vec<Claim>) {
     if let Some(claim) = claims.pop() {
         claim.settle();
-    }
-}
-
-/// A span as scripts take it; at least 1 ms.
-fn whole_millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX).max(1)
-}
-
-/// A token that was sent and whose answer was not seen. Dropped so, it gives back what it may have been granted.
-struct Claim(Option<Arc<StoreLease>>);
-
-impl Claim {
-    fn new(leases: &Arc<Leases>, place: &Place, token: Token) -> Self {
-        let (leases, stem) = (leases.clone(), place.stem.clone());
-        Self(Some(Arc::new(StoreLease { leases, stem, token })))
-    }
-
-    fn token(&self) -> Token {
-        self.0.as_ref().map_or(Token::NONE, |lease| lease.token)
-    }
-
-    /// Nothing is held under it.
-    fn settle(mut self) {
-        self.0 = None;
-    }
-
-    fn into_lease(mut self) -> Arc<StoreLease> {
-        self.0.take().expect("a claim has its lease until it is settled")
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        if let Some(lease) = self.0.take() {
-            let tasks = lease.leases.keeper.tasks().clone();
-            watchdog::release_later(&tasks, lease);
-        }
-    }
-}
-
-/// One lease in the store.
-struct StoreLease {
-    leases: Arc<Leases>,
-    stem: Arc<str>,
-    token: Token,
-}
-
-/// Without the token.
-impl fmt::Debug for StoreLease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreLease")
-            .field("of", &self.leases)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Lease for StoreLease {
-    fn resource(&self) -> &str {
-        &self.stem
-    }
-
-    fn ttl(&self) -> Duration {
-        self.leases.ttl
-    }
-
-    fn extend(&self) -> LockFuture<'_, Option<Duration>> {
-        let extend = &self.leases.kind.extend;
-        Box::pin(async move {
-            let call = extend
-                .call_for(&self.stem, self.token)
-                .int(whole_millis(self.leases.ttl));
-            let reply = self.leases.store.call(&call).await?;
-            match extend.read(&reply)? {
-                Answer::Mine { left, .. } => Ok(Some(left)),
-                Answer::Not { .. } => Ok(None),
-            }
-        })
-    }
-
-    fn release(&self) -> LockFuture<'_, Released> {
-        let release = &self.leases.kind.release;
-        Box::pin(async move {
-            let call = release.call_for(&self.stem, self.token);
-            Ok(release.read_released(&self.leases.store.call(&call).await?)?)
-        })
-    }
-
-    fn token(&self) -> Option<OwnerToken> {
-        self.leases.kind.adopt.as_ref().map(|_| OwnerToken::new(self.token))
     }
 }

@@ -6,9 +6,10 @@ use larder_store::Script;
 
 use super::{
     LockBuilder,
-    kind::{Kind, Step},
+    kind::{Hold, Kind, Step},
     leases::{Leases, Own},
-    pause, semaphore,
+    member::member,
+    pause,
     store_lock::{EXTEND, FENCE, RELEASE},
 };
 
@@ -30,9 +31,7 @@ static READER: Kind = Kind {
         script: &READ,
         parts: &[WRITER, READERS, WAITING],
     },
-    extend: semaphore::extend(&[READERS]),
-    release: semaphore::release(&[READERS]),
-    adopt: None,
+    hold: member(&[READERS]),
 };
 
 static SOLE_WRITER: Kind = Kind {
@@ -41,15 +40,17 @@ static SOLE_WRITER: Kind = Kind {
         script: &WRITE,
         parts: &[WRITER, FENCE, READERS, WAITING],
     },
-    extend: Step {
-        script: &EXTEND,
-        parts: &[WRITER, FENCE],
+    hold: Hold {
+        extend: Step {
+            script: &EXTEND,
+            parts: &[WRITER, FENCE],
+        },
+        release: Step {
+            script: &RELEASE,
+            parts: &[WRITER],
+        },
+        adopt: None,
     },
-    release: Step {
-        script: &RELEASE,
-        parts: &[WRITER],
-    },
-    adopt: None,
 };
 
 /// Many readers or one writer per key, across processes. A cheap clone.

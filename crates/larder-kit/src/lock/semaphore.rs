@@ -8,11 +8,10 @@ use super::{
     LockBuilder, LockError,
     kind::{Kind, Step},
     leases::{Leases, Own},
+    member::member,
 };
 
 static ACQUIRE: Script = Script::new("semaphore_acquire", include_str!("semaphore_acquire.lua"));
-static EXTEND: Script = Script::new("member_extend", include_str!("member_extend.lua"));
-static RELEASE: Script = Script::new("member_release", include_str!("member_release.lua"));
 
 static PERMITS: Kind = Kind {
     tool: "semaphore",
@@ -20,29 +19,17 @@ static PERMITS: Kind = Kind {
         script: &ACQUIRE,
         parts: &[""],
     },
-    extend: extend(&[""]),
-    release: release(&[""]),
-    adopt: None,
+    hold: member(&[""]),
 };
-
-/// Renewing one lease among several.
-pub(super) const fn extend(parts: &'static [&'static str]) -> Step {
-    Step { script: &EXTEND, parts }
-}
-
-/// Giving back one lease among several.
-pub(super) const fn release(parts: &'static [&'static str]) -> Step {
-    Step {
-        script: &RELEASE,
-        parts,
-    }
-}
 
 /// At most so many holders per key, across processes. A cheap clone.
 ///
 /// It is a [`Lock`](super::Lock), whose guards are permits: each is a lease of its own, with its own watchdog and its own loss,
-/// and without a [fence](super::Fence), for none of them is alone. To limit calls rather than holders, use
-/// [`limit`](crate::limit).
+/// and without a [fence](super::Fence), for none of them is alone.
+///
+/// Take it where work has to be done and can wait for its turn: `acquire` waits, and a store that is away is an error. To answer
+/// a caller at once, with how long to stay away, and by a policy where the store is away, take a
+/// [`ConcurrencyLimit`](crate::limit::ConcurrencyLimit): the same leases, behind the face of a limit.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -6,7 +6,7 @@ use larder_store::Script;
 
 use super::{
     Fence, Guard, LockBuilder, LockError, OwnerToken,
-    kind::{Kind, Step},
+    kind::{Hold, Kind, Step},
     leases::{Leases, Own},
 };
 use crate::ToolKey;
@@ -27,18 +27,20 @@ static LOCK: Kind = Kind {
         script: &ACQUIRE,
         parts: &[HOLDER, FENCE],
     },
-    extend: Step {
-        script: &EXTEND,
-        parts: &[HOLDER, FENCE],
+    hold: Hold {
+        extend: Step {
+            script: &EXTEND,
+            parts: &[HOLDER, FENCE],
+        },
+        release: Step {
+            script: &RELEASE,
+            parts: &[HOLDER],
+        },
+        adopt: Some(Step {
+            script: &ADOPT,
+            parts: &[HOLDER, FENCE],
+        }),
     },
-    release: Step {
-        script: &RELEASE,
-        parts: &[HOLDER],
-    },
-    adopt: Some(Step {
-        script: &ADOPT,
-        parts: &[HOLDER, FENCE],
-    }),
 };
 
 static RAISE_FENCE: Step = Step {

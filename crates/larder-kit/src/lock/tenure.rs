@@ -135,7 +135,7 @@ impl Tenure {
             Loss::Released => return,
         };
         self.tally.count(series);
-        tracing::warn!(key = %self.key, %loss, "a lock was lost");
+        tracing::warn!(key = %self.key, %loss, "a lease was lost");
     }
 
     /// Waits until it is not held any more, and says why.

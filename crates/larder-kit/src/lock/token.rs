@@ -6,17 +6,17 @@ use larder_base::Random;
 
 /// 128 random bits, drawn for each attempt.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Token([u8; 16]);
+pub(crate) struct Token([u8; 16]);
 
 impl Token {
     /// That of no attempt.
     pub(super) const NONE: Self = Self([0; 16]);
 
-    pub(super) fn draw(random: &Random) -> Self {
+    pub(crate) fn draw(random: &Random) -> Self {
         Self(random.bytes())
     }
 
-    pub(super) const fn bytes(&self) -> &[u8; 16] {
+    pub(crate) const fn bytes(&self) -> &[u8; 16] {
         &self.0
     }
 }
