@@ -5,19 +5,21 @@
 #[cfg(feature = "mutants")]
 pub(crate) use switch::call;
 #[cfg(feature = "mutants")]
-pub use switch::with;
+pub use switch::{Strict, strictly, with};
 
 #[cfg(feature = "mutants")]
 mod switch {
-    use std::cell::RefCell;
+    use std::{cell::RefCell, collections::HashSet};
 
-    use larder_store::{Script, ScriptCall};
+    use larder_store::{Script, ScriptCall, ScriptHandle};
 
     /// A script's name, and a text to put in place of another.
     type Change = (&'static str, &'static str, &'static str);
 
     thread_local! {
         static CHANGE: RefCell<Option<Change>> = const { RefCell::new(None) };
+        /// The texts that were called strictly; `None`: as they stand.
+        static STRICT: RefCell<Option<HashSet<String>>> = const { RefCell::new(None) };
     }
 
     /// Does `work` with the text `from` of the script named `script` replaced by `to`, on this thread alone: `work` must
@@ -37,20 +39,52 @@ mod switch {
         work()
     }
 
+    /// While it lives, what this thread calls begins with the line by which servers are strict about slots.
+    #[derive(Debug)]
+    pub struct Strict(());
+
+    /// Makes this thread's calls strict.
+    #[must_use]
+    pub fn strictly() -> Strict {
+        STRICT.set(Some(HashSet::new()));
+        Strict(())
+    }
+
+    impl Strict {
+        /// Whether a script was called that is this text, or ends with it.
+        #[must_use]
+        pub fn has_called(&self, text: &str) -> bool {
+            STRICT.with_borrow(|called| called.iter().flatten().any(|called| called.ends_with(text)))
+        }
+    }
+
+    impl Drop for Strict {
+        fn drop(&mut self) {
+            STRICT.take();
+        }
+    }
+
     /// A call of `script`, as it stands or changed.
-    pub(crate) fn call(script: &'static Script) -> ScriptCall {
-        let Some((_, from, to)) = CHANGE.with_borrow(|change| change.filter(|(name, ..)| *name == script.name()))
-        else {
-            return ScriptCall::new(script);
-        };
-        let text = script.source(true);
-        assert!(text.contains(from), "{} has no `{from}`", script.name());
-        ScriptCall::new(Script::loaded(script.name(), text.replace(from, to)))
+    pub(crate) fn call(script: impl Into<ScriptHandle>) -> ScriptCall {
+        let script = script.into();
+        let (name, text) = (script.name(), script.source(true));
+        if let Some((_, from, to)) = CHANGE.with_borrow(|change| change.filter(|(of, ..)| *of == name)) {
+            assert!(text.contains(from), "{name} has no `{from}`");
+            return ScriptCall::new(Script::loaded(name, text.replace(from, to)));
+        }
+        STRICT.with_borrow_mut(|called| {
+            let Some(called) = called else {
+                return ScriptCall::new(&script);
+            };
+            called.insert(text.to_owned());
+            let first = if text.starts_with("#!") { "" } else { "#!lua\n" };
+            ScriptCall::new(Script::loaded(name, [first, text].concat()))
+        })
     }
 }
 
 #[cfg(not(feature = "mutants"))]
 #[inline(always)]
-pub(crate) fn call(script: &'static larder_store::Script) -> larder_store::ScriptCall {
+pub(crate) fn call(script: impl Into<larder_store::ScriptHandle>) -> larder_store::ScriptCall {
     larder_store::ScriptCall::new(script)
 }

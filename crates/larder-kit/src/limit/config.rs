@@ -11,7 +11,7 @@ use redis::Value;
 use serde::{Deserialize, Serialize};
 
 use super::{Limit, LimitError, Limits, limits::Named};
-use crate::{names::Namespace, reply};
+use crate::{altered, names::Namespace, reply};
 
 static LOOK: Script = Script::new("limit_look", include_str!("look.lua"));
 static CONFIGURE: Script = Script::new("limit_configure", include_str!("configure.lua"));
@@ -81,7 +81,7 @@ impl Config {
     }
 
     pub(super) fn look(&self) -> ScriptCall {
-        ScriptCall::new(&LOOK).key(&self.key).int(KEPT.as_millis() as i64)
+        altered::call(&LOOK).key(&self.key).int(KEPT.as_millis() as i64)
     }
 
     /// What a look found; `None` for the limits of the program.
@@ -95,7 +95,7 @@ impl Config {
     pub(super) fn write(&self, limits: Option<&[Named]>, replaces: Option<u64>) -> ScriptCall {
         let text = limits.map(write).unwrap_or_default();
         let replaces = replaces.map(|revision| revision.to_string()).unwrap_or_default();
-        let call = ScriptCall::new(&CONFIGURE).key(&self.key).arg(text);
+        let call = altered::call(&CONFIGURE).key(&self.key).arg(text);
         call.int(KEPT.as_millis() as i64).arg(replaces)
     }
 

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use larder_store::{Script, ScriptCall};
 
 use super::{KINDS, limits::Named};
+use crate::altered;
 
 static TOGETHER: LazyLock<Script> = LazyLock::new(|| {
     let kinds = KINDS.iter().map(|kind| {
@@ -47,10 +48,10 @@ fn keys(stem: &str, limits: &[Named], request: Option<&str>) -> Vec<String> {
 pub(super) fn call(mode: Mode, stem: &str, limits: &[Named], cost: u64, request: Option<&str>) -> ScriptCall {
     let keys = keys(stem, limits, request);
     if let ([Named { limit, .. }], Mode::Check) = (limits, mode) {
-        let call = keys.iter().fold(ScriptCall::new(&limit.kind.script), ScriptCall::key);
+        let call = keys.iter().fold(altered::call(&limit.kind.script), ScriptCall::key);
         return numbers(call, [limit.args[0], limit.args[1], cost]);
     }
-    let call = keys.iter().fold(ScriptCall::new(&TOGETHER), ScriptCall::key);
+    let call = keys.iter().fold(altered::call(&TOGETHER), ScriptCall::key);
     let call = call.arg(if mode == Mode::Check { "check" } else { "peek" });
     let call = numbers(call, [cost, 1 + u64::from(request.is_some())]);
     limits.iter().fold(call, |call, Named { limit, .. }| {

@@ -6,7 +6,10 @@ use larder_store::{Script, ScriptCall, StoreError};
 use redis::Value;
 
 use super::{Fence, Released, token::Token};
-use crate::reply::{integer, items, unexpected};
+use crate::{
+    altered,
+    reply::{integer, items, unexpected},
+};
 
 /// A kind of lease. The scripts of all kinds take the same arguments first and reply the same way.
 #[derive(Debug)]
@@ -40,7 +43,7 @@ impl Step {
     /// A call of it with the keys of `stem`.
     pub(crate) fn call(&self, stem: &str) -> ScriptCall {
         let parts = self.parts.iter();
-        parts.fold(ScriptCall::new(self.script), |call, part| call.key([stem, part].concat()))
+        parts.fold(altered::call(self.script), |call, part| call.key([stem, part].concat()))
     }
 
     /// The same for `token`, which every script takes first.

@@ -21,7 +21,7 @@ use super::{
     script::{self, Verdict},
     session::Session,
 };
-use crate::{figures::Tally, names::Namespace, reply};
+use crate::{altered, figures::Tally, names::Namespace, reply};
 
 /// The sessions of a namespace. A cheap clone.
 ///
@@ -130,7 +130,7 @@ impl Sessions {
     /// Nothing but that key may have been made.
     pub async fn begin_login<K: CacheKey>(&self, user: &K) -> Result<Login, SessionError> {
         let (inner, user) = (&self.inner, User::of(user));
-        let call = ScriptCall::new(&inner.settings.texts.login)
+        let call = altered::call(&inner.settings.texts.login)
             .key(inner.layout.user(&user))
             .int(millis(inner.settings.login_max))
             .arg(inner.epoch());
@@ -180,7 +180,7 @@ impl Sessions {
     /// [`SessionError::Store`].
     pub async fn list<K: CacheKey>(&self, user: &K) -> Result<Vec<SessionInfo>, SessionError> {
         let (inner, user) = (&self.inner, User::of(user));
-        let call = ScriptCall::new(&inner.settings.texts.list)
+        let call = altered::call(&inner.settings.texts.list)
             .key(inner.layout.user(&user))
             .arg(inner.layout.sessions(user.partition));
         let value = inner.store.call(&call).await?;
@@ -269,7 +269,7 @@ impl Inner {
         let partition = owner.map_or_else(|| Layout::anywhere(self.store.random()), |owner| owner.user.partition);
         let id = SessionId::draw(self.store.random(), partition);
         let settings = &self.settings;
-        let mut call = ScriptCall::new(&settings.texts.create).key(self.layout.session(&id));
+        let mut call = altered::call(&settings.texts.create).key(self.layout.session(&id));
         if let Some(owner) = owner {
             call = call.key(self.layout.user(owner.user));
         }
@@ -322,7 +322,7 @@ impl Inner {
 
     /// A call on one session: what every `use` begins with.
     pub(super) fn using(&self, id: &SessionId, reply: &str) -> ScriptCall {
-        ScriptCall::new(&self.settings.texts.open)
+        altered::call(&self.settings.texts.open)
             .key(self.layout.session(id))
             .int(millis(self.settings.idle))
             .arg(self.layout.users(id.partition()))
@@ -353,7 +353,7 @@ impl Inner {
         partition: u8,
         version: Option<i64>,
     ) -> Result<Deleted, SessionError> {
-        let call = ScriptCall::new(&self.settings.texts.delete)
+        let call = altered::call(&self.settings.texts.delete)
             .key(key)
             .arg(reference.as_str())
             .arg(self.layout.users(partition))
@@ -372,7 +372,7 @@ impl Inner {
     }
 
     pub(super) async fn revoke(&self, user: &User, keep: Option<&SessionRef>) -> Result<u64, SessionError> {
-        let call = ScriptCall::new(&self.settings.texts.revoke)
+        let call = altered::call(&self.settings.texts.revoke)
             .key(self.layout.user(user))
             .arg(self.layout.sessions(user.partition))
             .arg(keep.map_or("", SessionRef::as_str))
@@ -383,7 +383,7 @@ impl Inner {
     }
 
     pub(super) fn text(&self, script: impl FnOnce(&super::script::Texts) -> &ScriptHandle) -> ScriptCall {
-        ScriptCall::new(script(&self.settings.texts))
+        altered::call(script(&self.settings.texts))
     }
 }
 

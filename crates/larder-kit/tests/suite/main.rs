@@ -7,5 +7,6 @@ mod lock;
 mod mutants;
 mod queue;
 mod session;
+mod slots;
 mod timeline;
 mod transaction;

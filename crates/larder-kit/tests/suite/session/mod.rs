@@ -3,10 +3,9 @@
 mod fields;
 mod fixation;
 mod guessing;
-mod lab;
+pub(crate) mod lab;
 mod life;
 mod lost;
 mod mutants;
-mod slots;
 mod stories;
 mod users;
