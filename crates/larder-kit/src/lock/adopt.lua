@@ -9,7 +9,8 @@ local cur = redis.call('GET', KEYS[1])
 if not cur or #cur <= 16 then return {0, now} end
 local holder, fence = string.sub(cur, 1, 16), string.sub(cur, 17)
 if holder ~= ARGV[3] and holder ~= ARGV[4] then return {0, now} end
-redis.call('SET', KEYS[1], ARGV[1] .. fence, 'PX', ARGV[2])
+-- The fence's TTL first: a full store refuses a SET, unless something that needs no room was written before it.
 local keep = math.max(tonumber(ARGV[2]) * 10, 86400000)
 if redis.call('PEXPIRE', KEYS[2], int(keep)) == 0 then redis.call('SET', KEYS[2], fence, 'PX', int(keep)) end
+redis.call('SET', KEYS[1], ARGV[1] .. fence, 'PX', ARGV[2])
 return {1, fence, tonumber(ARGV[2]), now}

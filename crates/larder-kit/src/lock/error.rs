@@ -61,6 +61,8 @@ pub enum LockError {
 fn what_then(error: &StoreError) -> &'static str {
     if error.is_wrong_type() {
         "; another program keeps a value of another type under its key: remove it, or choose another namespace"
+    } else if error.is_out_of_memory() {
+        "; it is out of memory: raise its `maxmemory`. What is held goes on being renewed and given back"
     } else {
         ""
     }

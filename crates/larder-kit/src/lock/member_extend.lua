@@ -7,7 +7,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local mine = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not mine or tonumber(mine) <= now then return {0, int(now)} end
+-- The TTL first: a full store refuses a ZADD, unless something that needs no room was written before it.
+redis.call('PEXPIRE', KEYS[1], int(math.max(redis.call('PTTL', KEYS[1]), ARGV[2])))
 redis.call('ZADD', KEYS[1], int(now + ARGV[2]), ARGV[1])
-local last = redis.call('ZRANGE', KEYS[1], '-1', '-1', 'WITHSCORES')[2]
-redis.call('PEXPIRE', KEYS[1], int(last - now))
 return {1, 0, tonumber(ARGV[2]), int(now)}

@@ -1,5 +1,6 @@
 //! The kit's tests, in one binary: each module is one tool.
 
+mod full;
 mod immortal;
 mod leaderboard;
 mod limit;

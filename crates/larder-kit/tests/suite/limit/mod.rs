@@ -4,6 +4,7 @@ mod ahead;
 mod behaviour;
 mod checks;
 mod configuring;
+mod full;
 mod lab;
 mod lost;
 mod mutants;

@@ -1,6 +1,7 @@
 //! Locks of all kinds.
 
 mod exclusion;
+mod full;
 mod kinds;
 mod late;
 mod mutants;

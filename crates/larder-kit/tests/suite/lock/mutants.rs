@@ -59,7 +59,7 @@ const SCRIPTS: &[(Mutation, Check)] = &[
     (instead("member_extend", "or tonumber(mine) <= now", ""), scripts::a_lease_among_several_lapses_alone),
     (instead("member_extend", "not mine or tonumber(mine) <= now", "mine and tonumber(mine) <= now"), scripts::what_is_anothers_stays),
     (without("member_extend", "redis.call('ZADD', KEYS[1], int(now + ARGV[2]), ARGV[1])"), scripts::a_renewal_lasts),
-    (without("member_extend", "redis.call('PEXPIRE', KEYS[1], int(last - now))"), scripts::a_renewal_lasts),
+    (without("member_extend", "redis.call('PEXPIRE', KEYS[1], int(math.max(redis.call('PTTL', KEYS[1]), ARGV[2])))"), scripts::a_renewal_lasts),
     (without("member_release", " and tonumber(mine) > now"), scripts::a_lease_among_several_lapses_alone),
     (without("member_release", "redis.call('ZREM', KEYS[1], ARGV[1])"), scripts::what_is_anothers_stays),
     (without("read_acquire", "redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', int(now))"),

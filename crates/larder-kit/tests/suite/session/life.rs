@@ -4,6 +4,7 @@ use larder_kit::session::{SessionError, Sessions};
 use redis::AsyncCommands as _;
 
 use super::lab::{ABSOLUTE, IDLE, checks, cookie, standing, stands};
+use crate::full::is_full;
 
 checks! {
     async fn an_idle_session_ends_and_every_use_renews_it(lab) {
@@ -84,8 +85,7 @@ checks! {
         let mut session = sessions.create_for(&1u64).await.expect("created");
         let other = sessions.create_for(&2u64).await.expect("created");
         session.set("a", &1).await.expect("stands");
-        let mut wire = lab.t.wire();
-        wire.call(&["CONFIG", "SET", "maxmemory", "1"]).expect("set");
+        is_full(&lab.t, true);
         let error = session.change().remove("b").set("a", &2).save().await.expect_err("no room");
         assert!(matches!(&error, SessionError::Store(error) if error.is_out_of_memory()), "{error}");
         sessions.create().await.expect_err("no room");
@@ -96,7 +96,7 @@ checks! {
         other.delete().await.expect("deleted");
         assert_eq!(sessions.revoke_all(&1u64).await.expect("revoked"), 1);
         assert!(!stands(&sessions, loaded.id().reveal()).await);
-        wire.call(&["CONFIG", "SET", "maxmemory", "0"]).expect("set");
+        is_full(&lab.t, false);
     }
 
     async fn every_common_call_is_one_round_trip(lab) {
