@@ -82,7 +82,7 @@ mod guide {
     mod persistence {}
     #[doc = include_str!("../../../docs/guide/write-behind.md")]
     mod write_behind {}
-    #[cfg(feature = "blocking")]
+    #[cfg(all(feature = "blocking", feature = "sql"))]
     #[doc = include_str!("../../../docs/guide/blocking.md")]
     mod blocking {}
     #[doc = include_str!("../../../docs/guide/testing.md")]

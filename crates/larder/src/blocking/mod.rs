@@ -1,4 +1,4 @@
-//! The blocking face: the same store and cache for programs without `async`.
+//! The blocking face: the same store, cache and tools for programs without `async`.
 //!
 //! ```
 //! use std::time::Duration;
@@ -23,6 +23,8 @@
 //! everything else about it. What moves bytes and keeps copies true meanwhile is a [`Runtime`] of two threads, which all stores
 //! of a process share and which ends with the last of them.
 //!
+//! The tools stand as in the async face: [`lock`], [`limit`], [`session`], [`transaction`] and [`Scripts`].
+//!
 //! # Loaders
 //! A loader is a closure, and runs on the thread of its caller: it may borrow, and may itself use anything that
 //! blocks, this face included. Meanwhile the runtime keeps the lease of the load. A loader that the cache may keep
@@ -37,13 +39,20 @@ mod builder;
 mod cache;
 mod dedicated;
 mod events;
+mod face;
 mod hold;
 mod on;
 mod packed;
 mod runtime;
+mod scripts;
 mod steps;
 mod store;
 mod subscription;
+
+pub mod limit;
+pub mod lock;
+pub mod session;
+pub mod transaction;
 
 pub use builder::CacheBuilder;
 pub use cache::Cache;
@@ -51,6 +60,7 @@ pub use dedicated::Dedicated;
 pub use events::Events;
 pub use hold::Hold;
 pub use runtime::Runtime;
+pub use scripts::Scripts;
 pub use steps::{Matching, Warming};
 pub use store::Store;
 pub use subscription::Subscription;

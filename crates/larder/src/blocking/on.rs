@@ -35,6 +35,10 @@ impl<T> On<T> {
         self.runtime.block_on(begin(inner))
     }
 
+    pub(super) const fn inner_mut(&mut self) -> &mut T {
+        self.inner.as_mut().expect("it is there until it is dropped")
+    }
+
     /// Another thing on the same runtime.
     pub(super) fn beside<U>(&self, inner: U) -> On<U> {
         On::new(inner, self.runtime.clone())

@@ -9,7 +9,10 @@ use std::{
 
 use larder_base::Tasks;
 use parking_lot::Mutex;
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::JoinHandle,
+};
 
 /// Threads that drive connections and what caches do in the background. One would do; with two, a large value that is decoded on
 /// one does not keep the other from hearing of invalidations.
@@ -145,5 +148,14 @@ impl Runtime {
         job: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<Option<T>> {
         self.inside(|| self.inner.tasks.spawn("blocking call", job))
+    }
+}
+
+/// Runs a closure of the user's that a future calls, on the thread that waits for it: as outside, so that it may block, too.
+pub(super) fn outside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        // One that belongs to someone else, on one thread: of that nobody can leave a future.
+        RuntimeFlavor::CurrentThread => work(),
+        _ => tokio::task::block_in_place(work),
     }
 }
