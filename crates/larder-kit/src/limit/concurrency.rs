@@ -1,6 +1,6 @@
 //! The concurrency limit: so many at once, whatever their rate.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use larder_base::{CacheKey, KeyLabel};
 use larder_store::{Script, Store, StoreError};
@@ -93,7 +93,6 @@ pub struct ConcurrencyBuilder<Down = ()> {
     down: Down,
 }
 
-#[derive(Debug)]
 pub(super) struct Core {
     store: Store,
     named: Named,
@@ -102,6 +101,16 @@ pub(super) struct Core {
     keeper: Keeper,
     /// Live permits of this process, which are what it knows when the store is away.
     live: Mutex<HashMap<Arc<str>, u64>>,
+}
+
+/// Without the subjects that are in.
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("store", &self.store)
+            .field("limit", &self.named.limit)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<Down> ConcurrencyBuilder<Down> {

@@ -1,6 +1,6 @@
 //! The limiter: one script, one round trip a call.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use larder_base::{CacheKey, Clock, WrittenKey};
 use larder_store::{Store, StoreError};
@@ -32,7 +32,6 @@ pub struct Limiter {
     pub(super) core: Arc<Core>,
 }
 
-#[derive(Debug)]
 pub(super) struct Core {
     pub(super) namespace: Namespace,
     pub(super) store: Store,
@@ -43,6 +42,16 @@ pub(super) struct Core {
     pub(super) config: Config,
     pub(super) plan: RwLock<Arc<Plan>>,
     pub(super) tally: Arc<Tally>,
+}
+
+/// Without the subjects that it holds something of.
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("namespace", self.namespace.text())
+            .field("limits", &self.plan().limits)
+            .finish_non_exhaustive()
+    }
 }
 
 /// For how long a caller is told to stay away who is denied because the store is.

@@ -1,6 +1,7 @@
 //! A place among those who may be in at one time.
 
 use std::{
+    fmt,
     future::{Future, pending},
     sync::Arc,
 };
@@ -10,13 +11,22 @@ use crate::lock::{Guard, Loss, Released};
 
 /// A place taken from a [`ConcurrencyLimit`](super::ConcurrencyLimit), renewed in the background, given back when it is
 /// dropped. Beneath it is the [`Guard`] of a lease, as under every lock.
-#[derive(Debug)]
 #[must_use = "dropping it gives the place back"]
 pub struct Permit {
     core: Arc<Core>,
     stem: Arc<str>,
     /// `None` for one that the policy gave while the store was away: there is nothing to lose.
     guard: Option<Guard>,
+}
+
+/// Without the subject.
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("of", &self.core)
+            .field("is_lost", &self.is_lost())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Permit {

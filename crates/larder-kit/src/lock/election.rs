@@ -99,9 +99,9 @@ impl Election {
         let place = self.leases.place(key);
         let mut pauses = self.pauses();
         loop {
-            match self.leases.acquire_within(place.clone(), self.leases.wait()).await {
+            // However short `wait` is: asking anew each time that it is over would leave out the pauses.
+            match self.leases.acquire_within(place.clone(), Duration::MAX).await {
                 Ok(guard) => return Ok(Leadership::new(guard)),
-                Err(error) if error.is_busy() => {}
                 Err(error) if error.is_store_down() => {
                     tracing::debug!(%error, "standing for election while the store is away");
                     self.leases.clock().sleep(pauses.next(self.leases.ttl())).await;

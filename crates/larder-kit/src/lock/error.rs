@@ -50,11 +50,11 @@ pub enum LockError {
         key: KeyLabel,
     },
     /// The store could not be asked, or answered with an error.
-    #[error("the store failed at the lock{}", what_then(.0))]
-    Store(#[source] StoreError),
+    #[error("the lock's store: {}{}", .0, what_then(.0))]
+    Store(StoreError),
     /// What is behind another implementation of [`Lock`](super::Lock) failed, such as a database.
-    #[error("the lock's backend failed")]
-    Backend(#[source] Arc<dyn StdError + Send + Sync>),
+    #[error("what is behind the lock: {0}")]
+    Backend(Arc<dyn StdError + Send + Sync>),
 }
 
 /// What to do where the store's own words do not say it.

@@ -168,3 +168,18 @@ async fn a_share_holds_against_any_cost_and_any_span() -> Result<(), LimitError>
     assert!(denied.retry_after.is_some_and(|wait| wait > month), "{denied:?}");
     Ok(())
 }
+
+#[tokio::test]
+async fn whom_a_limit_is_about_is_not_shown() -> Result<(), LimitError> {
+    let away = store(1);
+    let builder = Limiter::builder("api").store(&away).limit(FixedWindow::per_day(1));
+    let builder = builder.remember_denials(DEADLINE);
+    let limiter = builder.on_store_down(OnStoreDown::Local { share: 1.0 }).build()?;
+    limiter.check("ann@example.com").await?;
+    let builder = ConcurrencyLimit::builder("exports").store(&away).limit(1);
+    let limit = builder.on_store_down(OnStoreDown::Open).build()?;
+    let entry = limit.enter("ann@example.com").await?;
+    let shown = format!("{limiter:?} {limit:?} {entry:?}");
+    assert!(!shown.contains("ann@") && shown.contains("concurrency"), "{shown}");
+    Ok(())
+}

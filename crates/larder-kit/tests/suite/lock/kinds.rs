@@ -1,12 +1,22 @@
 //! Semaphores, readers and writers, leaders.
 
-use std::time::Duration;
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
+use larder_base::{Clock, Random};
+use larder_engine::Engine;
 use larder_kit::lock::{Election, Leader, Lock, LockError, ReadWriteLock, Released, Semaphore};
+use larder_store::{Fate, Passage, Store, Stuck, Transit};
 use larder_testkit::{Topology, eventually, for_each_topology};
 use redis::AsyncCommands as _;
 
-use super::{DEADLINE, TTL};
+use super::{DEADLINE, TTL, network::on_one_thread};
 use crate::immortal::no_immortal_keys;
 
 async fn semaphores(t: &Topology, permits: u32, watches: bool) -> Semaphore {
@@ -230,5 +240,50 @@ fn a_leader_has_a_name_and_a_semaphore_a_permit() {
             .store(&store)
             .ttl(Duration::from_secs(90_000));
         assert!(long.build().expect_err("longer than a day").is_config());
+    });
+}
+
+/// Counts what is asked.
+#[derive(Debug, Default)]
+struct Asked(AtomicU32);
+
+impl Transit for Asked {
+    fn request<'a>(&'a self, _command: &'a str) -> Passage<'a, Fate> {
+        assert!(self.0.fetch_add(1, Relaxed) < 1_000, "it asks without a pause");
+        Box::pin(async { Fate::Arrives })
+    }
+
+    fn reply<'a>(&'a self, _command: &'a str) -> Passage<'a, ()> {
+        Box::pin(async {})
+    }
+
+    fn stuck(&self, _request: Stuck) {}
+}
+
+#[test]
+fn a_candidate_pauses_however_short_its_wait_is() {
+    on_one_thread(async {
+        let (clock, _hand) = Clock::manual();
+        let (engine, asked) = (Engine::builder().clock(clock).build(), Arc::<Asked>::default());
+        let through = Store::embedded_through(engine.clone(), Random::seeded(3), asked.clone());
+        let stands = |name: &str, store: &Store| {
+            let builder = Election::builder("jobs", name).store(store).wait(Duration::ZERO);
+            builder.build().expect("the settings are good")
+        };
+        let leader = stands("one", &Store::embedded(engine));
+        let _leads = leader.campaign(&1).await.expect("nobody leads");
+        let second = stands("two", &through);
+        let mut campaign = pin!(second.campaign(&1));
+        let passing = async {
+            for _ in 0..32 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = &mut campaign => panic!("the other one leads"),
+            () = passing => {}
+        }
+        assert_eq!(asked.0.load(Relaxed), 1);
     });
 }

@@ -52,6 +52,17 @@ fn a_key_of_another_program_is_named() {
     });
 }
 
+#[tokio::test]
+async fn an_error_says_what_is_wrong_with_the_store() {
+    let away = Store::lazy("redis://127.0.0.1:1?max_attempts=1").expect("the URL is right");
+    let locks = StoreLock::builder("invoices").store(&away).build();
+    let error = locks.expect("builds").acquire(&1).await.expect_err("nobody listens");
+    assert!(
+        error.to_string().contains("could not connect to 127.0.0.1:1"),
+        "{error}"
+    );
+}
+
 /// Real time and a real network: no effect of the one who was cut off comes after another was granted the lock.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_cut_off_by_the_network_stops_in_time() {
