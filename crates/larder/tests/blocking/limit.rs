@@ -11,7 +11,7 @@ use larder::{
         Store,
         limit::{ConcurrencyLimit, Entry, Limiter, Permit},
     },
-    limit::{Basis, FixedWindow, Gcra, Limits, OnStoreDown},
+    limit::{Basis, FixedWindow, Gcra, LimitError, Limits, OnStoreDown},
 };
 
 use crate::for_each_place;
@@ -112,7 +112,9 @@ fn as_many_threads_are_in_at_once_as_it_says() {
         });
         assert_eq!(permits.len(), 2);
         let permit = permits.pop().unwrap();
-        assert!(!permit.is_lost() && !permit.lost_within(Duration::ZERO));
+        assert!(!permit.is_lost());
+        assert!(permit.lost().wait_within(Duration::ZERO).is_err());
+        assert_eq!(permit.run(|_| 7).unwrap(), 7);
         assert!(permit.release());
         let again = admitted(&exports);
         assert!(matches!(exports.enter("ada").unwrap(), Entry::Full(_)));
@@ -133,13 +135,17 @@ fn a_place_that_others_have_is_lost() {
         let permit = admitted(&exports);
         place.topology().wire().call(&["FLUSHALL"]).unwrap();
         let _other = admitted(&exports);
-        thread::scope(|scope| {
-            let waiting = scope.spawn(|| permit.lost());
-            while !waiting.is_finished() {
+        let lost = permit.lost();
+        let watcher = thread::spawn(move || lost.wait());
+        let outcome = permit.run(|held| {
+            while !held.is_lost() {
                 place.advance(lease / 6);
             }
         });
-        assert!(permit.is_lost() && permit.lost_within(HOUR) && !permit.release());
+        assert!(matches!(outcome.unwrap_err(), LimitError::Lost(_)));
+        let _why = watcher.join().unwrap();
+        assert!(permit.run(|_| panic!("it does not begin")).is_err());
+        assert!(!permit.release());
     });
 }
 

@@ -424,13 +424,12 @@ fn both_faces_have_the_same_methods() {
         "mutant",
     ];
     // What ends a wait that a future's owner ends by dropping it, and `run` of what is awaited there.
-    const ONLY_BLOCKING: [&str; 8] = [
+    const ONLY_BLOCKING: [&str; 7] = [
         "open_on",
         "wrap",
         "as_async",
         "runtime",
         "next_within",
-        "lost_within",
         "campaign_within",
         "run",
     ];

@@ -8,6 +8,7 @@ use crate::{
     blocking::{
         Store,
         face::{self, face, settings},
+        lock::{Ended, Lost},
         on::On,
     },
     limit::{self, Decision, LimitError, OnStoreDown},
@@ -89,17 +90,34 @@ impl fmt::Debug for Permit {
 }
 
 impl Permit {
-    /// Waits until the place is lost; see [the async method](crate::limit::Permit::lost).
-    #[track_caller]
-    pub fn lost(&self) {
-        self.on.wait(self.on.lost());
+    /// Tells another thread when the place is not held any more. It may outlive the permit.
+    pub fn lost(&self) -> Lost {
+        let ended: Ended = Box::pin(self.on.lost());
+        Lost::of(self.on.beside(ended), &self.clock)
     }
 
-    /// As [`lost`](Self::lost), for at most `limit`: whether it is lost.
-    #[must_use]
+    /// Does `work` on this thread while the place is held, and says whether it was held until its end.
+    ///
+    /// A closure cannot be stopped from outside, as [a future is](crate::limit::Permit::run): it goes on when the place is
+    /// lost, and another may be given it. So `work` should ask [`is_lost`](Self::is_lost) before each step.
+    ///
+    /// # Errors
+    /// [`LimitError::Lost`]: it was not held at the beginning, and `work` did not begin; or not any more at the end, and what
+    /// `work` gave is dropped. What it had done stays.
     #[track_caller]
-    pub fn lost_within(&self, limit: Duration) -> bool {
-        self.on.wait(self.clock.timeout(limit, self.on.lost())).is_some()
+    pub fn run<T>(&self, work: impl FnOnce(&Self) -> T) -> Result<T, LimitError> {
+        self.check()?;
+        let done = work(self);
+        self.check().map(|()| done)
+    }
+
+    #[track_caller]
+    fn check(&self) -> Result<(), LimitError> {
+        match self.is_lost() {
+            // The reason is there at once.
+            true => Err(LimitError::Lost(self.on.wait(self.on.lost()))),
+            false => Ok(()),
+        }
     }
 
     /// Whether the place is lost. It never waits.

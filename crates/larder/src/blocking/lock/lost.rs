@@ -6,7 +6,8 @@ use larder_base::Clock;
 
 use crate::{blocking::on::On, lock::Loss};
 
-/// Tells when a lock is not held any more, to another thread than its holder's; [`Guard::lost`](super::Guard::lost) makes it.
+/// Tells when a lock or a place is not held any more, to another thread than its holder's; [`Guard::lost`](super::Guard::lost)
+/// and [`Permit::lost`](crate::blocking::limit::Permit::lost) make it.
 ///
 /// ```
 /// use std::{sync::atomic::{AtomicBool, Ordering}, thread};
@@ -31,7 +32,7 @@ pub struct Lost {
 }
 
 /// Ends when the lock is not held any more.
-pub(super) type Ended = Pin<Box<dyn Future<Output = Loss> + Send>>;
+pub(in crate::blocking) type Ended = Pin<Box<dyn Future<Output = Loss> + Send>>;
 
 impl fmt::Debug for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,12 +41,12 @@ impl fmt::Debug for Lost {
 }
 
 impl Lost {
-    pub(super) fn of(on: On<Ended>, clock: &Clock) -> Self {
+    pub(in crate::blocking) fn of(on: On<Ended>, clock: &Clock) -> Self {
         let clock = clock.clone();
         Self { on, clock }
     }
 
-    /// Waits until the lock is not held any more, and says why. Its release ends it, too.
+    /// Waits until it is not held any more, and says why. Its release ends it, too.
     #[track_caller]
     pub fn wait(mut self) -> Loss {
         self.on.wait_mut(|ended| ended)
@@ -54,7 +55,7 @@ impl Lost {
     /// As [`wait`](Self::wait), for at most `limit`.
     ///
     /// # Errors
-    /// The handle itself, if the lock is held still.
+    /// The handle itself, if it is held still.
     #[track_caller]
     pub fn wait_within(mut self, limit: Duration) -> Result<Loss, Self> {
         let clock = self.clock.clone();

@@ -41,5 +41,6 @@ pub use builder::LockBuilder;
 pub use contract::Lock;
 pub use election::{Election, Leaders, Leadership};
 pub use guard::Guard;
+pub(super) use lost::Ended;
 pub use lost::Lost;
 pub use tools::{ReadWriteLock, Reading, Semaphore, StoreLock, Writing};
