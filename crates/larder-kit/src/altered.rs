@@ -51,10 +51,10 @@ mod switch {
     }
 
     impl Strict {
-        /// Whether a script was called that is this text, or ends with it.
+        /// Whether a script was called that is this text, or has it in it.
         #[must_use]
         pub fn has_called(&self, text: &str) -> bool {
-            STRICT.with_borrow(|called| called.iter().flatten().any(|called| called.ends_with(text)))
+            STRICT.with_borrow(|called| called.iter().flatten().any(|called| called.contains(text)))
         }
     }
 

@@ -11,6 +11,7 @@ use std::{
 use larder_base::Clock;
 
 use crate::{
+    Pool,
     db::{Database, Row, Scope, Session, Statement},
     error::{Doing, SqlError, is_connection_lost},
 };
@@ -120,4 +121,22 @@ impl Writing {
         self.doubt.set(false);
         committed.map_err(SqlError::committing(self.doing))
     }
+}
+
+/// Runs the `statements` that make what is missing: all of them, or none.
+pub(crate) async fn make(
+    pool: &Pool,
+    deadline: &Deadline,
+    doing: &str,
+    statements: Vec<String>,
+) -> Result<(), SqlError> {
+    let doubt = Doubt::default();
+    let work = async {
+        let mut writing = Writing::begin(&*pool.0, Scope::Making, doing.to_owned(), doubt.clone()).await?;
+        for statement in statements {
+            writing.fetch(Statement::new(statement)).await?;
+        }
+        writing.commit().await
+    };
+    deadline.run(doing, &doubt, work).await
 }

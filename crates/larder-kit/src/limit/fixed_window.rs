@@ -5,8 +5,8 @@ use std::time::Duration;
 use larder_store::Script;
 
 use super::{
-    Limit, LimitError,
     kind::{Kind, window},
+    windowed::windowed,
 };
 
 pub(super) static KIND: Kind = Kind {
@@ -27,42 +27,4 @@ pub struct FixedWindow {
     window: Duration,
 }
 
-impl FixedWindow {
-    /// `limit` permits per `window`, which is a whole number of milliseconds.
-    #[must_use]
-    pub const fn per(limit: u64, window: Duration) -> Self {
-        Self { limit, window }
-    }
-
-    /// `limit` permits per second.
-    #[must_use]
-    pub const fn per_second(limit: u64) -> Self {
-        Self::per(limit, Duration::from_secs(1))
-    }
-
-    /// `limit` permits per minute.
-    #[must_use]
-    pub const fn per_minute(limit: u64) -> Self {
-        Self::per(limit, Duration::from_secs(60))
-    }
-
-    /// `limit` permits per hour.
-    #[must_use]
-    pub const fn per_hour(limit: u64) -> Self {
-        Self::per(limit, Duration::from_secs(3_600))
-    }
-
-    /// `limit` permits per day of 24 hours.
-    #[must_use]
-    pub const fn per_day(limit: u64) -> Self {
-        Self::per(limit, Duration::from_secs(86_400))
-    }
-}
-
-impl TryFrom<FixedWindow> for Limit {
-    type Error = LimitError;
-
-    fn try_from(rule: FixedWindow) -> Result<Self, LimitError> {
-        window::limit(&KIND, rule.limit, rule.window)
-    }
-}
+windowed!(FixedWindow);

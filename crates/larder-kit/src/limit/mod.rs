@@ -54,6 +54,7 @@ mod sliding_counter;
 mod sliding_log;
 mod together;
 mod unavailable;
+mod windowed;
 
 pub use builder::LimiterBuilder;
 pub use concurrency::{ConcurrencyBuilder, ConcurrencyLimit, Entry};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use larder_store::Script;
 
 use super::{
-    Limit, LimitError,
     kind::{Args, Kind, window},
+    windowed::windowed,
 };
 
 /// The most permits of one log: each is an item in the store, and a call that takes this many keeps the server for about
@@ -31,48 +31,10 @@ pub struct SlidingLog {
     window: Duration,
 }
 
-impl SlidingLog {
-    /// `limit` permits per `window`, which is a whole number of milliseconds.
-    #[must_use]
-    pub const fn per(limit: u64, window: Duration) -> Self {
-        Self { limit, window }
-    }
-
-    /// `limit` permits per second.
-    #[must_use]
-    pub const fn per_second(limit: u64) -> Self {
-        Self::per(limit, Duration::from_secs(1))
-    }
-
-    /// `limit` permits per minute.
-    #[must_use]
-    pub const fn per_minute(limit: u64) -> Self {
-        Self::per(limit, Duration::from_secs(60))
-    }
-
-    /// `limit` permits per hour.
-    #[must_use]
-    pub const fn per_hour(limit: u64) -> Self {
-        Self::per(limit, Duration::from_secs(3_600))
-    }
-
-    /// `limit` permits per day of 24 hours.
-    #[must_use]
-    pub const fn per_day(limit: u64) -> Self {
-        Self::per(limit, Duration::from_secs(86_400))
-    }
-}
+windowed!(SlidingLog);
 
 fn wrong(args: Args) -> Option<String> {
     let items = args[0];
     let too_long = || format!("a log of {items} items is more than {LOG_MAX}; SlidingCounter and Gcra hold one number");
     window::wrong(args).or_else(|| (items > LOG_MAX).then(too_long))
-}
-
-impl TryFrom<SlidingLog> for Limit {
-    type Error = LimitError;
-
-    fn try_from(rule: SlidingLog) -> Result<Self, LimitError> {
-        window::limit(&KIND, rule.limit, rule.window)
-    }
 }

@@ -7,7 +7,7 @@ use larder_store::{Script, ScriptCall, Store, StoreError};
 use redis::Value;
 
 use super::figures::Count;
-use crate::{figures::Tally, names::Namespace};
+use crate::{altered, figures::Tally, names::Namespace};
 
 #[derive(Debug)]
 pub(super) struct Core {
@@ -42,7 +42,7 @@ impl Core {
     }
 
     pub(super) fn begin(&self, script: &'static Script) -> ScriptCall {
-        ScriptCall::new(script).key(&self.stem)
+        altered::call(script).key(&self.stem)
     }
 
     /// Runs a script that answers a whole number.

@@ -3,14 +3,16 @@
 //! A tool has a function here that has each of its scripts called, and a line in [`TOOLS`]; a script that was not called is
 //! named.
 
-use std::{fs, path::Path, pin::Pin, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, pin::Pin, time::Duration};
 
 use larder_kit::{
     Retention, Window, altered,
     leaderboard::{Leaderboard, Merge},
     limit::{ConcurrencyLimit, Entry, FixedWindow, Gcra, Limiter, Limits, OnStoreDown, SlidingCounter, SlidingLog},
     lock::{Election, Fence, Lock, ReadWriteLock, Semaphore, StoreLock},
+    queue::{JobFailure, JobState, Queue, Schedule},
     session::Sessions,
+    timeline::Timeline,
 };
 use larder_store::{Script, ScriptCall, Store};
 use larder_testkit::{RedisServer, eventually};
@@ -21,12 +23,14 @@ use crate::session::lab::{standing, stands};
 type Walk = for<'a> fn(&'a Store) -> Pin<Box<dyn Future<Output = Done> + 'a>>;
 type Done = Result<(), Box<dyn std::error::Error>>;
 
-/// Each tool's folder under `src`.
+/// Each folder of scripts under `src`.
 const TOOLS: &[(&str, Walk)] = &[
     ("lock", |store| Box::pin(locks(store))),
     ("limit", |store| Box::pin(limits(store))),
     ("session", |store| Box::pin(sessions(store))),
     ("leaderboard", |store| Box::pin(boards(store))),
+    ("timeline", |store| Box::pin(timelines(store))),
+    ("queue/script", |store| Box::pin(queues(store))),
 ];
 
 /// Names whose slots differ.
@@ -62,6 +66,27 @@ async fn every_script_stays_in_one_slot() {
             assert!(strict.has_called(&text), "{tool}: {name} was not called");
         }
     }
+}
+
+/// Every folder of scripts has its line.
+#[test]
+fn no_tool_is_left_out() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut with_scripts = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for file in fs::read_dir(&folder).expect("the folder can be read") {
+            let path = file.expect("the folder can be read").path();
+            if path.extension().is_some_and(|end| end == "lua") {
+                with_scripts.insert(folder.clone());
+            } else if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    let walked = TOOLS
+        .iter()
+        .map(|(tool, _)| Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(tool));
+    assert_eq!(with_scripts, walked.collect());
 }
 
 /// The scripts of a tool, each with the name of its file.
@@ -182,5 +207,46 @@ async fn boards(store: &Store) -> Done {
         assert_eq!(board.last(2, Merge::Sum, 3).await?.len(), 1);
         assert!(board.remove(&"ada".to_owned()).await?);
     }
+    Ok(())
+}
+
+async fn timelines(store: &Store) -> Done {
+    let home = Timeline::<u64, u64>::builder("slots")
+        .store(store)
+        .retention(Retention::For(DAY));
+    let home = home.build()?;
+    for owner in NAMES {
+        home.append(&owner, &1, 1).await?;
+        assert_eq!(home.page(&owner, None, 9).await?.items.len(), 1);
+        assert!(home.remove(&owner, &1).await?);
+    }
+    Ok(())
+}
+
+async fn queues(store: &Store) -> Done {
+    let queue: Queue<u64> = Queue::builder("slots").store(store).build().await?;
+    assert!(queue.pause().await?);
+    queue.push(&1).await?;
+    assert_eq!(queue.list(JobState::Waiting, 0, 9).await?.len(), 1);
+    queue
+        .schedule("often", Schedule::every(Duration::from_millis(100)), &2)
+        .await?;
+    let worker = queue.worker(async |_number, job| {
+        job.heartbeat().await?;
+        Err(JobFailure::dead("never"))
+    });
+    let worker = worker.start()?;
+    assert!(queue.resume().await?);
+    // One that was pushed, and one of the schedule.
+    eventually(Duration::from_secs(30), async || {
+        queue.counts().await.is_ok_and(|counts| counts.dead >= 2)
+    })
+    .await;
+    assert!(queue.unschedule("often").await?);
+    worker.stop(Duration::from_secs(30)).await;
+    let letters = queue.dead_letters(0, 1).await?;
+    assert!(queue.replay(&letters[0].id).await?);
+    assert!(queue.remove(&letters[0].id).await?);
+    assert!(queue.purge_dead().await? >= 1);
     Ok(())
 }

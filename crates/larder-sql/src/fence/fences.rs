@@ -7,9 +7,9 @@ use larder_base::Clock;
 use super::sql::{self, Table};
 use crate::{
     Pool,
-    db::{Row, Scope, Statement},
+    db::{Row, Statement},
     error::SqlError,
-    session::{DEADLINE, Deadline, Doubt, Writing},
+    session::{self, DEADLINE, Deadline, Doubt},
 };
 
 /// The fences of a database: its table `larder_fences`, which has for each lock the highest fence that a
@@ -57,15 +57,7 @@ impl Fences {
     /// # Cancel safety
     /// All of it is done or nothing.
     pub async fn prepare(&self) -> Result<(), SqlError> {
-        let (doing, doubt) = ("preparing the fences", Doubt::default());
-        let work = async {
-            let mut writing = Writing::begin(&*self.pool.0, Scope::Making, doing.to_owned(), doubt.clone()).await?;
-            for statement in self.statements() {
-                writing.fetch(Statement::new(statement)).await?;
-            }
-            writing.commit().await
-        };
-        self.deadline.run(doing, &doubt, work).await
+        session::make(&self.pool, &self.deadline, "preparing the fences", self.statements()).await
     }
 
     /// The highest fence that was at the database under the lock on `resource`; `None` if none was, or it was

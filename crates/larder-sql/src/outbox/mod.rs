@@ -35,9 +35,9 @@ pub(crate) use sink::SinkOutbox;
 
 use crate::{
     Pool,
-    db::{InTransaction, Row, Scope, Statement},
+    db::{InTransaction, Row, Statement},
     error::SqlError,
-    session::{DEADLINE, Deadline, Doubt, Writing},
+    session::{self, DEADLINE, Deadline, Doubt},
 };
 use lag::Lags;
 use settled::Settled;
@@ -149,15 +149,7 @@ impl Outbox {
     /// # Cancel safety
     /// All of it is done or nothing.
     pub async fn prepare(&self) -> Result<(), SqlError> {
-        let (doing, doubt) = ("preparing the outbox", Doubt::default());
-        let work = async {
-            let mut writing = Writing::begin(&*self.pool.0, Scope::Making, doing.to_owned(), doubt.clone()).await?;
-            for statement in self.statements() {
-                writing.fetch(Statement::new(statement)).await?;
-            }
-            writing.commit().await
-        };
-        self.deadline.run(doing, &doubt, work).await
+        session::make(&self.pool, &self.deadline, "preparing the outbox", self.statements()).await
     }
 
     /// Records, in a transaction of one's own, that `key` of `cache` is to be invalidated: before its COMMIT, and however
