@@ -53,7 +53,7 @@ mod reconfigure;
 mod sliding_counter;
 mod sliding_log;
 mod together;
-mod unavailable;
+pub(crate) mod unavailable;
 mod windowed;
 
 pub use builder::LimiterBuilder;

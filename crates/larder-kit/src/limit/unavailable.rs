@@ -49,7 +49,7 @@ const AWAY: [&str; 10] = [
 ];
 
 /// Whether the store is what is away, and nothing is wrong with the call.
-pub(super) fn is_away(error: &StoreError) -> bool {
+pub(crate) fn is_away(error: &StoreError) -> bool {
     let answered = error.code().is_some_and(|code| AWAY.contains(&code));
     answered || error.is_connection() || error.is_timeout() || error.is_unknown_outcome() || error.is_closed()
 }

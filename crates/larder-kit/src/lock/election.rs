@@ -11,7 +11,7 @@ use super::{
     pause::Pauses,
     store_lock::{FENCE, HOLDER, RELEASE},
 };
-use crate::ToolKey;
+use crate::{ToolKey, limit::unavailable::is_away};
 
 static CAMPAIGN: Script = Script::new("campaign", include_str!("campaign.lua"));
 static EXTEND: Script = Script::new("campaign_extend", include_str!("campaign_extend.lua"));
@@ -102,7 +102,7 @@ impl Election {
             // However short `wait` is: asking anew each time that it is over would leave out the pauses.
             match self.leases.acquire_within(place.clone(), Duration::MAX).await {
                 Ok(guard) => return Ok(Leadership::new(guard)),
-                Err(error) if error.is_store_down() => {
+                Err(error) if passes(&error) => {
                     tracing::debug!(%error, "standing for election while the store is away");
                     self.leases.clock().sleep(pauses.next(self.leases.ttl())).await;
                 }
@@ -176,6 +176,12 @@ impl Election {
     fn pauses(&self) -> Pauses<'_> {
         Pauses::new(self.leases.store().random())
     }
+}
+
+/// Whether it passes by waiting: the store is out of reach, or a server that is starting, or not the primary yet.
+fn passes(error: &LockError) -> bool {
+    let is_away = matches!(error, LockError::Store(error) if is_away(error) && !error.is_closed());
+    is_away || error.is_store_down()
 }
 
 /// `token16 term ':' name`; `None` for what no leader wrote.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use larder_base::Clock;
-use larder_kit::lock::{Lock, LockError, Loss, Semaphore, StoreLock};
+use larder_kit::lock::{Election, Lock, LockError, Loss, Semaphore, StoreLock};
 use larder_store::{Store, StoreConfig};
 use larder_testkit::{Proxy, RedisServer, Topology, eventually, for_each_topology};
 use redis::AsyncCommands as _;
@@ -61,6 +61,29 @@ async fn an_error_says_what_is_wrong_with_the_store() {
         error.to_string().contains("could not connect to 127.0.0.1:1"),
         "{error}"
     );
+}
+
+/// In a failover clients may reach the new server before it is the primary.
+#[tokio::test]
+async fn a_candidate_outlasts_a_failover() {
+    let primary = RedisServer::start().await;
+    let replica = RedisServer::start_replica_of(primary.port()).await;
+    let store = client(replica.port()).await;
+    let election = Election::builder("jobs", "one").store(&store).build().expect("builds");
+    let refused = election.try_campaign("nightly").await.expect_err("it is a replica");
+    assert!(refused.to_string().contains("read only"), "{refused}");
+    let campaign = tokio::spawn(async move { election.campaign("nightly").await.map(drop) });
+    // More than the store's own attempts come to: the campaign goes on.
+    let refusals = || {
+        let stats = replica.cli(&["INFO", "errorstats"]);
+        let count = stats
+            .lines()
+            .find_map(|line| line.strip_prefix("errorstat_READONLY:count="));
+        count.map_or(0, |count| count.trim().parse::<u32>().expect("a number"))
+    };
+    eventually(DEADLINE, async || refusals() > 20).await;
+    replica.promote();
+    campaign.await.expect("no panic").expect("it is elected in the end");
 }
 
 /// Real time and a real network: no effect of the one who was cut off comes after another was granted the lock.
