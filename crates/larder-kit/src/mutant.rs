@@ -22,6 +22,14 @@ pub enum Mutant {
     S3,
     /// A login deletes the session that it has copied, whatever became of it meanwhile.
     S4,
+    /// A load of a session without the script does not compare its epoch with its user's.
+    S5,
+    /// A load of a session without the script does not look at when the session ends.
+    S6,
+    /// A load of a session without the script does not look at when a use was noted.
+    S7,
+    /// A session is not kept longer by what its last use may have gone unnoted.
+    S8,
     /// A transaction watches nothing.
     T1,
     /// What would end the watch of a transaction is let through.

@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 use larder_store::Store;
 
 use super::{Sessions, error::SessionError, script::Texts, sessions::Inner};
-use crate::{figures::Tally, names::Namespace};
+use crate::{
+    figures::Tally,
+    mutant::{self, Mutant},
+    names::Namespace,
+};
 
 /// What happens when a user has [`max_per_user`](SessionsBuilder::max_per_user) sessions and logs in once more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,12 +34,31 @@ pub struct SessionsBuilder {
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) idle: Duration,
+    pub(super) renew_every: Option<Duration>,
     pub(super) absolute: Duration,
     pub(super) login_max: Duration,
     pub(super) data_max: u64,
     pub(super) max_per_user: u32,
     pub(super) when_full: WhenFull,
     pub(super) texts: Texts,
+}
+
+/// Which part of `idle` the default of `renew_every` is: a session used at every moment is written to 16 times in the time in
+/// which it would end unused.
+const RENEWALS: u32 = 16;
+
+impl Settings {
+    pub(super) fn renew_every(&self) -> Duration {
+        self.renew_every.unwrap_or(self.idle / RENEWALS)
+    }
+
+    /// How long a session is kept after a use that was noted: `idle` from the last one that was not.
+    pub(super) fn ttl(&self) -> Duration {
+        if mutant::lives(Mutant::S8) {
+            return self.idle;
+        }
+        self.idle + self.renew_every()
+    }
 }
 
 /// The most that may be asked for as `data_max`: a load carries all of it, and a server runs nothing else meanwhile.
@@ -54,6 +77,7 @@ impl SessionsBuilder {
             store: None,
             settings: Settings {
                 idle: Duration::from_secs(30 * 60),
+                renew_every: None,
                 absolute: Duration::from_secs(12 * 3_600),
                 login_max: Duration::from_secs(15 * 60),
                 data_max: 64 * 1024,
@@ -70,9 +94,20 @@ impl SessionsBuilder {
         self
     }
 
-    /// A session ends when it is not used for this long: every load and every change begins the time anew. Default: 30 minutes.
+    /// A session is kept for this long without a use: every load and every change begins the time anew. It ends then, or up
+    /// to [`renew_every`](Self::renew_every) later. Default: 30 minutes.
     pub const fn idle(mut self, span: Duration) -> Self {
         self.settings.idle = span;
+        self
+    }
+
+    /// How often the use of a session is noted: a load that comes sooner after the last note writes nothing, and costs the server
+    /// half as much. A session so ends between `idle` and `idle + renew_every` after its last use, and
+    /// [`SessionInfo::seen_at`](super::SessionInfo::seen_at) may be so much too early. Changes are always noted.
+    ///
+    /// Default: a sixteenth of `idle`. At most `idle`; `Duration::ZERO` notes every load, and is exact.
+    pub const fn renew_every(mut self, span: Duration) -> Self {
+        self.settings.renew_every = Some(span);
         self
     }
 
@@ -139,6 +174,13 @@ impl SessionsBuilder {
             return Err(wrong(&format!(
                 "`idle` ({:?}) is longer than `absolute` ({:?}), so it would never end a session; shorten it",
                 settings.idle, settings.absolute
+            )));
+        }
+        if settings.renew_every() > settings.idle {
+            return Err(wrong(&format!(
+                "`renew_every` ({:?}) is longer than `idle` ({:?}); at most as long",
+                settings.renew_every(),
+                settings.idle
             )));
         }
         if !(1..=DATA_MAX).contains(&settings.data_max) {

@@ -2,12 +2,12 @@
 -- KEYS   1 S (hash): `=c` created, `=s` last used, `=a` absolute deadline (all ms of the server's clock), `=v` changes so far,
 --          `=n` bytes of data, of a user's also `=u` the user and `=e` the user's epoch; `.<field>` data
 --        2 U (hash), of a user's alone: `=e` the user's epoch, `.<ref>` when the session of that reference was created
--- ARGV   1 ref of the session  2 idle_ms  3 absolute_ms  4 data_max (bytes)  5 candidate epoch, for a user without one
+-- ARGV   1 ref of the session  2 ttl_ms without a use  3 absolute_ms  4 data_max (bytes)  5 candidate epoch, for a user without one
 --        6 epoch of the login, '' for none  7 max sessions  8 `end` the oldest when full, or `refuse`
 --        9 what the keys of the user's sessions begin with  10 the user  11.. field, value, ..
 -- REPLY  {'OK', now, deadline} · {'LARGE', bytes} · {'LOGIN'} the login was begun before a revocation, or too long ago · {'FULL'}
 -- A session stands as long as its epoch is its user's: whatever is lost, evicted or overtaken, no session outlives that.
-local idle, absolute = tonumber(ARGV[2]), tonumber(ARGV[3])
+local unused, absolute = tonumber(ARGV[2]), tonumber(ARGV[3])
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local bytes = 0
@@ -42,5 +42,5 @@ if KEYS[2] then
 end
 redis.call('HSET', KEYS[1], unpack(record))
 for i = 11, #ARGV, 2 do redis.call('HSET', KEYS[1], '.' .. ARGV[i], ARGV[i + 1]) end
-redis.call('PEXPIRE', KEYS[1], math.min(idle, absolute))
+redis.call('PEXPIRE', KEYS[1], math.min(unused, absolute))
 return {'OK', now, now + absolute}

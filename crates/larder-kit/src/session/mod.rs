@@ -24,19 +24,22 @@
 //!
 //! - A session is one hash: each field is a JSON value of its own, so changes of different fields never undo each other, and
 //!   [`update`](Session::update) or [`compare_and_set`](Session::compare_and_set) guard one that is read first.
-//! - It ends when it is not used for `idle`, and `absolute` after it was created, by the server's clock. Every write has its
+//! - It ends when it is not used for `idle` or a little longer ([`renew_every`](SessionsBuilder::renew_every)), and `absolute`
+//!   after it was created, by the server's clock. Every write has its
 //!   expiry in it, and none is made to a session that has ended.
 //! - A user's session stands only under his *epoch*, which [`revoke_all`](Sessions::revoke_all) ends: with it end all sessions
 //!   and all logins begun before, whether a list knows them or not. Data that the store loses ends sessions, never revives them.
-//! - A load, its renewal included, is one round trip; so is every change, of however many fields.
+//! - A load is one round trip, of plain reads mostly; so is every change, of however many fields.
 
 mod builder;
 mod change;
 mod error;
+mod fast;
 mod figures;
 mod id;
 mod layout;
 mod login;
+mod record;
 mod script;
 #[expect(clippy::module_inception, reason = "it is what the module is about")]
 mod session;

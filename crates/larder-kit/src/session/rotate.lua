@@ -1,6 +1,6 @@
 -- rotate: a session under another id; the old one is dead with the same step.
 -- KEYS   1 S under the new id (see create)  2.. S under the old id, then under ids of earlier attempts whose answer was lost
--- ARGV   1 idle_ms  2 what the keys of users in this partition begin with  3.. refs, in the order of KEYS
+-- ARGV   1 ttl_ms without a use  2 what the keys of users in this partition begin with  3.. refs, in the order of KEYS
 -- REPLY  {'OK', now} · {'GONE'} (see use)
 -- An attempt whose answer was lost may have moved it: whichever of the names it has by now, it gets the new one.
 for i = 2, #KEYS do
@@ -9,7 +9,7 @@ for i = 2, #KEYS do
   if deadline then
     local t = redis.call('TIME')
     local now = t[1] * 1000 + math.floor(t[2] / 1000)
-    if now >= deadline or user and redis.call('HGET', ARGV[2] .. user, '=e') ~= head[3] then
+    if now >= deadline or user and redis.call('HGET', ARGV[2] .. user, '=e') ~= (head[3] or '') then
       redis.call('UNLINK', KEYS[i])
       return {'GONE'}
     end

@@ -77,6 +77,14 @@ pub(super) fn verdict(value: &Value) -> Result<(Verdict, &[Value]), SessionError
     Ok((verdict, rest))
 }
 
+/// The last item of a reply.
+pub(super) fn last(value: Value) -> Option<Value> {
+    match value {
+        Value::Array(mut items) => items.pop(),
+        _ => None,
+    }
+}
+
 /// What a script decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {

@@ -3,7 +3,6 @@
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use larder_base::{CacheKey, WrittenKey};
-use redis::Value;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -12,6 +11,7 @@ use super::{
     figures::Count,
     id::{SessionId, SessionRef},
     layout::User,
+    record::Record,
     script::{self, Verdict},
     sessions::{Deleted, Fields, Inner, millis, moment},
     sign_in::Moved,
@@ -79,31 +79,12 @@ impl Session {
         }
     }
 
-    /// From the reply to a `use` that asked for all.
-    pub(super) fn read(inner: Arc<Inner>, id: SessionId, rest: &[Value]) -> Result<Self, SessionError> {
-        let Some(Value::Array(pairs)) = rest.get(3) else {
-            return Err(reply::unexpected("session_use").into());
-        };
-        let (mut user, mut created, mut deadline, mut fields) = (None, 0, 0, Fields::new());
-        for pair in pairs.chunks_exact(2) {
-            match script::text(&pair[0]).as_str() {
-                "=c" => created = script::number(pair, 1)?,
-                "=a" => deadline = script::number(pair, 1)?,
-                "=u" => {
-                    user = Some(User {
-                        written: script::text(&pair[1]),
-                        partition: id.partition(),
-                    });
-                }
-                name => {
-                    if let Some(field) = name.strip_prefix('.') {
-                        fields.insert(field.to_owned(), script::bytes(&pair[1]).to_vec());
-                    }
-                }
-            }
-        }
-        let version = script::number(rest, 1)?;
-        Ok(Self::new(inner, id, user, [created, deadline, version], fields))
+    /// As it is stored.
+    pub(super) fn of(inner: Arc<Inner>, id: SessionId, record: Record) -> Self {
+        let partition = id.partition();
+        let user = record.user.map(|written| User { written, partition });
+        let times = [record.created_ms, record.deadline_ms, record.version];
+        Self::new(inner, id, user, times, record.fields)
     }
 
     /// The id: [`reveal`](SessionId::reveal) it to the cookie, after [`sign_in`](Self::sign_in) and
@@ -281,7 +262,7 @@ impl Session {
             call = call.key(inner.layout.session(id));
         }
         call = call
-            .int(millis(inner.settings.idle))
+            .int(millis(inner.settings.ttl()))
             .arg(inner.layout.users(new.partition()));
         for id in &names {
             call = call.arg(id.reference().as_str());
@@ -290,6 +271,7 @@ impl Session {
         if !mutant::lives(Mutant::S2) {
             self.attempted.push(new.clone());
         }
+        let sent = inner.met.now();
         let reply = match inner.store.call(&call).await {
             Ok(reply) => reply,
             Err(error) => {
@@ -303,6 +285,7 @@ impl Session {
             (Verdict::Ok, _) => {
                 self.id = new;
                 self.attempted.clear();
+                inner.met.remember(self.reference(), self.user.as_ref(), sent);
                 inner.count(Count::Rotated);
                 Ok(())
             }

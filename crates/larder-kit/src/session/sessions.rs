@@ -14,10 +14,12 @@ use redis::Value;
 use super::{
     builder::{SessionsBuilder, Settings, WhenFull},
     error::SessionError,
+    fast::{Met, Seen},
     figures::Count,
     id::{SessionId, SessionRef},
     layout::{Layout, User},
     login::Login,
+    record::Record,
     script::{self, Verdict},
     session::Session,
 };
@@ -37,6 +39,7 @@ pub(super) struct Inner {
     pub(super) store: Store,
     pub(super) settings: Settings,
     tally: Arc<Tally>,
+    pub(super) met: Met,
     namespace: Arc<str>,
 }
 
@@ -48,7 +51,7 @@ pub struct SessionInfo {
     pub reference: SessionRef,
     /// When it was created, by the server's clock.
     pub created_at: SystemTime,
-    /// When it was last loaded or changed.
+    /// When it was last loaded or changed; a load may go unnoted for [`renew_every`](SessionsBuilder::renew_every).
     pub seen_at: SystemTime,
     /// When it ends however it is used.
     pub expires_at: SystemTime,
@@ -140,6 +143,9 @@ impl Sessions {
 
     /// Loads a session by the text in the cookie, and renews its idle time: one round trip. `None` if it has ended or never
     /// was; a text that is no id costs no round trip.
+    ///
+    /// A session that this process has met, and whose use was noted within [`renew_every`](SessionsBuilder::renew_every), is loaded
+    /// by plain reads; any other by a script. If those reads show that it was revoked, the script is asked in a second round trip.
     ///
     /// # Errors
     /// [`SessionError::Damaged`], [`SessionError::Store`].
@@ -245,6 +251,7 @@ impl Inner {
     pub(super) fn new(namespace: &Namespace, store: Store, settings: Settings, tally: Arc<Tally>) -> Self {
         Self {
             layout: Layout::new(namespace),
+            met: Met::new(store.clone(), &settings),
             store,
             settings,
             tally,
@@ -275,7 +282,7 @@ impl Inner {
         }
         call = call
             .arg(id.reference().as_str())
-            .int(millis(settings.idle))
+            .int(millis(settings.ttl()))
             .int(millis(settings.absolute))
             .int(settings.data_max.cast_signed())
             .arg(self.epoch())
@@ -290,6 +297,7 @@ impl Inner {
         for (field, value) in fields {
             call = call.arg(field).arg(value);
         }
+        let sent = self.met.now();
         let reply = self.store.call(&call).await?;
         let (verdict, rest) = script::verdict(&reply)?;
         match verdict {
@@ -304,6 +312,7 @@ impl Inner {
         }
         self.count(Count::Created);
         let (now, deadline) = (script::number(rest, 0)?, script::number(rest, 1)?);
+        self.met.remember(id.reference(), owner.map(|owner| owner.user), sent);
         Ok(Session::new(
             self.clone(),
             id,
@@ -324,21 +333,32 @@ impl Inner {
     pub(super) fn using(&self, id: &SessionId, reply: &str) -> ScriptCall {
         altered::call(&self.settings.texts.open)
             .key(self.layout.session(id))
-            .int(millis(self.settings.idle))
+            .int(millis(self.settings.ttl()))
             .arg(self.layout.users(id.partition()))
             .int(self.settings.data_max.cast_signed())
             .arg(reply)
     }
 
     pub(super) async fn load(self: &Arc<Self>, id: SessionId) -> Result<Option<Session>, SessionError> {
+        let reference = id.reference();
+        let id = match self.see(id, &reference).await? {
+            Seen::Stands(session) => return Ok(Some(session)),
+            Seen::Ended => return Ok(None),
+            Seen::Unclear(id) => id,
+        };
+        let sent = self.met.now();
         let reply = self.store.call(&self.using(&id, "all")).await?;
-        let rest = match script::verdict(&reply) {
-            Ok((Verdict::Ok, rest)) => rest,
+        match script::verdict(&reply) {
+            Ok((Verdict::Ok, _)) => {}
             Ok(_) => return Err(reply::unexpected("session_use").into()),
             Err(SessionError::Gone) => return Ok(None),
             Err(error) => return Err(error),
-        };
-        Session::read(self.clone(), id, rest).map(Some)
+        }
+        let record = script::last(reply).and_then(Record::of);
+        let record = record.ok_or_else(|| reply::unexpected("session_use"))?;
+        let session = Session::of(self.clone(), id, record);
+        self.met.remember(reference, session.user.as_ref(), sent);
+        Ok(Some(session))
     }
 
     pub(super) async fn delete(&self, id: &SessionId, version: Option<i64>) -> Result<Deleted, SessionError> {

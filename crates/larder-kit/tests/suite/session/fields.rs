@@ -90,6 +90,23 @@ checks! {
         assert_eq!(fields, ["city", "visits"]);
     }
 
+    /// More than one call of a script's language takes.
+    async fn a_change_of_very_many_fields_is_made_as_a_whole(lab) {
+        const FIELDS: usize = 5_000;
+        let sessions = lab.sessions_with(|builder| builder.data_max(1024 * 1024)).await;
+        let mut session = sessions.create().await.expect("created");
+        let change = (0..FIELDS).fold(session.change(), |change, n| change.set(&format!("field-{n}"), &n));
+        change.save().await.expect("saved");
+        let loaded = standing(&sessions, session.id().reveal()).await;
+        assert_eq!(loaded.fields().count(), FIELDS);
+        for n in 0..FIELDS {
+            assert_eq!(loaded.get::<usize>(&format!("field-{n}")).expect("number"), Some(n));
+        }
+        let change = (0..FIELDS).fold(session.change(), |change, n| change.remove(&format!("field-{n}")));
+        change.save().await.expect("saved");
+        assert_eq!(standing(&sessions, session.id().reveal()).await.fields().count(), 0);
+    }
+
     async fn a_counter_stays_exact_and_within_its_bounds(lab) {
         let sessions = lab.sessions().await;
         let mut session = sessions.create().await.expect("created");

@@ -147,6 +147,7 @@ async fn settings_that_cannot_be_meant_are_refused_by_name() {
         "absolute",
     );
     refused(new().absolute(Duration::MAX), "absolute");
+    refused(new().renew_every(Duration::from_secs(3_600)), "renew_every");
     refused(new().login_max(Duration::ZERO), "login_max");
     refused(new().data_max(0), "data_max");
     refused(new().max_per_user(0), "max_per_user");

@@ -1,5 +1,6 @@
 //! Sessions: what they promise, on every topology, beside what is written by hand; and each rule of their scripts left out.
 
+mod fast;
 mod fields;
 mod fixation;
 mod guessing;

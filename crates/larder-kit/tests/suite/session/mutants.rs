@@ -8,7 +8,7 @@ use std::{
 use larder_kit::mutant::{self, Mutant};
 
 use super::{
-    fields, fixation, lab,
+    fast, fields, fixation, lab,
     lab::{Check, Mutation},
     life, lost, users,
 };
@@ -28,9 +28,9 @@ const REVOKE: &str = "session_revoke";
 
 #[rustfmt::skip]
 const MUTANTS: &[(Mutation, Check)] = &[
-    (without(CREATE, "redis.call('PEXPIRE', KEYS[1], math.min(idle, absolute))"),
+    (without(CREATE, "redis.call('PEXPIRE', KEYS[1], math.min(unused, absolute))"),
         users::a_kept_sessions_user_is_not_kept_for_ever),
-    (instead(CREATE, "math.min(idle, absolute)", "absolute"), life::a_change_after_the_end_makes_no_immortal_session),
+    (instead(CREATE, "math.min(unused, absolute)", "absolute"), life::a_change_after_the_end_makes_no_immortal_session),
     (without(CREATE, "redis.call('PEXPIRE', KEYS[2], math.max(redis.call('PTTL', KEYS[2]), absolute))"),
         users::users_are_found_again_by_what_they_are),
     (instead(CREATE, "math.max(redis.call('PTTL', KEYS[2]), absolute)", "absolute"),
@@ -47,8 +47,9 @@ const MUTANTS: &[(Mutation, Check)] = &[
     (instead(CREATE, "over > 0 and ARGV[8] == 'refuse'", "false"), users::a_user_has_no_more_sessions_than_may_be),
     (without(CREATE, "redis.call('UNLINK', ARGV[9] .. live[i][2])"), users::a_user_has_no_more_sessions_than_may_be),
     (instead(USE, "now >= deadline or", ""), life::a_session_whose_ttl_was_removed_ends_in_time),
-    (instead(USE, "user and redis.call('HGET', ARGV[2] .. user, '=e') ~= head[5]", "false"),
+    (instead(USE, "user and redis.call('HGET', ARGV[2] .. user, '=e') ~= (head[5] or '')", "false"),
         users::a_session_that_no_list_knows_is_revoked_as_well),
+    (instead(USE, "(head[5] or '')", "head[5]"), fast::what_is_remembered_of_a_session_decides_nothing),
     (instead(USE, "op == 'is' and current ~= value", "false"),
         fields::compare_and_set_stores_only_over_what_was_loaded),
     (instead(USE, "op == 'no' and current", "false"), fields::compare_and_set_stores_only_over_what_was_loaded),
@@ -71,10 +72,16 @@ const MUTANTS: &[(Mutation, Check)] = &[
         life::no_use_keeps_a_session_beyond_its_absolute_end),
     (instead(USE, "redis.call('PEXPIRE', S,", "redis.call('HSET', S, '=s', 0)\nredis.call('PEXPIRE', S,"),
         life::a_full_store_still_loads_and_ends_sessions),
-    (without(USE, "redis.call('HSET', S, '=s', now)"), users::a_users_sessions_are_listed_and_ended_one_by_one),
+    (without(USE, "if not stores then redis.call('HSET', S, unpack(record)) end"), users::a_users_sessions_are_listed_and_ended_one_by_one),
+    (instead(USE, "before[first], after[first] = head[6], head[6]", "before[first], after[first] = false, false"),
+        fields::compare_and_set_stores_only_over_what_was_loaded),
+    (instead(USE, "#record > 1000", "false"), fields::a_change_of_very_many_fields_is_made_as_a_whole),
+    (without(USE, "        record = {}\n"), fields::a_change_of_very_many_fields_is_made_as_a_whole),
+    (instead(USE, "if stores then redis", "redis.call('PEXPIRE', S, 1000000)\nif stores then redis"),
+        life::a_full_store_still_loads_and_ends_sessions),
     (instead(ROTATE, "'RENAME'", "'COPY'"), fixation::a_rotated_id_is_dead_at_once),
     (instead(ROTATE, "now >= deadline or", ""), life::a_session_whose_ttl_was_removed_ends_in_time),
-    (instead(ROTATE, "user and redis.call('HGET', ARGV[2] .. user, '=e') ~= head[3]", "false"),
+    (instead(ROTATE, "user and redis.call('HGET', ARGV[2] .. user, '=e') ~= (head[3] or '')", "false"),
         users::a_session_that_no_list_knows_is_revoked_as_well),
     (without(ROTATE, "redis.call('HSET', ARGV[2] .. user, '.' .. ARGV[3], head[4])"),
         fixation::a_rotated_id_is_dead_at_once),
@@ -118,6 +125,11 @@ const OF_THE_LIBRARY: &[(Mutant, Check)] = &[
     (Mutant::S3, lost::a_login_whose_answer_was_lost_is_taken_up_again),
     (Mutant::S3, lost::a_login_or_rotation_that_was_dropped_anywhere_is_taken_up_again),
     (Mutant::S4, fixation::a_login_loses_no_change_of_another_request),
+    (Mutant::S5, users::a_session_that_no_list_knows_is_revoked_as_well),
+    (Mutant::S5, fast::a_revocation_is_complete_beside_loads),
+    (Mutant::S6, fast::a_session_that_was_met_ends_in_time),
+    (Mutant::S7, fast::the_servers_clock_decides_whether_a_use_is_noted),
+    (Mutant::S8, fast::an_unnoted_use_counts_all_the_same),
 ];
 
 #[test]
