@@ -34,6 +34,7 @@ impl SessionsBuilder {
     settings! {
         "session::SessionsBuilder";
         idle(span: Duration);
+        renew_every(span: Duration);
         absolute(span: Duration);
         login_max(span: Duration);
         data_max(bytes: u64);
