@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use larder::{
     BoxError, Store,
-    limit::{Basis, ConcurrencyLimit, Entry, FixedWindow, Gcra, LimitError, Limiter, Limits, OnStoreDown},
+    limit::{self, Basis, ConcurrencyLimit, Entry, FixedWindow, Gcra, LimitError, Limiter, Limits},
 };
 
 #[tokio::main]
@@ -19,6 +19,11 @@ async fn main() -> Result<(), BoxError> {
         api.reset(user).await?;
     }
     too_fast(&api).await?;
+    let mut answer = handle(&api, "ada").await?;
+    while answer.0 != 429 {
+        answer = handle(&api, "ada").await?;
+    }
+    assert_eq!(answer.1.len(), 4, "three of the limit, and when to come back");
     whole_or_not_at_all(&api).await?;
     patience(&api).await?;
     change(&api).await?;
@@ -31,7 +36,7 @@ fn build(store: &Store) -> Result<Limiter, LimitError> {
         .store(store)
         .limit(Gcra::per_second(10).burst(5)) // five at once, then one every 100 ms
         .limit_as("daily", FixedWindow::per_day(1_000)) // and never more than this a day
-        .on_store_down(OnStoreDown::Open) // without this line it does not compile
+        .on_store_down(limit::OnStoreDown::Open) // without this line it does not compile
         .build()
 }
 
@@ -56,6 +61,17 @@ async fn too_fast(api: &Limiter) -> Result<(), BoxError> {
             .is_some_and(|wait| wait <= Duration::from_millis(100))
     );
     Ok(())
+}
+
+/// What an HTTP handler answers: the status, and the headers.
+async fn handle(api: &Limiter, user: &str) -> Result<(u16, Vec<(String, String)>), BoxError> {
+    let decision = api.check(user).await?;
+    let mut headers = Vec::new();
+    for (name, value) in decision.headers().pairs() {
+        headers.push((name.to_owned(), value.to_string()));
+    }
+    let status = if decision.allowed { 200 } else { 429 };
+    Ok((status, headers))
 }
 
 /// A call may cost more than one, and is charged to all limits or to none.
@@ -112,7 +128,7 @@ async fn at_once(store: &Store) -> Result<(), BoxError> {
         .store(store)
         .limit(2)
         .lease(Duration::from_secs(30)) // a process that dies gives its places back after this
-        .on_store_down(OnStoreDown::Local { share: 0.5 })
+        .on_store_down(limit::OnStoreDown::Local { share: 0.5 })
         .build()?;
     let (one, other) = (exports.enter("tenant 1").await?, exports.enter("tenant 1").await?);
     match exports.enter("tenant 1").await? {
@@ -140,12 +156,13 @@ async fn away() -> Result<(), BoxError> {
     let logins = Limiter::builder("example-logins")
         .store(&nobody)
         .limit(FixedWindow::per_hour(8))
-        .on_store_down(OnStoreDown::Local { share: 0.25 }) // four processes: two an hour each
+        .on_store_down(limit::OnStoreDown::Local { share: 0.25 }) // four processes: two an hour each
         .build()?;
     let mut admitted = 0;
     for _ in 0..5 {
         let decision = logins.check("ada").await?;
         assert_eq!(decision.basis, Basis::Share);
+        assert_eq!(decision.headers().remaining, None); // nobody knows what is left
         admitted += u32::from(decision.allowed);
     }
     println!("without a store this process admits {admitted} of 5");

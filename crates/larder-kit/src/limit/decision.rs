@@ -21,12 +21,13 @@ pub struct Decision {
     pub capacity: u64,
     /// In what time that many come back.
     pub span: Duration,
-    /// How many permits are left, after this call.
+    /// How many permits are left, after this call. Not known, and zero, where the store was away: [`basis`](Self::basis) is
+    /// [`Basis::Policy`] or [`Basis::Share`].
     pub remaining: u64,
     /// In what time the same call is admitted, if nobody else takes the room; zero if it was. `None`: never, for it costs
     /// more than there ever is.
     pub retry_after: Option<Duration>,
-    /// In what time everything is free again, if nobody calls.
+    /// In what time everything is free again, if nobody calls. Not known either where the store was away.
     pub reset_after: Duration,
     /// The server's clock when it decided, since 1970. `None` where this process decided.
     pub server_time: Option<Duration>,
@@ -52,7 +53,7 @@ pub enum Basis {
 }
 
 impl Decision {
-    /// The values of the `RateLimit-*` and `Retry-After` headers.
+    /// The values of the `RateLimit-*` and `Retry-After` headers; those that nobody knows are left out.
     #[must_use]
     pub fn headers(&self) -> RateHeaders {
         RateHeaders::of(self)

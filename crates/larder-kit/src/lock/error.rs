@@ -18,7 +18,7 @@ pub enum LockError {
     #[error(transparent)]
     Namespace(#[from] BadNamespace),
     /// Others held it for the whole wait.
-    #[error("`{key}` was held by others for {waited:?}; wait longer (`wait`, `acquire_within`), or do without")]
+    #[error("`{key}` was held by others for {:?}; wait longer (`wait`, `acquire_within`), or do without", whole_ms(*waited))]
     Busy {
         /// What was to be locked.
         key: KeyLabel,
@@ -34,7 +34,10 @@ pub enum LockError {
         loss: Loss,
     },
     /// The answer that granted it took longer than the grant lasts. It was given back.
-    #[error("the lock on `{key}` was granted too late to be of use: the store took {took:?}; raise `ttl` ({ttl:?})")]
+    #[error(
+        "the lock on `{key}` was granted too late to be of use: the store took {:?}; raise `ttl` ({ttl:?})",
+        whole_ms(*took)
+    )]
     TooSlow {
         /// What was to be locked.
         key: KeyLabel,
@@ -55,6 +58,11 @@ pub enum LockError {
     /// What is behind another implementation of [`Lock`](super::Lock) failed, such as a database.
     #[error("what is behind the lock: {0}")]
     Backend(Arc<dyn StdError + Send + Sync>),
+}
+
+/// As people read it: what is less than a millisecond says nothing about a wait.
+const fn whole_ms(span: Duration) -> Duration {
+    Duration::new(span.as_secs(), span.subsec_millis() * 1_000_000)
 }
 
 /// What to do where the store's own words do not say it.

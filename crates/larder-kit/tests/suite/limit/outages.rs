@@ -32,6 +32,10 @@ async fn open_admits_and_closed_denies() -> Result<(), LimitError> {
         let decision = closed.check("a").await?;
         assert_eq!((decision.allowed, decision.basis), (false, Basis::Policy));
         assert_eq!(decision.retry_after, Some(Duration::from_secs(1)));
+        // Nobody knows what is left, and the headers do not say that it is nothing.
+        assert_eq!(open.check("a").await?.headers().pairs().count(), 0);
+        let told: Vec<_> = decision.headers().pairs().collect();
+        assert_eq!(told, [("Retry-After", 1)]);
     }
     // What is no check has no policy.
     assert!(open.peek("a").await.is_err_and(|error| error.store().is_some()));
@@ -61,6 +65,8 @@ async fn local_admits_its_share() -> Result<(), LimitError> {
         let denied = limiter.check(subject).await?;
         assert_eq!((denied.allowed, &*denied.limit), (false, "most"));
         assert!(denied.retry_after.is_some_and(|wait| wait > Duration::from_secs(3_600)));
+        let told: Vec<_> = denied.headers().pairs().map(|(name, _)| name).collect();
+        assert_eq!(told, ["Retry-After"]);
         assert_eq!(
             limiter.check_cost(subject, 11).await?.retry_after,
             None,
