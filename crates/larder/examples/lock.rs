@@ -151,16 +151,16 @@ async fn permits(store: &Store) -> Result<(), BoxError> {
 }
 
 async fn leaders(store: &Store) -> Result<(), BoxError> {
-    let here = Election::builder("example-jobs", "worker-1").store(store).build()?;
+    let here = Election::builder("example-jobs", "worker-1").store(store).build()?; // the process's own name
     let there = Election::builder("example-jobs", "worker-2").store(store).build()?;
 
-    let leadership = here.campaign("nightly").await?; // waits until it is this process's turn
-    let leader = there.leader("nightly").await?.expect("somebody leads");
+    let leadership = here.campaign("relay").await?; // waits until it is this process's turn
+    let leader = there.leader("relay").await?.expect("somebody leads");
     println!("{} leads, term {}", leader.name, leader.term);
     leadership.resign().await?;
 
     let done = there
-        .run_while_leader("nightly", |term| async move { format!("done in term {term}") })
+        .run_while_leader("relay", |term| async move { format!("done in term {term}") })
         .await?;
     println!("worker-2: {done}");
     Ok(())

@@ -88,16 +88,19 @@ async fn two_requests(sessions: &Sessions, cookie: &str) -> Result<(), BoxError>
     let mut other = sessions.load(cookie).await?.ok_or("it stands")?;
     one.set("city", "Uruk").await?;
     let visits = other.incr("visits", 1).await?;
-    let add = |book: &str| {
-        let book = book.to_owned();
-        move |cart: Option<Cart>| {
+    one.update("cart", |cart: Option<Cart>| {
+        let mut cart = cart.unwrap_or_default();
+        cart.books.push("Enuma Elish".into());
+        cart
+    })
+    .await?;
+    other
+        .update("cart", |cart: Option<Cart>| {
             let mut cart = cart.unwrap_or_default();
-            cart.books.push(book.clone());
+            cart.books.push("Atrahasis".into());
             cart
-        }
-    };
-    one.update("cart", add("Enuma Elish")).await?;
-    other.update("cart", add("Atrahasis")).await?; // it had loaded the cart before: called again with what is there
+        })
+        .await?; // it had loaded the cart before: called again with what is there
     other
         .change()
         .set("theme", "clay")
@@ -144,14 +147,18 @@ async fn log_out_everywhere(sessions: &Sessions, cookie: &str, user: u64) -> Res
     let phone = sessions.create_for(&user).await?;
     let thief = sessions.begin_login(&user).await?; // with the old password, which is right as yet
 
+    let lost = sessions.create_for(&user).await?.reference();
+    let this = sessions.load(cookie).await?.ok_or("it stands")?;
+    let user = this.user::<u64>().ok_or("signed in")?; // `None`: an anonymous session
     for session in sessions.list(&user).await? {
-        let idle = session.expires_at.duration_since(session.seen_at)?;
+        let is_this_device = session.reference == this.reference();
         println!(
-            "user {user} has {}, which ends {} hours after its last use at the latest",
-            session.reference,
-            idle.as_secs().div_ceil(3600)
+            "{} of {:?}, used {:?}, ends {:?}; this device: {is_this_device}",
+            session.reference, session.created_at, session.seen_at, session.expires_at
         );
     }
+    let was_there = sessions.end(&user, &lost).await?; // one that was on the list
+    assert!(was_there);
     let mut own = sessions.load(cookie).await?.ok_or("it stands")?;
     let ended = own.revoke_others().await?; // or sessions.revoke_all(&user)
     println!("{ended} other session ended");

@@ -91,7 +91,9 @@ mod guide {
     mod writing {}
 }
 
-/// What most programs need: `use larder::prelude::*`.
+/// What most programs need: `use larder::prelude::*`. With the modules of the tools come their other names:
+/// `lock::Election`, `limit::FixedWindow`, `transaction::Pipelined`. `OnStoreDown` is the cache's policy; that of rate limits is
+/// `limit::OnStoreDown`.
 pub mod prelude {
     pub use crate::leaderboard::Leaderboard;
     pub use crate::limit::{Gcra, Limiter};
@@ -101,9 +103,10 @@ pub mod prelude {
     pub use crate::timeline::Timeline;
     pub use crate::transaction::Transactions;
     pub use crate::{
-        Ack, BoxError, Cache, CacheKey, Coherence, Consistency, OnStoreDown, PlainStore, Retention, Source, Store, Ttl,
-        Window, WriteBehind, WritePolicy,
+        Ack, BoxError, Cache, CacheKey, Coherence, Consistency, OnStoreDown, PlainStore, Retention, Script, Scripts,
+        Source, Store, Ttl, Window, WriteBehind, WritePolicy,
     };
     #[cfg(feature = "sql")]
-    pub use crate::{FencedTx, PoolConfig, SqlTable};
+    pub use crate::{FencedTx, Fences, PoolConfig, SqlTable};
+    pub use crate::{leaderboard, limit, lock, queue, session, timeline, transaction};
 }
