@@ -12,7 +12,7 @@ use crate::db::{self, Meaning};
 #[non_exhaustive]
 pub enum SqlError {
     /// The database could not be opened.
-    #[error("cannot open the {product} database at {at}")]
+    #[error("cannot open the {product} database at {at}{}", if_missing(source))]
     Open {
         /// What the database is called.
         product: &'static str,
@@ -334,6 +334,15 @@ pub enum ErrorKind {
     Permanent,
     /// The connection was lost while a change was being committed: it may or may not have happened.
     InDoubt,
+}
+
+/// What to do where SQLite finds no file.
+fn if_missing(error: &sqlx::Error) -> &'static str {
+    // SQLITE_CANTOPEN; the codes of PostgreSQL have five characters.
+    match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
+        Some(code) if code == "14" => "; if there is no such file, `PoolConfig::create()` makes one",
+        _ => "",
+    }
 }
 
 impl SqlError {

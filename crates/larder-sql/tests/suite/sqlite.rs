@@ -81,6 +81,7 @@ async fn a_missing_file_is_named_and_a_text_is_no_database() {
     let missing = PoolConfig::path(folder.path().join("odd ?name.db")).open().await;
     let missing = missing.expect_err("no such file").to_string();
     assert!(missing.contains("odd ?name.db"), "{missing}");
+    assert!(missing.contains("`PoolConfig::create()` makes one"), "{missing}");
     let path = folder.path().join("text");
     std::fs::write(&path, "no database, just a text that is long enough").expect("writes");
     let text = PoolConfig::path(path).open().await.expect_err("no database");
