@@ -142,7 +142,7 @@ fn a_transaction_without_an_end_did_not_happen() {
 #[test]
 fn what_this_engine_cannot_carry_out_refuses_to_open() {
     for (command, says) in [
-        ("*3\r\n$5\r\nPFADD\r\n$1\r\nk\r\n$1\r\nv\r\n", "unknown command"),
+        ("*3\r\n$6\r\nBF.ADD\r\n$1\r\nk\r\n$1\r\nv\r\n", "unknown command"),
         (
             "*3\r\n$4\r\nINCR\r\n$1\r\na\r\n$1\r\nb\r\n",
             "wrong number of arguments",
