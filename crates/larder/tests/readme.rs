@@ -13,7 +13,7 @@ struct User {
 async fn start() -> Result<Option<u64>, Box<dyn Error + Send + Sync>> {
     // README begins
     let store = Store::open("embedded:").await?; // or redis://127.0.0.1:6379
-    let pool = PoolConfig::new("sqlite:shop.db").open().await?;
+    let pool = PoolConfig::new("sqlite:shop.db").create().open().await?; // an existing file needs no `create`
     let users: Cache<u64, User> = Cache::builder("user")
         .store(&store)
         .near(10_000) // kept in process; 0 turns the tier off
